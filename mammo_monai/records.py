@@ -1,0 +1,141 @@
+"""What the package talks about: images, lesions and detections, as frozen dataclasses and enums.
+
+Boxes are `(x_min, y_min, x_max, y_max)`, float, pixels of the original image, x = column, y = row,
+origin at the outer corner of the first pixel, half-open.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Box = tuple[float, float, float, float]
+Boxes = NDArray[np.float64]
+MASS_LABEL = 0
+
+
+class Laterality(str, enum.Enum):
+    """The breast shown: DICOM Image Laterality (0020,0062)."""
+
+    LEFT = "L"
+    RIGHT = "R"
+
+
+class ViewPosition(str, enum.Enum):
+    """The projection: DICOM View Position (0018,5101), context group 4014."""
+
+    CC = "CC"
+    MLO = "MLO"
+    ML = "ML"
+    LM = "LM"
+    XCCL = "XCCL"
+    OTHER = "OTHER"
+
+
+class Split(str, enum.Enum):
+    """The three lists of a manifest."""
+
+    TRAINING = "training"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """An annotated finding: truth, never a model's output.
+
+    Attributes:
+        box: as annotated, original pixels; never enlarged.
+        label: class index; 0 is a mass.
+        contour: points `(x, y)` in original pixels, or None.
+        area_mm2: area of the contour, else of the mask; None where spacing is unknown.
+        birads: assessment 0–6. subtlety: 1 (subtle) to 5 (obvious).
+    """
+
+    box: Box
+    id: str = ""
+    type: str = "mass"
+    label: int = MASS_LABEL
+    area_mm2: float | None = None
+    contour: tuple[tuple[float, float], ...] | None = None
+    pathology: str | None = None
+    birads: int | None = None
+    subtlety: int | None = None
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image of a data set with all that is known of it.
+
+    Attributes:
+        image: absolute path of the image file.
+        record_id: 16 hex digits, free of patient data; see `record_id_of`.
+        width, height: pixels of the original image.
+        pixel_spacing_mm: `(row, column)`: distance between rows, then between columns; None if unknown.
+        breast_density: BI-RADS category 1–4 (a–d).
+        source: data set and file the record came from, for people.
+    """
+
+    image: Path
+    record_id: str
+    patient_id: str
+    width: int
+    height: int
+    lesions: tuple[Lesion, ...] = ()
+    laterality: Laterality | None = None
+    view_position: ViewPosition | None = None
+    pixel_spacing_mm: tuple[float, float] | None = None
+    breast_density: int | None = None
+    source: str = ""
+
+    @property
+    def boxes(self) -> Boxes:
+        """Boxes of the lesions, shape (N, 4), as annotated."""
+        return np.array([lesion.box for lesion in self.lesions], dtype=np.float64).reshape(-1, 4)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Labels of the lesions, shape (N,)."""
+        return np.array([lesion.label for lesion in self.lesions], dtype=np.int64)
+
+    @property
+    def is_normal(self) -> bool:
+        """Whether the image has no annotated lesion."""
+        return not self.lesions
+
+
+def _no_boxes() -> Boxes:
+    return np.zeros((0, 4))
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What a model marked on one image, highest score first or not.
+
+    Attributes:
+        boxes: shape (N, 4), original pixels. scores: shape (N,), in [0, 1]. labels: shape (N,), 0 = mass.
+    """
+
+    record_id: str
+    boxes: Boxes = field(default_factory=_no_boxes)
+    scores: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    image: Path | None = None
+
+
+def record_id_of(identity: str, salt: str) -> str:
+    """First 16 hex digits of SHA-256(salt + identity).
+
+    Args:
+        identity: SOPInstanceUID where there is one, else the path relative to the data set's root (POSIX).
+        salt: kept beside the manifest; without it nobody can match ids to UIDs.
+
+    >>> record_id_of("1.2.3", "phantoms") == record_id_of("1.2.3", "phantoms")
+    True
+    """
+    return hashlib.sha256((salt + identity).encode("utf-8")).hexdigest()[:16]
