@@ -1,0 +1,16 @@
+"""MONAI Bundles as this package uses them: finding, running, checking, and where weights come from."""
+
+from mammo_monai.bundle.check import check_bundle
+from mammo_monai.bundle.find import bundle_names, find_bundle
+from mammo_monai.bundle.lineage import initialised_network, training_lineage
+from mammo_monai.bundle.run import parse_overrides, run_bundle
+
+__all__ = [
+    "bundle_names",
+    "check_bundle",
+    "find_bundle",
+    "initialised_network",
+    "parse_overrides",
+    "run_bundle",
+    "training_lineage",
+]

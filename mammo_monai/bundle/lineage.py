@@ -1,0 +1,81 @@
+"""Where weights come from: the start a bundle names, its parent's weights, and the record of both."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import torch
+
+from mammo_monai.bundle.find import find_bundle
+from mammo_monai.errors import BundleError, WeightsError
+from mammo_monai.files import sha256_of
+from mammo_monai.networks.freezing import TrainingSettings
+from mammo_monai.networks.retinanet import MammoRetinaNet
+from mammo_monai.networks.weights import initialise
+
+logger = logging.getLogger(__name__)
+
+PUBLISHED = ("coco", "imagenet", "none")
+WEIGHTS = "models/model.safetensors"
+
+
+def initialised_network(
+    network: MammoRetinaNet, init: str, bundle_root: str | Path, device: torch.device | str = "cpu"
+) -> MammoRetinaNet:
+    """The network with its starting weights, on a device.
+
+    Args:
+        init: `coco`, `imagenet`, `none`, a weights file, or the name or folder of the bundle whose trained
+            weights are the start (the parent stage).
+        bundle_root: the bundle that trains; a parent is looked for beside it first.
+
+    Raises:
+        WeightsError: weights are missing, damaged or of another architecture. BundleError: no such parent.
+    """
+    return initialise(network, str(resolve_init(init, bundle_root))).to(device)
+
+
+def resolve_init(init: str, bundle_root: str | Path) -> str | Path:
+    """`init` itself where it is published or a file, else the weights of the bundle it names."""
+    if init in PUBLISHED or Path(init).is_file():
+        return init
+    if Path(init).suffix in (".safetensors", ".pt", ".pth"):
+        raise WeightsError(
+            f"init: no weights file at {init}. Give a file, coco, imagenet, none, or a bundle's name."
+        )
+    beside = Path(bundle_root).absolute().parent / init
+    try:
+        parent = beside if (beside / "configs").is_dir() else find_bundle(init)
+    except BundleError as error:
+        raise BundleError(
+            f"init: expected coco, imagenet, none, a weights file or a bundle; {error}"
+        ) from error
+    weights = parent / WEIGHTS
+    if not weights.is_file():
+        raise WeightsError(
+            f"init: the parent stage {init} has no weights at {weights}. Train it first "
+            f"(`mammo-monai train --bundle {parent}`), or give --init FILE, coco, imagenet or none."
+        )
+    return weights
+
+
+def training_lineage(
+    *, bundle_root: str | Path, init: str, manifest: str | Path, settings: TrainingSettings, seed: int
+) -> dict[str, str]:
+    """What a run's weights rest on; stored with them and compared before a run goes on.
+
+    Returns:
+        bundle, init, init_sha256 ("" for published or random weights), manifest_sha256, freeze,
+        learning_rate, seed.
+    """
+    start = resolve_init(init, bundle_root)
+    return {
+        "bundle": Path(bundle_root).absolute().name,
+        "init": Path(init).name,
+        "init_sha256": "" if start in PUBLISHED else sha256_of(Path(start)),
+        "manifest_sha256": sha256_of(Path(manifest)) if Path(manifest).is_file() else str(manifest),
+        "freeze": settings.freeze,
+        "learning_rate": repr(settings.learning_rate),
+        "seed": str(seed),
+    }

@@ -1,0 +1,47 @@
+"""`mammo-monai train`: runs the training of a bundle, with MONAI's own overrides passed through."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the verb."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a bundle on a manifest",
+        description="The same as `python -m monai.bundle run training --bundle_root B "
+        "--config_file B/configs/train.json`. "
+        "Any other `--id value` overrides that id of the configuration, e.g. --learning_rate 1e-4 "
+        "--train#dataloader#batch_size 4. A run that was stopped goes on where it was.",
+    )
+    parser.add_argument("--bundle", required=True, metavar="NAME|DIR", help="a bundle's folder or name")
+    parser.add_argument(
+        "--manifest", help="manifest.json, or phantoms:LAYOUT; the bundle's default otherwise"
+    )
+    parser.add_argument("--output-dir", help="where weights and checkpoints go (the bundle's models/ folder)")
+    parser.add_argument("--init", help="coco, imagenet, none, a weights file, or the parent bundle's name")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument(
+        "--config", action="append", default=[], metavar="FILE", help="an overlay, e.g. multi_gpu_train.json"
+    )
+    parser.set_defaults(run=run, overrides=[])
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains; prints where the weights are."""
+    from mammo_monai.bundle import parse_overrides, run_bundle
+
+    named = {
+        "manifest": args.manifest,
+        "output_dir": args.output_dir,
+        "init": args.init,
+        "epochs": args.epochs,
+    }
+    overrides = {key: value for key, value in named.items() if value is not None}
+    workflow = run_bundle(
+        args.bundle, "train", "training", overrides | parse_overrides(args.overrides), overlays=args.config
+    )
+    print(f"weights: {workflow.parser.get_parsed_content('output_dir')}/model.safetensors")
+    return 0

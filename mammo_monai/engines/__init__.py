@@ -1,0 +1,24 @@
+"""Trains and evaluates detectors on Ignite and MONAI: steps, checkpoints, figures, progress."""
+
+from mammo_monai.engines.checkpoint import CheckpointHandler
+from mammo_monai.engines.distributed import distributed_detector, leave_process_group, process_device
+from mammo_monai.engines.ema import WeightAverage
+from mammo_monai.engines.evaluator import DetectionEvaluator
+from mammo_monai.engines.froc_metric import FrocMetric
+from mammo_monai.engines.optimisation import make_optimizer, make_schedule
+from mammo_monai.engines.progress import ProgressHandler
+from mammo_monai.engines.trainer import DetectionTrainer
+
+__all__ = [
+    "CheckpointHandler",
+    "DetectionEvaluator",
+    "DetectionTrainer",
+    "FrocMetric",
+    "ProgressHandler",
+    "WeightAverage",
+    "distributed_detector",
+    "leave_process_group",
+    "make_optimizer",
+    "make_schedule",
+    "process_device",
+]

@@ -1,0 +1,180 @@
+"""Keeps the best weights and the whole state of the last epoch, and goes on from it exactly."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from ignite.engine import Events
+from monai.engines import Evaluator
+
+from mammo_monai.engines.distributed import is_first_process
+from mammo_monai.engines.trainer import DetectionTrainer
+from mammo_monai.errors import TrainingError
+from mammo_monai.files import atomic_path
+from mammo_monai.networks.retinanet import MammoRetinaNet
+from mammo_monai.networks.weights import save_weights
+
+logger = logging.getLogger(__name__)
+
+LAST = "checkpoint_last.pt"
+BEST = "model.safetensors"
+
+
+class CheckpointHandler:
+    """Writes `model.safetensors` (best epoch) and `checkpoint_last.pt` (every epoch) into `output_dir`.
+
+    The last checkpoint holds epoch, weights, optimiser, schedule, average, loss scaler, random generators and
+    the best figure so far: a run that was killed goes on as if nothing had happened, bit for bit on a CPU.
+    Both files are written atomically. Without validation the newest weights count as the best.
+
+    Args:
+        output_dir: one run, one folder.
+        evaluator: whose key metric chooses the best epoch.
+        resume: goes on from `checkpoint_last.pt` if it is there; False starts over.
+        lineage: where the weights come from; stored with them. A checkpoint of another lineage is refused.
+        early_stop_epochs: ends the run after so many epochs without a better figure; None never does.
+        interval: epochs between two checkpoints.
+
+    Raises:
+        TrainingError: the folder holds a run with other settings, or its checkpoint cannot be read.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | Path,
+        *,
+        evaluator: Evaluator | None = None,
+        resume: bool = True,
+        lineage: Mapping[str, object] | None = None,
+        early_stop_epochs: int | None = None,
+        interval: int = 1,
+    ) -> None:
+        self.output_dir = Path(output_dir)
+        self.evaluator = evaluator
+        self.resume = resume
+        self.lineage = {key: str(value) for key, value in (lineage or {}).items()}
+        self.early_stop_epochs = early_stop_epochs
+        self.interval = interval
+
+    def attach(self, trainer: DetectionTrainer) -> None:
+        """Hooks into a trainer; after the validation handler, so that each epoch's figure is known."""
+        trainer.add_event_handler(Events.STARTED, self._start)
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, self._finish_epoch)
+
+    def _start(self, trainer: DetectionTrainer) -> None:
+        path = self.output_dir / LAST
+        if self.resume and path.is_file():
+            self._restore(trainer, path)
+            logger.info("going on after epoch %d of %d", trainer.state.epoch, trainer.state.max_epochs)
+            self._stop_early(trainer)
+
+    def _finish_epoch(self, trainer: DetectionTrainer) -> None:
+        epoch = trainer.state.epoch
+        if is_first_process():
+            if self._is_best(epoch):
+                self._save_best(trainer)
+            if epoch % self.interval == 0 or epoch == trainer.state.max_epochs:
+                self._save_last(trainer)
+        self._stop_early(trainer)
+
+    def _is_best(self, epoch: int) -> bool:
+        return self.evaluator is None or self.evaluator.state.best_metric_epoch in (epoch, -1)
+
+    def _stop_early(self, trainer: DetectionTrainer) -> None:
+        if (
+            self.evaluator is None
+            or self.early_stop_epochs is None
+            or self.evaluator.state.best_metric_epoch < 1
+        ):
+            return
+        waited = trainer.state.epoch - self.evaluator.state.best_metric_epoch
+        if waited >= self.early_stop_epochs:
+            logger.info("stopping after epoch %d: no better figure in %d epochs", trainer.state.epoch, waited)
+            trainer.terminate()
+
+    def _save_best(self, trainer: DetectionTrainer) -> None:
+        metadata = {**self.lineage, "epoch": str(trainer.state.epoch)}
+        if self.evaluator is not None:
+            metadata[str(self.evaluator.state.key_metric_name)] = repr(self.evaluator.state.best_metric)
+        if trainer.average is None:
+            save_weights(cast(MammoRetinaNet, trainer.network), self.output_dir / BEST, metadata)
+            return
+        with trainer.average.applied_to(trainer.network):
+            save_weights(cast(MammoRetinaNet, trainer.network), self.output_dir / BEST, metadata)
+
+    def _save_last(self, trainer: DetectionTrainer) -> None:
+        parts = _parts_of(trainer)
+        content: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
+        content |= {
+            "epoch": trainer.state.epoch,
+            "iteration": trainer.state.iteration,
+            "lineage": self.lineage,
+        }
+        content["random"] = _random_state()
+        if self.evaluator is not None:
+            state = self.evaluator.state
+            content["best"] = [float(state.best_metric), int(state.best_metric_epoch)]
+        with atomic_path(self.output_dir / LAST) as part:
+            torch.save(content, part)
+
+    def _restore(self, trainer: DetectionTrainer, path: Path) -> None:
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+            self._check_lineage(path, content["lineage"])
+            for name, part in _parts_of(trainer).items():
+                part.load_state_dict(content[name])
+        except (OSError, RuntimeError, KeyError, ValueError, EOFError) as error:
+            raise TrainingError(
+                f"{path}: this checkpoint does not fit the run: {error}. "
+                "Train into another output_dir, or start over with --resume false."
+            ) from error
+        trainer.state.epoch, trainer.state.iteration = content["epoch"], content["iteration"]
+        _restore_random_state(content["random"])
+        if self.evaluator is not None and "best" in content:
+            self.evaluator.state.best_metric, self.evaluator.state.best_metric_epoch = content["best"]
+
+    def _check_lineage(self, path: Path, stored: Mapping[str, str]) -> None:
+        changed = sorted(key for key in {*stored, *self.lineage} if stored.get(key) != self.lineage.get(key))
+        if changed:
+            details = "; ".join(
+                f"{key}: {stored.get(key)} there, {self.lineage.get(key)} now" for key in changed
+            )
+            raise TrainingError(
+                f"{path.parent} holds a run with other settings ({details}). "
+                "Train into another output_dir, or start over with --resume false."
+            )
+
+
+def _parts_of(trainer: DetectionTrainer) -> dict[str, Any]:
+    parts: dict[str, Any] = {"network": trainer.network, "optimizer": trainer.optimizer}
+    optional = {
+        "scheduler": trainer.scheduler,
+        "average": trainer.average,
+        "loss_scaler": trainer.loss_scaler,
+    }
+    return parts | {name: part for name, part in optional.items() if part is not None}
+
+
+def _random_state() -> dict[str, Any]:
+    kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    return {
+        "python": random.getstate(),
+        "numpy": [str(kind), torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, gauss],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all(),
+    }
+
+
+def _restore_random_state(state: Mapping[str, Any]) -> None:
+    kind, keys, position, has_gauss, gauss = state["numpy"]
+    random.setstate(state["python"])
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, gauss))
+    torch.set_rng_state(state["torch"])
+    if len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])

@@ -1,0 +1,75 @@
+"""Several processes, one run: starting them, wrapping the network, gathering what each has found."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any, TypeVar
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from mammo_monai.networks.contract import Detector
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def process_device() -> torch.device:
+    """Joins the process group that `torchrun` describes; returns this process's device.
+
+    One GPU per process with NCCL, or the CPU with Gloo without a GPU. Calling it again changes nothing.
+
+    Raises:
+        RuntimeError: not started by `torchrun`.
+    """
+    if "LOCAL_RANK" not in os.environ:
+        raise RuntimeError(
+            "several processes are started by torchrun: torchrun --nproc_per_node N -m monai.bundle …"
+        )
+    uses_gpu = torch.cuda.is_available()
+    if not distributed.is_initialized():
+        distributed.init_process_group("nccl" if uses_gpu else "gloo")
+        logger.info("process %d of %d", distributed.get_rank(), distributed.get_world_size())
+    if not uses_gpu:
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    torch.cuda.set_device(device)
+    return device
+
+
+def leave_process_group() -> None:
+    """Ends this process's part in the group, if it is in one."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def distributed_detector(detector: Detector, device: torch.device) -> Detector:
+    """The detector, changed in place: gradients of its network are averaged over all processes."""
+    trains_all = all(parameter.requires_grad for parameter in detector.network.parameters())
+    detector.network = DistributedDataParallel(
+        detector.network,
+        device_ids=[device] if device.type == "cuda" else None,
+        find_unused_parameters=not trains_all,
+    )
+    return detector
+
+
+def unwrapped(network: nn.Module) -> nn.Module:
+    """The network itself, whether or not `DistributedDataParallel` wraps it."""
+    return network.module if isinstance(network, DistributedDataParallel) else network
+
+
+def gather_lists(own: list[T]) -> list[T]:
+    """The lists of all processes, joined in their order; `own` where there is one process."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return own
+    gathered: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(gathered, own)
+    return [each for part in gathered for each in part]
+
+
+def is_first_process() -> bool:
+    """Whether this process writes the files."""
+    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0

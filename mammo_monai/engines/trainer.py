@@ -1,0 +1,127 @@
+"""Trains a detector: one step of losses, precision, clipping, averaging and schedule per batch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, cast
+
+import torch
+from ignite.engine import Events
+from monai.engines import Trainer
+from monai.engines.utils import IterationEvents
+from torch import Tensor, nn
+
+from mammo_monai.engines.distributed import unwrapped
+from mammo_monai.engines.ema import WeightAverage
+from mammo_monai.engines.precision import autocast, check_precision
+from mammo_monai.errors import TrainingError
+from mammo_monai.networks.contract import Detector
+
+logger = logging.getLogger(__name__)
+
+
+class DetectionTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
+    """A MONAI trainer for detectors: batches are lists of sample dicts, the detector returns its losses.
+
+    Args:
+        detector: sets its own network to training mode; see `networks.contract.Detector`.
+        train_data_loader: yields lists of samples with `image` (1, H, W), `box` (N, 4) in axis order
+            (row, col, row, col), `label` (N,), `record_id`. Its `set_epoch(epoch)`, if it has one,
+            is called before each epoch.
+        scheduler: stepped after every iteration.
+        precision: fp32, bf16, or fp16 with loss scaling (GPU only).
+        max_gradient_norm: clips the norm over all trained parameters; None leaves gradients alone.
+        average: exponential moving average that follows the network, or None.
+
+    Raises:
+        TrainingError: a loss is not finite; the message names the records of the batch. Weights stay as they
+            were before that batch.
+    """
+
+    def __init__(  # noqa: PLR0913  # the settings of a training run, all named in a bundle's configuration
+        self,
+        *,
+        detector: Detector,
+        optimizer: torch.optim.Optimizer,
+        train_data_loader: Iterable[Sequence[Mapping[str, Any]]],
+        device: torch.device | str,
+        max_epochs: int,
+        scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
+        precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+        max_gradient_norm: float | None = 10.0,
+        average: WeightAverage | None = None,
+        train_handlers: Sequence[Any] = (),
+    ) -> None:
+        device = torch.device(device)
+        super().__init__(device, max_epochs, train_data_loader, decollate=False)
+        self.detector = detector
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.precision = check_precision(precision, device)
+        self.max_gradient_norm = max_gradient_norm
+        self.average = average
+        self.loss_scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+        if hasattr(train_data_loader, "set_epoch"):
+            self.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
+        self._register_handlers(list(train_handlers))
+
+    @property
+    def network(self) -> nn.Module:
+        """The network that trains, without the wrapper of distributed training."""
+        return unwrapped(self.detector.network)
+
+    def _start_epoch(self) -> None:
+        self.data_loader.set_epoch(self.state.epoch)
+
+    def _iteration(self, engine: Any, batch: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        device = self.state.device
+        images = [sample["image"].to(device, non_blocking=True) for sample in batch]
+        targets = [
+            {key: sample[key].to(device, non_blocking=True) for key in ("box", "label")} for sample in batch
+        ]
+        self.detector.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        with autocast(self.precision, device):
+            losses = cast(dict[str, Tensor], self.detector(images, targets))
+        engine.fire_event(IterationEvents.FORWARD_COMPLETED)
+        loss = torch.stack([value.float() for value in losses.values()]).sum()
+        values = self._finite_values(loss, losses, batch)
+        engine.fire_event(IterationEvents.LOSS_COMPLETED)
+        self._step(loss)
+        engine.fire_event(IterationEvents.MODEL_COMPLETED)
+        return values
+
+    def _finite_values(
+        self, loss: Tensor, losses: Mapping[str, Tensor], batch: Sequence[Mapping[str, Any]]
+    ) -> dict[str, float]:
+        values = {
+            "loss": float(loss.detach()),
+            **{name: float(value.detach()) for name, value in losses.items()},
+        }
+        if not torch.isfinite(loss):
+            records = ", ".join(str(sample.get("record_id")) for sample in batch)
+            raise TrainingError(
+                f"the loss is not finite at epoch {self.state.epoch}, iteration {self.state.iteration}: "
+                f"{values}. "
+                f"Records of the batch: {records}. Look at these images; if they are sound, lower the "
+                "learning rate or train with precision fp32. The last checkpoint is intact."
+            )
+        return values
+
+    def _step(self, loss: Tensor) -> None:
+        if not loss.requires_grad:
+            raise TrainingError(
+                "no parameter of the loss is trained: choose a freezing policy that trains some."
+            )
+        self.loss_scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's own
+        if self.max_gradient_norm is not None:
+            self.loss_scaler.unscale_(self.optimizer)
+            trained = [each for group in self.optimizer.param_groups for each in group["params"]]
+            torch.nn.utils.clip_grad_norm_(trained, self.max_gradient_norm)
+        self.loss_scaler.step(self.optimizer)
+        self.loss_scaler.update()
+        if self.scheduler is not None:
+            self.scheduler.step()
+        if self.average is not None:
+            self.average.update(self.network)

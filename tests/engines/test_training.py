@@ -1,0 +1,198 @@
+"""The training engine: what a step does, what it refuses, and that a resumed run is the same run."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ignite.engine import Events
+from monai.handlers import ValidationHandler
+
+from mammo_monai.engines import (
+    CheckpointHandler,
+    DetectionEvaluator,
+    DetectionTrainer,
+    ProgressHandler,
+    WeightAverage,
+    make_schedule,
+)
+from mammo_monai.errors import TrainingError
+from mammo_monai.inference import make_inferer
+from mammo_monai.networks.weights import read_weights
+from tests.engines.conftest import EpochLoader, make_sample
+
+
+def _trainer(detector: Any, folder: Path | None, epochs: int, **options: Any) -> DetectionTrainer:
+    loader = EpochLoader([make_sample(n) for n in range(4)], noise=0.05)
+    optimizer = torch.optim.Adam(detector.network.parameters(), lr=1e-3)
+    average = WeightAverage(detector.network)
+    evaluator = DetectionEvaluator(
+        detector=detector,
+        inferer=make_inferer(detector),
+        val_data_loader=EpochLoader([make_sample(n) for n in range(4)]),
+        device="cpu",
+        average=average,
+    )
+    keep = {name: options.pop(name) for name in ("lineage", "resume", "early_stop_epochs") if name in options}
+    handlers = [ValidationHandler(1, evaluator), ProgressHandler(evaluator=evaluator, show_bar=True)]
+    if folder is not None:
+        handlers.insert(1, CheckpointHandler(folder, evaluator=evaluator, **keep))
+    return DetectionTrainer(
+        detector=detector,
+        optimizer=optimizer,
+        train_data_loader=loader,
+        device="cpu",
+        max_epochs=epochs,
+        scheduler=make_schedule(optimizer, kind="cosine", iterations=8, warmup_iterations=2),
+        average=average,
+        train_handlers=handlers,
+        **options,
+    )
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(make_detector: Any, tmp_path: Path) -> None:
+    whole = make_detector()
+    torch.manual_seed(7)
+    _trainer(whole, tmp_path / "whole", 4).run()
+    first = make_detector()
+    torch.manual_seed(7)
+    _trainer(first, tmp_path / "parts", 2).run()
+    torch.manual_seed(99)  # a new process starts with other random numbers
+    second = make_detector()
+    trainer = _trainer(second, tmp_path / "parts", 4)
+    trainer.run()
+    assert trainer.state.iteration == 8
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, second.network.state_dict()[name]), name
+    best = [read_weights(tmp_path / run / "model.safetensors") for run in ("whole", "parts")]
+    assert best[0].metadata == best[1].metadata
+    assert all(torch.equal(best[0].tensors[name], best[1].tensors[name]) for name in best[0].tensors)
+
+
+def test_a_finished_run_started_again_trains_nothing(make_detector: Any, tmp_path: Path) -> None:
+    _trainer(make_detector(), tmp_path, 1).run()
+    again = make_detector()
+    trainer = _trainer(again, tmp_path, 1)
+    trainer.run()
+    assert trainer.state.iteration == 2
+    assert trainer.state.epoch == 1
+
+
+def test_training_lowers_the_loss(make_detector: Any) -> None:
+    trainer = _trainer(make_detector(), None, 8)
+    losses: list[float] = []
+    trainer.add_event_handler(
+        Events.ITERATION_COMPLETED, lambda engine: losses.append(engine.state.output["loss"])
+    )
+    trainer.run()
+    assert sum(losses[-4:]) < 0.9 * sum(losses[:4])
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_records(
+    make_detector: Any, tmp_path: Path
+) -> None:
+    detector = make_detector()
+    trainer = _trainer(detector, None, 1)
+    for sample in trainer.data_loader.samples:
+        sample["image"] = sample["image"] * float("nan")
+    before = {name: value.clone() for name, value in detector.network.named_parameters()}
+    with pytest.raises(
+        TrainingError, match=r"not finite at epoch 1, iteration 1(.|\n)*0000000000000\d+, 00000"
+    ):
+        trainer.run()
+    assert all(torch.equal(before[name], value) for name, value in detector.network.named_parameters())
+
+
+def test_images_without_boxes_train_the_classifier(make_detector: Any) -> None:
+    detector = make_detector()
+    trainer = _trainer(detector, None, 1)
+    trainer.data_loader.samples = [make_sample(n, is_normal=True) for n in range(4)]
+    before = detector.network.classification_head.cls_logits.bias.detach().clone()
+    trainer.run()
+    assert trainer.state.output["box_regression"] == 0
+    assert not torch.equal(before, detector.network.classification_head.cls_logits.bias)
+
+
+def test_bf16_training_stays_finite_and_close_to_fp32(make_detector: Any) -> None:
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        torch.manual_seed(3)
+        trainer = _trainer(make_detector(), None, 2, precision=precision)
+        trainer.run()
+        losses[precision] = trainer.state.output["loss"]
+    assert losses["bf16"] == pytest.approx(
+        losses["fp32"], rel=0.15
+    )  # bf16 keeps 8 bits: percents over 4 steps
+
+
+def test_fp16_is_refused_without_a_gpu(make_detector: Any) -> None:
+    with pytest.raises(ValueError, match="fp16 needs a CUDA device"):
+        _trainer(make_detector(), None, 1, precision="fp16")
+    with pytest.raises(ValueError, match="fp32, bf16 or fp16"):
+        _trainer(make_detector(), None, 1, precision="fp8")
+
+
+def test_a_checkpoint_of_another_lineage_is_refused(make_detector: Any, tmp_path: Path) -> None:
+    _trainer(make_detector(), tmp_path, 1, lineage={"learning_rate": 0.1}).run()
+    with pytest.raises(TrainingError, match=r"learning_rate: 0\.1 there, 0\.2 now(.|\n)*--resume false"):
+        _trainer(make_detector(), tmp_path, 1, lineage={"learning_rate": 0.2}).run()
+    started_over = _trainer(make_detector(), tmp_path, 1, lineage={"learning_rate": 0.2}, resume=False)
+    started_over.run()
+    assert started_over.state.iteration == 2
+
+
+def test_a_damaged_checkpoint_is_one_clear_error(make_detector: Any, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint_last.pt").write_bytes(b"half a file")
+    with pytest.raises(TrainingError, match=r"checkpoint_last\.pt: this checkpoint does not fit"):
+        _trainer(make_detector(), tmp_path, 1).run()
+
+
+def test_training_ends_early_when_no_epoch_is_better(make_detector: Any, tmp_path: Path) -> None:
+    trainer = _trainer(make_detector(), tmp_path, 50, early_stop_epochs=1)
+
+    for group in trainer.optimizer.param_groups:
+        group["lr"] = 0.0
+    trainer.scheduler = None
+    trainer.run()
+    assert trainer.state.epoch < 50
+
+
+def test_without_validation_the_newest_weights_are_kept(make_detector: Any, tmp_path: Path) -> None:
+    detector = make_detector()
+    optimizer = torch.optim.SGD(detector.network.parameters(), lr=1e-3)
+    loader = EpochLoader([make_sample(n) for n in range(2)])
+    handlers = [CheckpointHandler(tmp_path, lineage={"bundle": "b"}), ProgressHandler(show_bar=False)]
+    DetectionTrainer(
+        detector=detector,
+        optimizer=optimizer,
+        train_data_loader=loader,
+        device="cpu",
+        max_epochs=2,
+        max_gradient_norm=None,
+        train_handlers=handlers,
+    ).run()
+    kept = read_weights(tmp_path / "model.safetensors")
+    assert (kept.metadata["epoch"], kept.metadata["bundle"]) == ("2", "b")
+    name = "classification_head.cls_logits.bias"
+    assert torch.equal(kept.tensors[name], detector.network.state_dict()[name])
+
+
+def test_nothing_to_train_is_an_error(make_detector: Any) -> None:
+    detector = make_detector()
+    trainer = _trainer(detector, None, 1)
+    detector.network.requires_grad_(False)
+    with pytest.raises(TrainingError, match="no parameter"):
+        trainer.run()
+
+
+def test_the_epoch_line_gives_loss_figure_and_time_left(make_detector: Any, caplog: Any) -> None:
+    caplog.set_level(logging.INFO, logger="mammo_monai.engines.progress")
+    _trainer(make_detector(), None, 2).run()
+    lines = [record.message for record in caplog.records if record.name == "mammo_monai.engines.progress"]
+    assert len(lines) == 2
+    assert lines[0].startswith("training: epoch 1/2, loss ")
+    assert "mean_sensitivity" in lines[0]
+    assert lines[1].endswith("00:00 left")
