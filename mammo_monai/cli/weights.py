@@ -1,0 +1,52 @@
+"""`mammo-monai weights`: convert other libraries' checkpoints, and show what a weights file holds."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Adds the verb and its two commands."""
+    verbs = subparsers.add_parser("weights", help="convert or show network weights").add_subparsers(
+        dest="weights_command", required=True
+    )
+    convert = verbs.add_parser("convert", help="torchvision, Detectron2 or ImageNet weights to .safetensors")
+    convert.add_argument("file", type=Path, help=".safetensors, .pt or .pth")
+    convert.add_argument("-o", "--output", type=Path, required=True, help="the .safetensors file to write")
+    convert.add_argument(
+        "--num-classes", type=int, default=1, help="classes of the new head (default 1: mass)"
+    )
+    show = verbs.add_parser("show", help="metadata and hash of a weights file")
+    show.add_argument("file", type=Path)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs `convert` or `show`."""
+    return _convert(args) if args.weights_command == "convert" else _show(args)
+
+
+def _convert(args: argparse.Namespace) -> int:
+    from mammo_monai.networks.weights import convert_file
+
+    converted = convert_file(args.file, args.output, num_classes=args.num_classes)
+    print(f"recognised  {converted.layout}")
+    for name, fact in converted.facts.items():
+        print(f"{name:<11} {fact}")
+    print(f"wrote       {args.output} ({len(converted.state)} tensors)")
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    from mammo_monai.networks.weight_files import read_weights
+
+    file = read_weights(args.file)
+    print(f"sha256      {file.sha256}")
+    print(f"tensors     {len(file.tensors)}")
+    for name, text in sorted(file.metadata.items()):
+        print(f"{name:<11} {text}")
+    return 0

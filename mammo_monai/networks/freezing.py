@@ -1,0 +1,124 @@
+"""Which parts of a network a transfer stage trains."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import nn
+
+from mammo_monai.networks.backbones import batch_norms
+from mammo_monai.networks.retinanet import MammoRetinaNet
+
+logger = logging.getLogger(__name__)
+
+FreezingPolicy = Literal["all", "top_and_heads", "heads", "classifier"]
+_CLASSIFIER = ("classification_head.",)
+_HEADS = (*_CLASSIFIER, "regression_head.")
+_TRAINED: dict[FreezingPolicy, tuple[str, ...]] = {
+    "all": ("",),
+    "top_and_heads": ("feature_extractor.body.layer4.", "feature_extractor.fpn.", *_HEADS),
+    "heads": _HEADS,
+    "classifier": _CLASSIFIER,
+}
+POLICIES = tuple(_TRAINED)
+# A network of random weights does not learn at the rates of fine-tuning (1e-6 … 1e-5).
+MIN_RATE_FROM_RANDOM = 1e-4
+
+
+@dataclass(frozen=True)
+class TrainableParts:
+    """What is trained: the parameters in the network's order, and how many numbers they hold."""
+
+    policy: FreezingPolicy
+    frozen_norm: bool
+    n_trained: int
+    n_total: int
+    parameters: tuple[nn.Parameter, ...] = field(repr=False)
+
+    @property
+    def summary(self) -> str:
+        """One line for a log."""
+        share = 100 * self.n_trained / self.n_total
+        norm = "frozen" if self.frozen_norm else "trainable"
+        count = f"{self.n_trained:,} of {self.n_total:,} parameters trained ({share:.1f} %)"
+        return f"policy {self.policy}: {count}, batch norm {norm}"
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Freezing, learning rate and batch norm that go together with where the weights come from."""
+
+    freeze: FreezingPolicy
+    learning_rate: float
+    frozen_norm: bool
+
+
+def apply_freezing(
+    network: MammoRetinaNet, policy: FreezingPolicy, *, frozen_norm: bool | None = None
+) -> TrainableParts:
+    """Sets `requires_grad` of every parameter by a policy, replacing any earlier one.
+
+    | policy | trained | where |
+    |---|---|---|
+    | all | everything | from scratch, ablation |
+    | top_and_heads | layer4, pyramid, both heads | stage 1 |
+    | heads | both heads | ablation |
+    | classifier | the classification head alone | stage 2 |
+
+    Batch norms in frozen parts keep their statistics, also after `.train()`; with `frozen_norm` all of them
+    do, and their weights are frozen too. Group norms of the heads belong to their head.
+
+    Args:
+        network: changed in place.
+        policy: one of `POLICIES`.
+        frozen_norm: None keeps what the network has (`initialise` sets it).
+
+    Raises:
+        ValueError: unknown policy.
+
+    Source: the paper on two-stage transfer learning of RetinaNet. Its stage 1 trains "the classifier and the
+    top layers of the convolutional base", its stage 2 the classifier only. It says that "the classifier is
+    used for image classification" and names the box regression subnet apart, so `classifier` is the
+    classification subnet without the box subnet; `heads` is the other reading.
+    """
+    if policy not in _TRAINED:
+        raise ValueError(f"freezing policy must be one of {', '.join(POLICIES)}, got {policy!r}.")
+    if frozen_norm is not None:
+        network.frozen_norm = frozen_norm
+    norms = (
+        {id(p) for norm in batch_norms(network) for p in norm.parameters()} if network.frozen_norm else set()
+    )
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name.startswith(_TRAINED[policy]) and id(parameter) not in norms)
+    network.train(network.training)  # batch norms take their mode from their weights' requires_grad
+    trained = tuple(p for p in network.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in network.parameters())
+    parts = TrainableParts(policy, network.frozen_norm, sum(p.numel() for p in trained), total, trained)
+    logger.info("%s", parts.summary)
+    return parts
+
+
+def training_settings(init: str, freeze: FreezingPolicy, learning_rate: float) -> TrainingSettings:
+    """Freezing policy, learning rate and batch norm for a start from `init`.
+
+    With `init` none there is nothing worth freezing: all layers train, batch norms too, at a rate of at least
+    1e-4, and a WARNING says so. With any other start the choices stand and batch norms are frozen.
+
+    >>> training_settings("coco", "top_and_heads", 1e-5)
+    TrainingSettings(freeze='top_and_heads', learning_rate=1e-05, frozen_norm=True)
+    """
+    if freeze not in _TRAINED:
+        raise ValueError(f"freezing policy must be one of {', '.join(POLICIES)}, got {freeze!r}.")
+    if init != "none":
+        return TrainingSettings(freeze, learning_rate, frozen_norm=True)
+    rate = max(learning_rate, MIN_RATE_FROM_RANDOM)
+    logger.warning(
+        "init none: random weights, so all layers and batch norms are trained at learning rate %g "
+        "(asked for: freeze %s, learning rate %g). For transfer learning give init coco, imagenet or a path.",
+        rate,
+        freeze,
+        learning_rate,
+    )
+    return TrainingSettings("all", rate, frozen_norm=False)

@@ -1,0 +1,190 @@
+"""RetinaNet for mammograms: MONAI's network with heads that fit torchvision's and Detectron2's weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+import torch
+from monai.apps.detection.networks.retinanet_network import (
+    RetinaNet,
+    RetinaNetClassificationHead,
+    RetinaNetRegressionHead,
+)
+from torch import Tensor, nn
+
+from mammo_monai.networks.backbones import BackboneName, InputNormalisation, P6Source, ResNetFPN
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+HeadNorm = Literal["none", "gn8", "gn32"]
+# Groups. none: torchvision v1 and Detectron2; gn8: MONAI's stock heads; gn32: torchvision v2.
+HEAD_NORM_GROUPS = {"none": 0, "gn8": 8, "gn32": 32}
+
+
+class PyramidOptions(TypedDict, total=False):
+    """Keywords of `ResNetFPN` that `retinanet_network` passes on; defaults as in `NetworkSettings`."""
+
+    in_channels: int
+    fpn_channels: int
+    p6_from: P6Source
+    stride_in_1x1: bool
+    bn_eps: float
+    input_normalisation: InputNormalisation
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """Everything that says which network it is; saved with its weights."""
+
+    backbone: BackboneName = "resnet50"
+    num_classes: int = 1
+    num_anchors: int = 9
+    head_norm: HeadNorm = "none"
+    in_channels: int = 1
+    fpn_channels: int = 256
+    p6_from: P6Source = "p5"
+    stride_in_1x1: bool = False
+    bn_eps: float = 1e-5
+    input_normalisation: InputNormalisation = "imagenet"
+
+
+def retinanet_network(
+    backbone: BackboneName = "resnet50",
+    *,
+    num_classes: int = 1,
+    num_anchors: int = 9,
+    head_norm: HeadNorm = "none",
+    **pyramid: Unpack[PyramidOptions],
+) -> MammoRetinaNet:
+    """RetinaNet with levels P3-P7 and random weights; every keyword is a plain JSON value.
+
+    | weights to load | head_norm | p6_from | stride_in_1x1 |
+    |---|---|---|---|
+    | torchvision `retinanet_resnet50_fpn` | none | p5 | no |
+    | torchvision `retinanet_resnet50_fpn_v2` | gn32 | c5 | no |
+    | Detectron2 RetinaNet R50, R101 | none | c5 | yes |
+
+    Args:
+        backbone: resnet18, resnet34, resnet50 or resnet101.
+        num_classes: foreground classes; 1 = mass.
+        num_anchors: anchors per location; must equal the detector's octave scales × ratios.
+        head_norm: normalisation in both heads: none, or group norm in 8 or 32 groups.
+        pyramid: `in_channels` 1 (grey, repeated to three) or 3; `fpn_channels`; `p6_from` p5 or c5;
+            `stride_in_1x1`; `bn_eps`; `input_normalisation` imagenet or none.
+
+    Raises:
+        ValueError: a setting outside its choices.
+
+    Source: Lin et al., 2017 (RetinaNet): class bias −log(99), so that every anchor starts at score 0.01.
+    """
+    settings = NetworkSettings(
+        backbone, num_classes=num_classes, num_anchors=num_anchors, head_norm=head_norm, **pyramid
+    )
+    return MammoRetinaNet(settings)
+
+
+class MammoRetinaNet(RetinaNet):  # type: ignore[misc]  # monai ships no types
+    """MONAI's RetinaNet on `ResNetFPN`: head maps in float32 under autocast, and no wait for the device."""
+
+    __jit_unused_properties__ = (
+        "frozen_norm",
+    )  # torch.jit.script compiles properties, this one has no graph
+
+    def __init__(self, settings: NetworkSettings) -> None:
+        _check_head(settings)
+        extractor = ResNetFPN(
+            settings.backbone,
+            in_channels=settings.in_channels,
+            fpn_channels=settings.fpn_channels,
+            p6_from=settings.p6_from,
+            stride_in_1x1=settings.stride_in_1x1,
+            bn_eps=settings.bn_eps,
+            input_normalisation=settings.input_normalisation,
+        )
+        super().__init__(2, settings.num_classes, settings.num_anchors, extractor, size_divisible=128)
+        self.settings = settings
+        shape = (settings.fpn_channels, settings.num_anchors)
+        self.classification_head = ClassificationHead(*shape, settings.num_classes, settings.head_norm)
+        self.regression_head = RegressionHead(*shape, settings.head_norm)
+
+    def forward(
+        self, images: Tensor, image_sizes: list[tuple[int, int]] | None = None
+    ) -> dict[str, list[Tensor]]:
+        """Head maps, finest level first: class logits (B, A·K, H, W) and box offsets (B, A·4, H, W).
+
+        Offsets are in axis order (row, col, height, width) per anchor. Arguments as `ResNetFPN.forward`.
+        """
+        maps = list(self.feature_extractor(images, image_sizes).values())
+        return {self.cls_key: self.classification_head(maps), self.box_reg_key: self.regression_head(maps)}
+
+    @property
+    def frozen_norm(self) -> bool:
+        """Whether all batch norms keep their statistics and weights, also after `.train()`."""
+        frozen: bool = self.feature_extractor.frozen_norm
+        return frozen
+
+    @frozen_norm.setter
+    def frozen_norm(self, frozen: bool) -> None:
+        self.feature_extractor.frozen_norm = frozen
+        self.feature_extractor.train(self.feature_extractor.training)
+
+
+class ClassificationHead(RetinaNetClassificationHead):  # type: ignore[misc]  # monai ships no types
+    """Four 3×3 convolutions and the class logits, without MONAI's NaN checks, which wait for the device."""
+
+    def __init__(self, in_channels: int, num_anchors: int, num_classes: int, norm: HeadNorm) -> None:
+        super().__init__(in_channels, num_anchors, num_classes, spatial_dims=2, prior_probability=0.01)
+        _set_norm(self.conv, norm)
+
+    def forward(self, x: list[Tensor]) -> list[Tensor]:
+        """Logits of every level, (B, A·K, H, W) each."""
+        return [_at_least_float32(self.cls_logits(self.conv(features))) for features in x]
+
+
+class RegressionHead(RetinaNetRegressionHead):  # type: ignore[misc]  # monai ships no types
+    """Four 3×3 convolutions and the box offsets, without MONAI's NaN checks."""
+
+    def __init__(self, in_channels: int, num_anchors: int, norm: HeadNorm) -> None:
+        super().__init__(in_channels, num_anchors, spatial_dims=2)
+        _set_norm(self.conv, norm)
+
+    def forward(self, x: list[Tensor]) -> list[Tensor]:
+        """Offsets of every level, (B, A·4, H, W) each."""
+        return [_at_least_float32(self.bbox_reg(self.conv(features))) for features in x]
+
+
+def _set_norm(conv: nn.Sequential, norm: HeadNorm) -> None:
+    """Replaces MONAI's group norms, and lets the activations overwrite their input, as torchvision's do."""
+    groups = HEAD_NORM_GROUPS[norm]
+    for index, layer in enumerate(conv):
+        if isinstance(layer, nn.GroupNorm):
+            conv[index] = nn.GroupNorm(groups, layer.num_channels) if groups else nn.Identity()
+        elif isinstance(layer, nn.ReLU):
+            layer.inplace = True
+
+
+def _at_least_float32(maps: Tensor) -> Tensor:
+    # Boxes decoded in bfloat16 are up to 22 px off on a 4096×3328 image, and the focal loss underflows.
+    if maps.dtype in (torch.bfloat16, torch.float16):
+        return maps.float()
+    return maps
+
+
+def _check_head(settings: NetworkSettings) -> None:
+    if settings.head_norm not in HEAD_NORM_GROUPS:
+        raise ValueError(
+            f"head_norm must be one of {', '.join(HEAD_NORM_GROUPS)}, got {settings.head_norm!r}."
+        )
+    groups = max(8, HEAD_NORM_GROUPS[settings.head_norm])  # MONAI's stock heads ask for 8 in any case
+    if settings.fpn_channels < 1 or settings.fpn_channels % groups:
+        raise ValueError(
+            f"fpn_channels must be a multiple of {groups} with head_norm {settings.head_norm!r}, "
+            f"got {settings.fpn_channels}."
+        )
+    if settings.num_classes < 1 or settings.num_anchors < 1:
+        raise ValueError(
+            "num_classes and num_anchors must be at least 1, "
+            f"got {settings.num_classes} and {settings.num_anchors}."
+        )
