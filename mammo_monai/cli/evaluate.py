@@ -1,0 +1,52 @@
+"""`mammo-monai evaluate`: scores detections against a manifest and writes metrics.json."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the verb."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="score detections: FROC with intervals",
+        description="Scores anybody's detections.json against the lesions of a manifest, per lesion, false "
+        "positives over all images, and writes the figures with the rule behind them.",
+    )
+    parser.add_argument("detections", type=Path, help="detections.json")
+    parser.add_argument(
+        "--manifest", type=Path, required=True, metavar="M", help="manifest.json with the lesions"
+    )
+    parser.add_argument("--split", choices=("training", "validation", "test"), help="one list (default: all)")
+    parser.add_argument(
+        "--min-iou", type=float, default=0.2, help="a hit overlaps more than this (%(default)s)"
+    )
+    parser.add_argument(
+        "--count-double-hits",
+        action="store_true",
+        help="further detections on a found lesion are false positives",
+    )
+    parser.add_argument("--label", type=int, default=0, help="the class to score (%(default)s, mass)")
+    parser.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="resamples (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the resampling (%(default)s)")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="METRICS", help="metrics.json")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Scores, writes, prints the operating points."""
+    from mammo_monai.metrics import FrocRule, evaluate_files
+    from mammo_monai.reports.runs import Run
+    from mammo_monai.reports.tables import headline, run_table
+    from mammo_monai.schema import write_metrics
+
+    rule = FrocRule(
+        args.min_iou, args.count_double_hits, args.label, n_bootstrap=args.bootstrap, seed=args.seed
+    )
+    metrics = evaluate_files(args.detections, args.manifest, split=args.split, rule=rule)
+    write_metrics(args.output, metrics)
+    scored = Run(args.detections.name, metrics)
+    print(run_table(scored).as_text(), headline(scored), sep="\n")
+    return 0

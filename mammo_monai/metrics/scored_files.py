@@ -1,0 +1,49 @@
+"""Scores the two files on disk: detections.json against one list of manifest.json, or against all."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from mammo_monai.errors import MammoError
+from mammo_monai.files import sha256_of
+from mammo_monai.metrics.evaluation import evaluate_detections
+from mammo_monai.metrics.rule import FrocRule
+from mammo_monai.records import Split
+from mammo_monai.schema import read_detections, read_manifest
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate_files(
+    detections_path: Path,
+    manifest_path: Path,
+    *,
+    split: Split | str | None = None,
+    rule: FrocRule | None = None,
+) -> dict[str, Any]:
+    """The content of metrics.json, with the SHA-256 of both files and the split under `inputs`.
+
+    Detections of images in the manifest's other lists are left out; those of images in none are an error.
+
+    Raises:
+        ManifestError: a file is not what its format promises, or they do not join one to one.
+        UndefinedMetricError: the split is empty.
+    """
+    manifest, content = read_manifest(manifest_path), read_detections(detections_path)
+    records = manifest.images(split)
+    left_out = {each.record_id for each in manifest.images()} - {each.record_id for each in records}
+    detections = [each for each in content.detections if each.record_id not in left_out]
+    if len(detections) < len(content.detections):
+        logger.info("left out %d images of other lists", len(content.detections) - len(detections))
+    try:
+        metrics = evaluate_detections(records, detections, rule=rule)
+    except MammoError as error:
+        raise type(error)(f"{detections_path} against {manifest_path}: {error}") from error
+    metrics["inputs"] = {
+        "manifest_sha256": sha256_of(manifest_path),
+        "detections_sha256": sha256_of(detections_path),
+        "split": getattr(split, "value", split),
+    }
+    return metrics

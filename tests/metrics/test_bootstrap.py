@@ -1,0 +1,146 @@
+"""Intervals: Wilson's by its published values, the bootstrap by resampling the images one by one."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mammo_monai.errors import UndefinedMetricError
+from mammo_monai.metrics import FrocRule, match_pooled, pool_images, sensitivity_intervals, wilson_interval
+from mammo_monai.metrics import bootstrap as module
+from mammo_monai.metrics.bootstrap import resampled_sensitivity
+from tests.metrics.scenes import Scene, found, record, scenes
+from tests.reference import froc_reference
+
+HIT, ASIDE = (0.0, 0.0, 4.0, 6.0), (6.0, 10.0, 9.0, 16.0)
+
+
+def matched(scene: Scene):
+    return match_pooled(pool_images(scene.detections, [each.lesions for each in scene.records]))
+
+
+def half_found(n_images: int) -> Scene:
+    """Every other lesion found, with one false positive of lower score each."""
+    return Scene(
+        tuple(record(n, [HIT]) for n in range(n_images)),
+        tuple(
+            found(n, (HIT, 0.9), (ASIDE, 0.5)) if n % 2 else found(n, (ASIDE, 0.5)) for n in range(n_images)
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "low", "high"), [(110, 112, 0.937, 0.995), (111, 112, 0.951, 0.998), (5, 10, 0.237, 0.763)]
+)
+def test_wilson_gives_the_known_bounds(hits: int, n: int, low: float, high: float) -> None:
+    interval = wilson_interval(hits, n)
+    assert (round(interval.low, 3), round(interval.high, 3)) == (low, high)
+    assert interval.method == "wilson"
+
+
+def test_wilson_reaches_zero_and_one_exactly() -> None:
+    assert wilson_interval(0, 7).low == 0
+    assert wilson_interval(7, 7).high == 1
+
+
+def test_wilson_without_cases_is_undefined() -> None:
+    with pytest.raises(UndefinedMetricError, match="0 cases"):
+        wilson_interval(0, 0)
+
+
+@settings(max_examples=150, deadline=None)
+@given(scene=scenes(), data=st.data(), doubles=st.booleans())
+def test_weights_count_patients_as_copies_of_their_images_would(scene: Scene, data, doubles: bool) -> None:
+    patient = np.arange(len(scene.records)) // 2
+    n_patients = int(patient[-1]) + 1
+    counts = data.draw(st.lists(st.integers(0, 3), min_size=n_patients, max_size=n_patients))
+    counts[0] = counts[0] or 1
+    rule = FrocRule(count_double_hits=doubles)
+    drawn = resampled_sensitivity(matched(scene), patient, np.array([counts, counts]), rule)
+    copies = [
+        image for number, image in zip(patient, scene.plain(), strict=True) for _ in range(counts[number])
+    ]
+    slow = froc_reference.froc(copies, 0.2, doubles)
+    expected = [froc_reference.sensitivity_at(slow, each) for each in rule.fppi]
+    expected = [np.nan if each is None else each for each in expected]
+    np.testing.assert_allclose(drawn, [expected, expected], atol=1e-9)
+
+
+def test_the_interval_holds_the_measured_sensitivity_and_is_the_same_again() -> None:
+    matches, patient = matched(half_found(20)), np.arange(20)
+    intervals = sensitivity_intervals(matches, patient, FrocRule(n_bootstrap=400))
+    assert all(each.method == "bootstrap" and each.low < 0.5 < each.high for each in intervals)
+    assert intervals == sensitivity_intervals(matches, patient, FrocRule(n_bootstrap=400))
+    assert intervals != sensitivity_intervals(matches, patient, FrocRule(n_bootstrap=400, seed=1))
+
+
+def test_the_bootstrap_of_independent_patients_is_near_wilson() -> None:
+    interval = sensitivity_intervals(matched(half_found(200)), np.arange(200), FrocRule())[-1]
+    wilson = wilson_interval(100, 200)
+    assert (interval.low, interval.high) == pytest.approx((wilson.low, wilson.high), abs=0.02)
+
+
+def test_a_wider_confidence_gives_a_wider_interval() -> None:
+    matches, patient = matched(half_found(20)), np.arange(20)
+    narrow = sensitivity_intervals(matches, patient, FrocRule(confidence=0.5))[0]
+    wide = sensitivity_intervals(matches, patient, FrocRule(confidence=0.99))[0]
+    assert wide.low < narrow.low < narrow.high < wide.high
+
+
+def test_all_images_of_a_patient_are_drawn_together() -> None:
+    # Ten views of two patients, one found in all views: resampling patients knows only 0, 1/2 and 1.
+    matches = matched(
+        Scene(
+            tuple(record(n, [HIT]) for n in range(10)),
+            tuple(found(n, (HIT, 0.9)) if n < 5 else found(n) for n in range(10)),
+        )
+    )
+    by_patient = sensitivity_intervals(matches, np.arange(10) // 5, FrocRule(n_bootstrap=200))[0]
+    assert (by_patient.low, by_patient.high) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("n_bootstrap", "patient"), [(0, np.arange(20)), (100, np.zeros(20, dtype=np.int64))]
+)
+def test_without_draws_or_with_one_patient_the_interval_is_wilson(n_bootstrap: int, patient) -> None:
+    intervals = sensitivity_intervals(matched(half_found(20)), patient, FrocRule(n_bootstrap=n_bootstrap))
+    assert intervals[0] == wilson_interval(10, 20)
+
+
+def test_where_every_draw_is_alike_the_interval_is_wilson() -> None:
+    scene = Scene(tuple(record(n, [HIT]) for n in range(6)), tuple(found(n, (HIT, 0.9)) for n in range(6)))
+    assert sensitivity_intervals(matched(scene), np.arange(6), FrocRule())[0] == wilson_interval(6, 6)
+
+
+def test_draws_without_lesions_are_left_out() -> None:
+    scene = Scene(
+        (record(0, [HIT]), record(1, [HIT]), *(record(n) for n in range(2, 8))),
+        (found(0, (HIT, 0.9)), *(found(n) for n in range(1, 8))),
+    )
+    interval = sensitivity_intervals(matched(scene), np.arange(8), FrocRule(n_bootstrap=300))[0]
+    assert (interval.low, interval.high) == (0, 1)
+
+
+def test_drawing_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    matches, patient = matched(half_found(12)), np.arange(12)
+    whole = sensitivity_intervals(matches, patient, FrocRule(n_bootstrap=50))
+    monkeypatch.setattr(module, "_CELLS", 84)
+    assert sensitivity_intervals(matches, patient, FrocRule(n_bootstrap=50)) == whole
+
+
+def test_an_interval_without_lesions_is_undefined() -> None:
+    with pytest.raises(UndefinedMetricError, match="no lesion"):
+        sensitivity_intervals(
+            matched(Scene((record(0),), (found(0),))), np.zeros(1, dtype=np.int64), FrocRule()
+        )
+
+
+def test_a_thousand_draws_of_a_thousand_patients_take_under_five_seconds() -> None:
+    matches, patient = matched(half_found(1000)), np.arange(1000)
+    start = time.perf_counter()
+    sensitivity_intervals(matches, patient, FrocRule())
+    assert time.perf_counter() - start < 5
