@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,21 +29,21 @@ def atomic_path(path: Path) -> Iterator[Path]:
     'whole'
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".part{path.suffix}")
-    os.close(handle)
-    part = Path(name)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch(exist_ok=False)
         yield part
         _flush_to_disk(part)
-        part.chmod(0o666 & ~_umask())
         part.replace(path)
     except OSError as error:
+        if error.filename not in {None, *map(str, (part, path, *path.parents))}:
+            raise  # another file's fault, met inside the block: its own message names it
         raise OSError(
             error.errno, f"could not write {path}: {error.strerror or error}. Nothing was changed."
         ) from error
     finally:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             part.unlink()
 
 
@@ -54,8 +54,16 @@ def write_text_atomic(path: Path, text: str) -> None:
 
 
 def write_json_atomic(path: Path, content: object) -> None:
-    """Writes JSON (no NaN: undefined is null) through `atomic_path`, with a final line break."""
-    write_text_atomic(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    """Writes JSON (no NaN: undefined is null) through `atomic_path`, with a final line break.
+
+    Raises:
+        ValueError: a number is NaN or infinite; nothing is written.
+    """
+    try:
+        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+    except ValueError as error:
+        raise ValueError(f"could not write {path}: {error}. Undefined figures are null in JSON.") from error
+    write_text_atomic(path, text + "\n")
 
 
 def sha256_of(path: Path) -> str:
@@ -70,9 +78,3 @@ def sha256_of(path: Path) -> str:
 def _flush_to_disk(path: Path) -> None:
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -6,7 +6,9 @@ row and the field. Writes are atomic.
 
 from __future__ import annotations
 
+import enum
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,7 +81,10 @@ def read_manifest(path: Path) -> Manifest:
             f"{path}: the manifest is empty: no image in training, validation or test. "
             "Make it again with `mammo-monai manifest`."
         )
-    _reject_repeats(path, [record.record_id for record in manifest.images()])
+    _reject_repeats(
+        path,
+        [(f"{split} row {row}", each.record_id) for split in lists for row, each in enumerate(lists[split])],
+    )
     return manifest
 
 
@@ -107,7 +112,7 @@ def read_detections(path: Path) -> DetectionsFile:
             f"{path}: detections must be a list with one entry per image, got {type(rows).__name__}."
         )
     detections = tuple(_detections(path, row, item) for row, item in enumerate(rows))
-    _reject_repeats(path, [each.record_id for each in detections])
+    _reject_repeats(path, [(f"detections row {row}", each.record_id) for row, each in enumerate(detections)])
     model = content.get("model", {})
     return DetectionsFile(detections, model if isinstance(model, dict) else {"name": str(model)})
 
@@ -145,10 +150,10 @@ def write_metrics(path: Path, metrics: Json) -> None:
 
 def _load(path: Path, schema: str) -> Json:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ManifestError(f"{path}: no such file; expected a JSON file of schema {schema}.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ManifestError(
             f"{path}: expected JSON of schema {schema}, but it cannot be read: {error}."
         ) from error
@@ -166,7 +171,7 @@ def _record(path: Path, split: Split, row: int, item: object) -> ImageRecord:
         raise ManifestError(
             f"{where}: expected an object with image, box, label …, got {type(item).__name__}."
         )
-    width, height = _get(where, item, "width", _positive_int), _get(where, item, "height", _positive_int)
+    width, height = _get(where, item, "width", _pixel_count), _get(where, item, "height", _pixel_count)
     return ImageRecord(
         image=Path(os.path.normpath(path.parent.absolute() / _get(where, item, "image", _text))),
         record_id=_get(where, item, "record_id", _text),
@@ -177,7 +182,7 @@ def _record(path: Path, split: Split, row: int, item: object) -> ImageRecord:
         laterality=_get(where, item, "laterality", Laterality, None),
         view_position=_get(where, item, "view_position", ViewPosition, None),
         pixel_spacing_mm=_get(where, item, "pixel_spacing_mm", _spacing, None),
-        breast_density=_get(where, item, "breast_density", int, None),
+        breast_density=_get(where, item, "breast_density", _whole_number, None),
         source=_get(where, item, "source", str, ""),
     )
 
@@ -185,7 +190,7 @@ def _record(path: Path, split: Split, row: int, item: object) -> ImageRecord:
 def _lesions(where: str, item: Json, width: int, height: int) -> tuple[Lesion, ...]:
     try:
         boxes = check_boxes(item.get("box", []), width=width, height=height)
-    except (GeometryError, TypeError, ValueError) as error:
+    except GeometryError as error:
         raise ManifestError(
             f"{where}: {error} Boxes are x_min, y_min, x_max, y_max in original pixels."
         ) from error
@@ -209,11 +214,11 @@ def _lesion(where: str, box: Sequence[float], label: object, details: Json) -> L
         label=_get(where, {"label": label}, "label", _class_index),
         id=_get(where, details, "id", str, ""),
         type=_get(where, details, "type", str, "mass"),
-        area_mm2=_get(where, details, "area_mm2", float, None),
+        area_mm2=_get(where, details, "area_mm2", _finite_number, None),
         contour=_get(where, details, "contour", _contour, None),
         pathology=_get(where, details, "pathology", str, None),
-        birads=_get(where, details, "birads", int, None),
-        subtlety=_get(where, details, "subtlety", int, None),
+        birads=_get(where, details, "birads", _whole_number, None),
+        subtlety=_get(where, details, "subtlety", _whole_number, None),
     )
 
 
@@ -253,22 +258,22 @@ def _detections(path: Path, row: int, item: object) -> Detections:
         raise ManifestError(
             f"{where}: expected an object with record_id, boxes, scores, got {type(item).__name__}."
         )
-    record_id = _get(where, item, "record_id", _text)
+    where = f"{where} ({_get(where, item, 'record_id', _text)})"
     try:
-        boxes = check_boxes(item["boxes"], allow_empty=True)
-        scores = np.asarray(item["scores"], dtype=np.float64).reshape(-1)
-        labels = np.asarray(item.get("labels") or [MASS_LABEL] * len(boxes), dtype=np.int64).reshape(-1)
-    except (GeometryError, TypeError, ValueError) as error:
+        boxes = check_boxes(_get(where, item, "boxes", _list), allow_empty=True)
+    except GeometryError as error:
+        raise ManifestError(f"{where}: boxes: {error}") from error
+    scores = np.array(_get(where, item, "scores", _list_of_finite_numbers), dtype=np.float64)
+    labels = np.array(
+        _get(where, item, "labels", _list_of_class_indices, [MASS_LABEL] * len(boxes)), dtype=np.int64
+    )
+    if not len(boxes) == len(scores) == len(labels):
         raise ManifestError(
-            f"{where} ({record_id}): boxes, scores and labels must be numbers: {error}"
-        ) from error
-    if not len(boxes) == len(scores) == len(labels) or not np.isfinite(scores).all():
-        raise ManifestError(
-            f"{where} ({record_id}): expected one finite score and one label per box, "
+            f"{where}: expected one score and one label per box, "
             f"got {len(boxes)} boxes, {len(scores)} scores, {len(labels)} labels."
         )
     image = _get(where, item, "image", str, None)
-    return Detections(record_id, boxes, scores, labels, Path(image) if image else None)
+    return Detections(item["record_id"], boxes, scores, labels, Path(image) if image else None)
 
 
 _REQUIRED: Any = object()
@@ -281,13 +286,15 @@ def _get(where: str, item: Json, name: str, convert: Callable[[Any], T], default
         return default  # type: ignore[no-any-return]  # the caller's own default
     try:
         return convert(value)
-    except (TypeError, ValueError, KeyError, IndexError):
-        expected = getattr(convert, "__name__", str(convert)).strip("_").replace("_", " ")
-        choices = (
-            f" ({', '.join(each.value for each in convert)})" if isinstance(convert, type(Laterality)) else ""
+    except (TypeError, ValueError, OverflowError):
+        is_enum = isinstance(convert, enum.EnumMeta)
+        expected = (
+            f"one of {', '.join(each.value for each in convert)}"  # type: ignore[attr-defined]  # an enum
+            if is_enum
+            else f"a {convert.__name__.strip('_').replace('_', ' ')}"
         )
         raise ManifestError(
-            f"{where}: {name} must be a {expected}{choices}, got {value!r}. Mend the file or make it again."
+            f"{where}: {name} must be {expected}, got {value!r:.80}. Mend the file or make it again."
         ) from None
 
 
@@ -297,34 +304,61 @@ def _text(value: object) -> str:
     return value
 
 
-def _positive_int(value: Any) -> int:
-    if isinstance(value, bool) or int(value) != value or value <= 0:
+def _whole_number(value: Any) -> int:
+    if isinstance(value, (bool, str)) or int(value) != value:
+        raise ValueError(value)
+    return int(value)
+
+
+def _pixel_count(value: Any) -> int:
+    if _whole_number(value) < 1:
         raise ValueError(value)
     return int(value)
 
 
 def _class_index(value: Any) -> int:
-    if isinstance(value, bool) or int(value) != value or value < 0:
+    if _whole_number(value) < 0:
         raise ValueError(value)
     return int(value)
 
 
+def _finite_number(value: Any) -> float:
+    if isinstance(value, (bool, str)) or not math.isfinite(value):
+        raise ValueError(value)
+    return float(value)
+
+
 def _spacing(value: Any) -> tuple[float, float]:
-    row, column = (float(each) for each in value)
-    if not (np.isfinite([row, column]).all() and row > 0 and column > 0):
+    row, column = (_finite_number(each) for each in value)
+    if not (row > 0 and column > 0):
         raise ValueError(value)
     return row, column
 
 
 def _contour(value: Any) -> tuple[tuple[float, float], ...]:
-    return tuple((float(x), float(y)) for x, y in value)
+    return tuple((_finite_number(x), _finite_number(y)) for x, y in value)
 
 
-def _reject_repeats(path: Path, record_ids: Sequence[str]) -> None:
-    seen: set[str] = set()
-    repeated = [each for each in record_ids if each in seen or seen.add(each)]  # type: ignore[func-returns-value]  # add returns None: falsy
-    if repeated:
-        raise ManifestError(
-            f"{path}: record_id {repeated[0]} stands more than once ({len(repeated)} repeats); "
-            "each image may have one entry."
-        )
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return value
+
+
+def _list_of_finite_numbers(value: Any) -> list[float]:
+    return [_finite_number(each) for each in _list(value)]
+
+
+def _list_of_class_indices(value: Any) -> list[int]:
+    return [_class_index(each) for each in _list(value)]
+
+
+def _reject_repeats(path: Path, entries: Sequence[tuple[str, str]]) -> None:
+    first: dict[str, str] = {}
+    for where, record_id in entries:
+        if record_id in first:
+            raise ManifestError(
+                f"{path}, {where}: record_id {record_id} stands already in {first[record_id]}; "
+                "each image may have one entry."
+            )
+        first[record_id] = where

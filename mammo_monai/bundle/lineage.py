@@ -12,7 +12,7 @@ from mammo_monai.errors import BundleError, WeightsError
 from mammo_monai.files import sha256_of
 from mammo_monai.networks.freezing import TrainingSettings
 from mammo_monai.networks.retinanet import MammoRetinaNet
-from mammo_monai.networks.weights import initialise
+from mammo_monai.networks.weights import initialise, read_weights
 
 logger = logging.getLogger(__name__)
 
@@ -79,3 +79,18 @@ def training_lineage(
         "learning_rate": repr(settings.learning_rate),
         "seed": str(seed),
     }
+
+
+def model_description(*, bundle_root: str | Path, weights: str | Path) -> dict[str, str]:
+    """What detections.json says of the model: bundle, weight hash, and the lineage stored with the weights.
+
+    Raises:
+        WeightsError: no such file, or it cannot be read.
+    """
+    file = read_weights(Path(weights))
+    kept = {
+        key: value
+        for key, value in file.metadata.items()
+        if key in ("init", "init_sha256", "freeze", "epoch")
+    }
+    return {"bundle": Path(bundle_root).absolute().name, "weights_sha256": sha256_of(Path(weights)), **kept}

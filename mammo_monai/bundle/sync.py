@@ -56,12 +56,12 @@ def synchronise(reference: Path, others: Sequence[Path]) -> list[Path]:
 
 
 def format_config(config: Mapping[str, Any]) -> str:
-    """JSON text with one id per line where it fits.
+    """JSON text that fills its lines: plain values side by side, a component on a line where it fits.
 
-    >>> print(format_config({"a": 1, "b": {"_target_": "c"}}), end="")
+    >>> print(format_config({"a": 1, "b": 2, "c": {"_target_": "d"}}), end="")
     {
-      "a": 1,
-      "b": {"_target_": "c"}
+      "a": 1, "b": 2,
+      "c": {"_target_": "d"}
     }
     """
     return _format(config, 0, top=True) + "\n"
@@ -72,11 +72,25 @@ def _format(value: Any, indent: int, *, top: bool = False) -> str:
     if not isinstance(value, dict | list) or not value or (not top and len(flat) + indent <= _WIDTH):
         return flat
     inner = indent + 2
+    opening, closing = "[]" if isinstance(value, list) else "{}"
     if isinstance(value, list):
-        rows = [" " * inner + _format(each, inner) for each in value]
-        return "[\n" + ",\n".join(rows) + "\n" + " " * indent + "]"
-    rows = [f"{' ' * inner}{json.dumps(key)}: {_format(each, inner)}" for key, each in value.items()]
-    return "{\n" + ",\n".join(rows) + "\n" + " " * indent + "}"
+        parts = [_format(each, inner) for each in value]
+    else:
+        parts = [f"{json.dumps(key)}: {_format(each, inner)}" for key, each in value.items()]
+    rows = _filled(parts, _WIDTH - inner)
+    return opening + "\n" + ",\n".join(" " * inner + row for row in rows) + "\n" + " " * indent + closing
+
+
+def _filled(parts: Sequence[str], width: int) -> list[str]:
+    """Neighbouring one-line parts joined into rows of at most `width` characters."""
+    rows: list[str] = []
+    for part in parts:
+        fits = rows and "\n" not in rows[-1] + part and len(rows[-1]) + len(part) + 2 <= width
+        if fits and not rows[-1].endswith("}") and not part.endswith("}"):
+            rows[-1] += ", " + part
+        else:
+            rows.append(part)
+    return rows
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -45,8 +45,17 @@ def leave_process_group() -> None:
         distributed.destroy_process_group()
 
 
-def distributed_detector(detector: Detector, device: torch.device) -> Detector:
-    """The detector, changed in place: gradients of its network are averaged over all processes."""
+def distributed_detector(
+    detector: Detector, optimizer: torch.optim.Optimizer, device: torch.device
+) -> Detector:
+    """The detector, changed in place: gradients of its network are averaged over all processes.
+
+    Args:
+        optimizer: only asked for so that it exists first: making it freezes layers, and what is frozen now is
+            not averaged.
+    """
+    if not any(group["params"] for group in optimizer.param_groups):
+        raise ValueError("the optimizer trains no parameter: choose another freezing policy.")
     trains_all = all(parameter.requires_grad for parameter in detector.network.parameters())
     detector.network = DistributedDataParallel(
         detector.network,

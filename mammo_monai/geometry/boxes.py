@@ -26,12 +26,18 @@ def check_boxes(
         allow_empty: whether a box may have no width or no height (a detection clipped at the border).
 
     Raises:
-        GeometryError: wrong shape, not finite, no area, or outside the image; the first bad row is named.
+        GeometryError: not numbers, wrong shape, not finite, no area, or outside the image; the first bad
+            row is named.
 
     >>> check_boxes([[0, 0, 10, 5]], width=10, height=5).shape
     (1, 4)
     """
-    array = np.asarray(boxes, dtype=np.float64)
+    try:
+        array = np.asarray(boxes, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise GeometryError(
+            f"boxes must be rows of four numbers: x_min, y_min, x_max, y_max; {error}."
+        ) from error
     if array.size == 0:
         return np.zeros((0, 4))
     if array.ndim != 2 or array.shape[1] != 4:

@@ -111,7 +111,7 @@ class ImageFrame:
         """The frame after one more step.
 
         Raises:
-            GeometryError: the step was made for an image of another size.
+            GeometryError: the step was made for an image of another size, or leaves no pixel.
         """
         before = self.size
         expected = (step.width, step.height) if isinstance(step, Scale) else None
@@ -119,6 +119,8 @@ class ImageFrame:
             isinstance(step, Flip) and step.width != before[0]
         ):
             raise GeometryError(f"{step} does not fit an image of {before[0]} × {before[1]} px.")
+        if min(step.size_after(before)) < 1:
+            raise GeometryError(f"{step} leaves no pixel of an image of {before[0]} × {before[1]} px.")
         return replace(self, steps=(*self.steps, step))
 
     def without_last(self) -> tuple[ImageFrame, Step]:
