@@ -38,12 +38,13 @@ def run(args: argparse.Namespace) -> int:
 
     from mammo_monai.phantoms import write_phantoms
 
-    with tqdm(total=args.patients, desc=f"{args.layout} phantoms", unit="patient") as bar:
+    with tqdm(desc=f"{args.layout} phantoms", unit="patient") as bar:
 
         def on_progress(done: int, total: int) -> None:
-            if bar.last_print_n == bar.initial == bar.n == 0:
-                bar.initial = done
-            bar.total = total
+            if bar.total is None:
+                # Patients found complete must not count as fast ones.
+                bar.initial = bar.n = done
+                bar.total = total
             bar.update(done - bar.n)
 
         root = write_phantoms(

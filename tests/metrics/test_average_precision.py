@@ -13,7 +13,7 @@ from tests.metrics.scenes import Scene, found, scenes
 from tests.reference import froc_reference
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(scene=scenes(), min_iou=st.sampled_from([0.2, 0.5]))
 def test_average_precision_agrees_with_the_slow_reference(scene: Scene, min_iou: float) -> None:
     matches = match_pooled(

@@ -89,7 +89,7 @@ def test_a_lesion_without_area_names_its_image() -> None:
         match_detections(found(0), lesions((3, 3, 3, 8)))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(scene=scenes())
 def test_counts_per_image_agree_with_the_slow_reference(scene: Scene) -> None:
     images = pool_images(scene.detections, [each.lesions for each in scene.records])

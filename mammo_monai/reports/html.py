@@ -1,0 +1,165 @@
+"""One self-contained HTML page on scored runs: figures, pictures, provenance; nothing is fetched."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from mammo_monai import __version__
+from mammo_monai.errors import ManifestError
+from mammo_monai.files import sha256_of, write_text_atomic
+from mammo_monai.reports.html_figures import froc_section, headline_section, html_table, table_section
+from mammo_monai.reports.html_gallery import gallery_section
+from mammo_monai.reports.images import load_display_image
+from mammo_monai.reports.overlays import MARK_COLOURS
+from mammo_monai.reports.pictures import ImageLoader
+from mammo_monai.reports.plots import RUN_COLOURS, RUN_COLOURS_DARK
+from mammo_monai.reports.runs import Run, SourceFile, are_comparable
+from mammo_monai.reports.tables import Table
+from mammo_monai.schema import Manifest
+
+logger = logging.getLogger(__name__)
+
+INTENDED_USE = (
+    "It marks, it never diagnoses. Research software, not a medical device: every mark, and every place "
+    "without one, needs a reader's own judgement."
+)
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What the page says and shows beside the figures.
+
+    Attributes:
+        banner: one sentence in a coloured strip on top, such as "Phantom figures are not clinical figures."
+        command: how the page was made, without folders.
+        fppi: the operating point of headlines and galleries.
+        per_gallery: most images in one gallery.
+        has_published: whether published figures are listed, with their caveat.
+    """
+
+    title: str = "Masses marked in mammograms"
+    banner: str = ""
+    command: str = ""
+    fppi: float = 1.0
+    per_gallery: int = 8
+    has_published: bool = False
+
+
+def write_report(
+    path: Path,
+    runs: Sequence[Run],
+    *,
+    manifest: Manifest | None = None,
+    options: ReportOptions | None = None,
+    load_image: ImageLoader = load_display_image,
+) -> None:
+    """Writes the page on one or more runs.
+
+    Args:
+        manifest: truth and image paths for the galleries; without it there are none. A run scored on another
+            manifest gets none either, and the page says so.
+        load_image: grey values of an image path, shape (H, W), float32 in [0, 1].
+
+    Raises:
+        ManifestError: no run, or metrics that speak of lesions or detections their files do not hold.
+        OSError: the page cannot be written.
+    """
+    if not runs:
+        raise ManifestError(
+            "a report needs at least one run: name a metrics.json, or a folder that holds one."
+        )
+    options = options or ReportOptions()
+    manifest_file = _source_of(manifest)
+    parts = [
+        _header(runs, options),
+        headline_section(runs, fppi=options.fppi),
+        froc_section(runs, fppi=options.fppi),
+        table_section(runs, has_published=options.has_published),
+        gallery_section(
+            runs,
+            manifest,
+            manifest_file.sha256 if manifest_file else None,
+            load_image,
+            fppi=options.fppi,
+            per_gallery=options.per_gallery,
+        ),
+        _provenance(runs, manifest_file, options.command),
+    ]
+    write_text_atomic(Path(path), _page(options.title, "\n".join(parts)))
+    logger.info("wrote %s", path)
+
+
+def _source_of(manifest: Manifest | None) -> SourceFile | None:
+    if manifest is None or manifest.path is None:
+        return None
+    return SourceFile(manifest.path.name, sha256_of(manifest.path))
+
+
+def _page(title: str, body: str) -> str:
+    style = files("mammo_monai.reports").joinpath("page.css").read_text(encoding="utf-8")
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{escape(title)}</title>
+<style>
+{_colours()}{style}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+def _colours() -> str:
+    """Colours of runs and marks as CSS variables, runs in both themes; marks lie on images, dark in both."""
+
+    def numbered(colours: Sequence[str]) -> str:
+        return "".join(f"--run-{n}:{colour};" for n, colour in enumerate(colours, start=1))
+
+    marks = "".join(f"--{kind.replace(' ', '-')}:{colour};" for kind, colour in MARK_COLOURS.items())
+    return (
+        f":root{{{numbered(RUN_COLOURS)}{marks}}}\n"
+        f"@media (prefers-color-scheme: dark){{:root{{{numbered(RUN_COLOURS_DARK)}}}}}\n"
+    )
+
+
+def _header(runs: Sequence[Run], options: ReportOptions) -> str:
+    banners = [options.banner] if options.banner else []
+    if not are_comparable(runs):
+        banners.append(
+            "These runs were scored on different images or by different rules: do not compare them with "
+            "each other."
+        )
+    strips = "".join(f'<p class="banner" role="note">{escape(text)}</p>' for text in banners)
+    rules = dict.fromkeys(str(run.metrics["rule"].get("text", "Not stated.")) for run in runs)
+    limits = " / ".join(sorted({f"{run.metrics['rule'].get('min_iou', '?')}" for run in runs}))
+    return f"""<header>
+<h1>{escape(options.title)}</h1>
+<p class="notice">{escape(INTENDED_USE)}</p>
+{strips}
+<details class="rule"><summary>Scored per lesion, hit when IoU &gt; {escape(limits)}; false positives over all
+images, normal ones included</summary>{"".join(f"<p>{escape(text)}</p>" for text in rules)}</details>
+</header>"""
+
+
+def _provenance(runs: Sequence[Run], manifest_file: SourceFile | None, command: str) -> str:
+    rows = [(run.name, file.name, file.sha256) for run in runs for file in run.files]
+    for run in runs:
+        if run.inputs.get("manifest_sha256"):
+            split = run.inputs.get("split") or "all lists"
+            rows.append((run.name, f"manifest as scored ({split})", run.inputs["manifest_sha256"]))
+    if manifest_file:
+        rows.append(("galleries", manifest_file.name, manifest_file.sha256))
+    table = html_table(Table("Files this page was made from", ("for", "file", "SHA-256"), tuple(rows)))
+    made = f"<p>Made by mammo-monai {escape(__version__)}"
+    made += f" with <code>{escape(command)}</code>.</p>" if command else ".</p>"
+    return f'<footer><h2>Provenance</h2><div class="hashes">{table}</div>{made}</footer>'

@@ -1,0 +1,130 @@
+"""A scored run as a report reads it: metrics.json, with the detections beside it where there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mammo_monai.errors import ManifestError
+from mammo_monai.files import sha256_of
+from mammo_monai.records import Detections
+from mammo_monai.schema import read_detections, read_metrics
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file the report was made from: its bare name, never its folder, and its SHA-256."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One set of detections and its figures.
+
+    Attributes:
+        metrics: content of metrics.json.
+        detections: by record id; empty where no detections.json lies beside the metrics.
+        model: the description the detections carry.
+    """
+
+    name: str
+    metrics: Json
+    detections: Mapping[str, Detections] = field(default_factory=dict)
+    model: Json = field(default_factory=dict)
+    files: tuple[SourceFile, ...] = ()
+
+    @property
+    def points(self) -> Sequence[Json]:
+        """The operating points: fppi, sensitivity, low, high (None if not given); maybe interval, score."""
+        return [{"low": None, "high": None, **point} for point in self.metrics["froc"]["points"]]
+
+    def point_at(self, fppi: float) -> Json | None:
+        """The operating point at `fppi`, None where the run lists none."""
+        return next((point for point in self.points if point["fppi"] == fppi), None)
+
+    @property
+    def inputs(self) -> Json:
+        """SHA-256 of manifest and detections, and the split, as far as the metrics record them."""
+        return dict(self.metrics.get("inputs") or {})
+
+
+def read_run(path: Path, *, name: str | None = None) -> Run:
+    """The run at `path`: a metrics.json, or the folder that holds one.
+
+    Detections are taken from detections.json beside it. The name is the model's, else the folder's.
+
+    Raises:
+        ManifestError: no metrics, fields missing, or a detections.json that is not the one scored.
+    """
+    path = Path(path)
+    metrics_path = path / "metrics.json" if path.is_dir() else path
+    metrics = read_metrics(metrics_path)
+    _check_fields(metrics_path, metrics)
+    files = [SourceFile(metrics_path.name, sha256_of(metrics_path))]
+    detections_path = metrics_path.parent / "detections.json"
+    if not detections_path.is_file():
+        return Run(name or _name_of(metrics_path, {}), metrics, files=tuple(files))
+    files.append(SourceFile(detections_path.name, sha256_of(detections_path)))
+    scored = (metrics.get("inputs") or {}).get("detections_sha256")
+    if scored not in (None, files[-1].sha256):
+        raise ManifestError(
+            f"{detections_path}: not the file that {metrics_path.name} was made from (SHA-256 "
+            f"{files[-1].sha256[:12]}…, scored was {scored[:12]}…). Run evaluate again, or keep them apart."
+        )
+    content = read_detections(detections_path)
+    return Run(
+        name=name or _name_of(metrics_path, content.model),
+        metrics=metrics,
+        detections={each.record_id: each for each in content.detections},
+        model=content.model,
+        files=tuple(files),
+    )
+
+
+def are_comparable(runs: Sequence[Run]) -> bool:
+    """Whether all runs were scored on the same images by the same rule."""
+    keys = [
+        (
+            dict(run.metrics["rule"]) | {"seed": 0, "n_bootstrap": 0},
+            run.metrics["n_images"],
+            run.metrics["n_lesions"],
+            run.inputs.get("manifest_sha256"),
+            run.inputs.get("split"),
+        )
+        for run in runs
+    ]
+    return all(key == keys[0] for key in keys)
+
+
+def _name_of(metrics_path: Path, model: Json) -> str:
+    named = model.get("name")
+    return str(named) if named else metrics_path.absolute().parent.name or metrics_path.stem
+
+
+def _check_fields(path: Path, metrics: Json) -> None:
+    """Refuses metrics without the fields of design.md; other tools write them too."""
+    froc = metrics.get("froc")
+    froc = froc if isinstance(froc, dict) else {}
+    points = froc.get("points")
+    curve = [froc.get("fppi"), froc.get("sensitivity")]
+    wrong = {
+        "rule (an object)": not isinstance(metrics.get("rule"), dict),
+        "n_images (a number)": not isinstance(metrics.get("n_images"), int),
+        "n_lesions (a number)": not isinstance(metrics.get("n_lesions"), int),
+        "froc.fppi and froc.sensitivity (lists of equal length)": not all(
+            isinstance(each, list) and len(each) == len(curve[0] or ()) for each in curve
+        ),
+        "froc.points (a list of objects with fppi and sensitivity)": not isinstance(points, list)
+        or not all(isinstance(each, dict) and {"fppi", "sensitivity"} <= each.keys() for each in points),
+    }
+    missing = [name for name, is_wrong in wrong.items() if is_wrong]
+    if missing:
+        raise ManifestError(
+            f"{path}: missing or not as expected: {'; '.join(missing)}. Write it with `mammo-monai evaluate`."
+        )

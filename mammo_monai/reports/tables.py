@@ -1,0 +1,180 @@
+"""The figures of runs as tables: one content, printed as text or set as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mammo_monai.reports.runs import Run
+
+UNDEFINED = "–"
+WILSON_MARK = "ᵂ"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; the first column names the row.
+
+    Attributes:
+        runs: whether the runs are the columns after the first, or the rows; None where neither is.
+    """
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    runs: Literal["columns", "rows"] | None = None
+
+    def as_text(self) -> str:
+        """Aligned columns for a terminal, header first."""
+        lines = [self.header, *self.rows]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self.header))]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        )
+
+
+def operating_point_table(runs: Sequence[Run]) -> Table:
+    """Sensitivity with its interval at every operating point, one column per run."""
+    every = sorted({point["fppi"] for run in runs for point in run.points})
+    rows = tuple((f"{fppi:g}", *(sensitivity_text(run.point_at(fppi)) for run in runs)) for fppi in every)
+    return Table(
+        f"Lesion sensitivity at false positives per image, {_confidence(runs)} interval",
+        ("FPPI", *(run.name for run in runs)),
+        rows,
+        runs="columns",
+    )
+
+
+def summary_table(runs: Sequence[Run]) -> Table:
+    """What was scored, and the figures that need no operating point."""
+    counts = ("n_images", "n_normal_images", "n_patients", "n_lesions", "n_detections")
+    rows = tuple(
+        (
+            run.name,
+            *(_count(run.metrics, name) for name in counts),
+            _value(run.metrics, "mean_sensitivity"),
+            _value(run.metrics, "average_precision"),
+        )
+        for run in runs
+    )
+    return Table(
+        "What was scored; mean sensitivity over .25 .5 1 2 4 FPPI; AP50, average precision at IoU > 0.5",
+        ("run", "images", "normal", "patients", "lesions", "detections", "mean sensitivity", "AP50"),
+        rows,
+        runs="rows",
+    )
+
+
+def size_band_table(runs: Sequence[Run], *, fppi: float = 0.5) -> Table | None:
+    """Sensitivity for small and large lesions at one point, .5 as P0 and P3 do; None without lesions."""
+    names = {"<2cm": "< 2 cm", ">=2cm": "≥ 2 cm", "unknown": "unknown, no spacing"}
+    filled = [band for band in names if any((_band(run, band) or {}).get("n_lesions") for run in runs)]
+    if not filled:
+        return None
+    rows = tuple((run.name, *(_band_text(_band(run, band), fppi) for band in filled)) for run in runs)
+    return Table(
+        f"Lesion sensitivity at {fppi:g} FPPI by the longest side of the box as annotated",
+        ("run", *(names[band] for band in filled)),
+        rows,
+        runs="rows",
+    )
+
+
+def normal_image_table(runs: Sequence[Run]) -> Table | None:
+    """False positives per normal image by score; None where no run holds a normal image."""
+    found = [run.metrics.get("normal_images") or {} for run in runs]
+    if not any(each.get("n_images") for each in found):
+        return None
+    scores = sorted({score for each in found for score in each.get("score", ())})
+    rows = []
+    for run, each in zip(runs, found, strict=True):
+        values = dict(zip(each.get("score", ()), each.get("false_positives_per_image", ()), strict=True))
+        rows.append((run.name, *(_figure(values.get(score)) for score in scores)))
+    header = ("run", *(f"≥ {score:g}" for score in scores))
+    return Table("False positives per normal image, by score", header, tuple(rows), runs="rows")
+
+
+def run_table(run: Run) -> Table:
+    """The operating points of one run, with the score to be set for each."""
+    rows = tuple(
+        (
+            f"{point['fppi']:g}",
+            _figure(point["sensitivity"]),
+            f"{_figure(point['low'])}–{_figure(point['high'])}" if point["low"] is not None else UNDEFINED,
+            _figure(point.get("score"), digits=4),
+        )
+        for point in run.points
+    )
+    return Table(run.name, ("FPPI", "sensitivity", f"{_confidence([run])} CI", "score at least"), rows)
+
+
+def headline(run: Run, *, fppi: float = 1.0) -> str:
+    """The sentence a figure needs: value, interval, level, rule, and on how many images."""
+    point = run.point_at(fppi)
+    if point is None or point["sensitivity"] is None:
+        return f"sensitivity undefined; {scored_on(run)}"
+    interval = ""
+    if point["low"] is not None:
+        interval = f" ({_confidence([run])} CI {point['low']:.2f}–{point['high']:.2f})"
+    return (
+        f"sensitivity {point['sensitivity']:.2f}{interval} at {fppi:g} FPPI, {level(run)}; {scored_on(run)}"
+    )
+
+
+def level(run: Run) -> str:
+    """What a figure counts, and when it counts a hit."""
+    return f"lesion level, IoU > {run.metrics['rule'].get('min_iou', '?')}"
+
+
+def scored_on(run: Run) -> str:
+    """The images behind a figure, by number and list."""
+    metrics = run.metrics
+    parts = [f"{metrics['n_images']} images", f"{metrics['n_lesions']} lesions"]
+    if metrics.get("n_normal_images") is not None:
+        parts[0] += f" ({metrics['n_normal_images']} normal)"
+    if metrics.get("n_patients") is not None:
+        parts.append(f"{metrics['n_patients']} patients")
+    if run.inputs.get("split"):
+        parts.append(f"{run.inputs['split']} list")
+    return ", ".join(parts)
+
+
+def sensitivity_text(point: Mapping[str, Any] | None) -> str:
+    """`0.91 (0.86–0.95)`, marked where the interval is Wilson's; a dash where undefined."""
+    if point is None or point["sensitivity"] is None:
+        return UNDEFINED
+    if point.get("low") is None:
+        return f"{point['sensitivity']:.2f}"
+    mark = WILSON_MARK if point.get("interval") == "wilson" else ""
+    return f"{point['sensitivity']:.2f} ({point['low']:.2f}–{point['high']:.2f}){mark}"
+
+
+def _confidence(runs: Sequence[Run]) -> str:
+    levels = {run.metrics["rule"].get("confidence", 0.95) for run in runs}
+    return " / ".join(f"{100 * level:g} %" for level in sorted(levels))
+
+
+def _band(run: Run, band: str) -> Mapping[str, Any] | None:
+    return next((row for row in run.metrics.get("size_bands") or () if row["band"] == band), None)
+
+
+def _band_text(row: Mapping[str, Any] | None, fppi: float) -> str:
+    if row is None or not row["n_lesions"]:
+        return UNDEFINED
+    point = next((point for point in row["points"] if point["fppi"] == fppi), None)
+    return f"{sensitivity_text(point)} of {row['n_lesions']}"
+
+
+def _count(metrics: Mapping[str, Any], name: str) -> str:
+    value = metrics.get(name)
+    return UNDEFINED if value is None else str(value)
+
+
+def _value(metrics: Mapping[str, Any], name: str) -> str:
+    return _figure((metrics.get(name) or {}).get("value"), digits=3)
+
+
+def _figure(value: float | None, *, digits: int = 2) -> str:
+    return UNDEFINED if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,109 @@
+"""The verbs evaluate and report, run in this process."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from mammo_monai.cli import evaluate, report
+from mammo_monai.errors import ManifestError
+from mammo_monai.schema import read_metrics
+from tests.reports.scene import write_scene
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_scene(tmp_path)
+
+
+def call(*words: object) -> int:
+    parser = argparse.ArgumentParser()
+    subparsers = parser.add_subparsers(required=True)
+    for verb in (evaluate, report):
+        verb.add_parser(subparsers)
+    args = parser.parse_args([str(word) for word in words])
+    return args.run(args)
+
+
+def evaluated(folder: Path, *more: object) -> dict:
+    output = folder / "new" / "metrics.json"
+    words = ("evaluate", folder / "run" / "detections.json", "--manifest", folder / "manifest.json")
+    assert call(*words, "-o", output, "--bootstrap", 20, *more) == 0
+    return read_metrics(output)
+
+
+def test_evaluate_writes_metrics_and_prints_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = evaluated(folder, "--split", "test")
+    assert metrics["n_lesions"] == 2
+    assert metrics["inputs"]["split"] == "test"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split("  ")[0] == "FPPI"
+    assert len(lines) == 1 + 11 + 1
+    assert lines[6].startswith("1     0.50")
+    assert lines[-1].startswith("sensitivity 0.50 (95 % CI ")
+
+
+def test_evaluate_takes_the_rule_from_its_options(folder: Path) -> None:
+    rule = evaluated(folder, "--min-iou", 0.5, "--count-double-hits", "--label", 1, "--seed", 3)["rule"]
+    assert (rule["min_iou"], rule["count_double_hits"], rule["label"]) == (0.5, True, 1)
+    assert (rule["n_bootstrap"], rule["seed"]) == (20, 3)
+
+
+def test_evaluate_refuses_a_rule_that_cannot_be(folder: Path) -> None:
+    with pytest.raises(ValueError, match="min_iou must be at least 0 and below 1, got 2"):
+        evaluated(folder, "--min-iou", 2)
+
+
+def test_evaluate_leaves_nothing_behind_when_it_fails(folder: Path) -> None:
+    with pytest.raises(ManifestError, match="no such file"):
+        call(
+            "evaluate", folder / "none.json", "--manifest", folder / "manifest.json", "-o", folder / "m.json"
+        )
+    assert not (folder / "m.json").exists()
+
+
+def test_report_writes_a_page_and_prints_the_headlines(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = folder / "report.html"
+    words = (
+        "report",
+        folder / "run",
+        folder / "run" / "metrics.json",
+        "--manifest",
+        folder / "manifest.json",
+    )
+    assert (
+        call(
+            *words,
+            "-o",
+            page,
+            "--title",
+            "T",
+            "--banner",
+            "B",
+            "--name",
+            "one",
+            "--name",
+            "two",
+            "--published",
+        )
+        == 0
+    )
+    text = page.read_text()
+    for shown in ("<h1>T</h1>", ">B</p>", ">one</h2>", ">two</h2>", "Published figures"):
+        assert shown in text
+    assert "mammo-monai report run metrics.json -o report.html --manifest manifest.json" in text
+    assert capsys.readouterr().out.startswith("one: sensitivity 0.50")
+
+
+def test_report_needs_no_manifest(folder: Path) -> None:
+    assert call("report", folder / "run", "-o", folder / "report.html") == 0
+    assert "<h1>Masses marked in mammograms</h1>" in (folder / "report.html").read_text()
+
+
+def test_names_must_be_as_many_as_runs(folder: Path) -> None:
+    with pytest.raises(ValueError, match="2 runs, 1 names"):
+        call("report", folder / "run", folder / "run", "--name", "one", "-o", folder / "report.html")

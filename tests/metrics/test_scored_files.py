@@ -1,0 +1,70 @@
+"""Scoring the files on disk: which list, which files, and which of them is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mammo_monai.errors import ManifestError, UndefinedMetricError
+from mammo_monai.files import sha256_of
+from mammo_monai.metrics import FrocRule, evaluate_files
+from mammo_monai.records import ImageRecord, Split
+from mammo_monai.schema import Manifest, write_detections, write_manifest
+from tests.metrics.scenes import found, record
+
+HIT = (0.0, 0.0, 4.0, 6.0)
+QUICK = FrocRule(n_bootstrap=0)
+
+
+def placed(n: int, folder: Path, lesions=()) -> ImageRecord:
+    made = record(n, lesions)
+    return ImageRecord(folder / f"{n}.png", made.record_id, f"p{n}", 12, 20, made.lesions)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    manifest = Manifest(
+        training=(placed(0, tmp_path, [HIT]),), test=(placed(1, tmp_path, [HIT]), placed(2, tmp_path))
+    )
+    write_manifest(tmp_path / "manifest.json", manifest)
+    write_detections(tmp_path / "d.json", [found(0), found(1, (HIT, 0.5)), found(2)], {})
+    return tmp_path / "d.json", tmp_path / "manifest.json"
+
+
+def test_detections_of_other_lists_are_left_out(files, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="mammo_monai")
+    metrics = evaluate_files(*files, split=Split.TEST, rule=QUICK)
+    assert (metrics["n_images"], metrics["n_lesions"]) == (2, 1)
+    assert metrics["inputs"]["split"] == "test"
+    assert "left out 1 images of other lists" in caplog.text
+
+
+def test_without_a_split_all_lists_are_scored(files) -> None:
+    metrics = evaluate_files(*files, rule=QUICK)
+    assert (metrics["n_images"], metrics["inputs"]["split"]) == (3, None)
+
+
+def test_the_inputs_are_known_by_hash_and_not_by_path(files) -> None:
+    metrics = evaluate_files(*files, rule=QUICK)
+    assert metrics["inputs"]["detections_sha256"] == sha256_of(files[0])
+    assert metrics["inputs"]["manifest_sha256"] == sha256_of(files[1])
+    assert str(files[0].parent) not in json.dumps(metrics)
+
+
+def test_an_error_names_both_files(files) -> None:
+    write_detections(files[0], [found(1)], {})
+    with pytest.raises(ManifestError, match=r"d\.json against .*manifest\.json: 1 record ids have no entry"):
+        evaluate_files(*files, split="test", rule=QUICK)
+
+
+def test_an_unknown_image_is_an_error_even_with_a_split(files) -> None:
+    write_detections(files[0], [found(1), found(2), found(9)], {})
+    with pytest.raises(ManifestError, match=r"not among the images to score.*: 0{15}9"):
+        evaluate_files(*files, split="test", rule=QUICK)
+
+
+def test_an_empty_list_is_undefined(files) -> None:
+    with pytest.raises(UndefinedMetricError, match="the split is empty"):
+        evaluate_files(*files, split="validation", rule=QUICK)

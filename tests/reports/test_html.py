@@ -1,0 +1,224 @@
+"""The report page: whole, self-contained, honest about what it does not have."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mammo_monai.errors import ManifestError
+from mammo_monai.reports import INTENDED_USE, ReportOptions, read_run, write_report
+from mammo_monai.schema import read_manifest
+from tests.reports.scene import HEIGHT, WIDTH, score, write_scene
+
+_VOID = {"meta", "img", "br", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Collects tags and text, and fails on tags that are not closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_scene(tmp_path)
+
+
+def report(folder: Path, *, names=("run",), has_manifest=True, options=None, **more) -> Page:
+    runs = [read_run(folder / name) for name in names]
+    manifest = read_manifest(folder / "manifest.json") if has_manifest else None
+    write_report(folder / "report.html", runs, manifest=manifest, options=options, **more)
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def test_every_tag_is_closed_and_nothing_is_fetched(folder: Path) -> None:
+    page = report(folder)
+    assert page.open == []
+    text = (folder / "report.html").read_text()
+    assert not page.all("script")
+    assert not page.all("link")
+    assert all(image["src"].startswith("data:image/jpeg;base64,") for image in page.all("img"))
+    addresses = set(re.findall(r"https?://[^\s\"'<>]+", text))
+    assert all("www.w3.org" in each for each in addresses)  # names of XML, not addresses to fetch
+    assert "url(http" not in text
+
+
+def test_the_page_says_what_it_is_for_and_by_which_rule(folder: Path) -> None:
+    page = report(folder)
+    assert INTENDED_USE in page.text
+    assert INTENDED_USE.startswith("It marks, it never diagnoses")
+    assert "A detection hits a lesion when IoU > 0.2 (strictly)" in page.text
+
+
+def test_title_and_banner_are_shown_and_escaped(folder: Path) -> None:
+    options = ReportOptions(
+        title="A < B", banner="Phantom figures are not clinical figures.", command="x & y"
+    )
+    page = report(folder, options=options)
+    assert "A < B" in page.text
+    assert "Phantom figures are not clinical figures." in page.text
+    assert "x & y" in page.text
+    assert "A < B" not in (folder / "report.html").read_text()
+
+
+def test_every_picture_has_words_and_a_size(folder: Path) -> None:
+    images = report(folder).all("img")
+    assert len(images) == 2 * 4  # whole and close-up of one miss, two false positives, one hit
+    assert all(each["alt"] and int(each["width"]) and int(each["height"]) for each in images)
+    assert any(
+        each["alt"].startswith("Close-up, R MLO, record 0000000000000000. Missed mass") for each in images
+    )
+
+
+def test_both_themes_and_both_widths_are_there(folder: Path) -> None:
+    page = report(folder)
+    text = (folder / "report.html").read_text()
+    assert text.count("prefers-color-scheme: dark") == 2
+    assert "max-width: 40rem" in text
+    assert len([each for each in page.all("div") if each.get("role") == "img"]) == 2
+
+
+def test_provenance_holds_hashes_and_no_folder(folder: Path) -> None:
+    page = report(folder)
+    run = read_run(folder / "run")
+    for file in run.files:
+        assert file.sha256 in page.text
+    assert run.inputs["manifest_sha256"] in page.text
+    text = (folder / "report.html").read_text()
+    assert str(folder) not in text
+    assert "patient 0" not in text
+
+
+def test_only_so_many_pictures_stand_in_a_gallery(folder: Path) -> None:
+    page = report(folder, options=ReportOptions(per_gallery=1))
+    assert len(page.all("img")) == 2 * 3
+    assert "1 of 2 images, highest score first" in page.text
+
+
+def test_without_lesions_sensitivity_is_undefined_and_not_zero(tmp_path: Path) -> None:
+    page = report(write_scene(tmp_path, has_lesions=False))
+    assert "undefined: no lesion to find" in page.text
+    assert "These images hold no lesion to find." in page.text
+    assert "0.00 (" not in page.text
+
+
+def test_without_detections_the_page_shows_the_misses(tmp_path: Path) -> None:
+    page = report(write_scene(tmp_path, has_detections=False))
+    assert "nothing is shown there" in page.text
+    assert "No false positive at this operating point." in page.text
+    assert len(page.all("img")) == 2
+
+
+def test_without_a_manifest_there_are_no_pictures(folder: Path) -> None:
+    page = report(folder, has_manifest=False)
+    assert not page.all("img")
+    assert "made without a manifest (--manifest)" in page.text
+
+
+def test_a_run_scored_on_another_manifest_gets_no_pictures(folder: Path) -> None:
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest.read_text() + "\n")
+    assert "scored on another manifest than the one given" in report(folder).text
+
+
+def test_metrics_without_detections_or_images_get_no_pictures(folder: Path) -> None:
+    run, manifest = read_run(folder / "run"), read_manifest(folder / "manifest.json")
+    bare = type(run)(run.name, {k: v for k, v in run.metrics.items() if k != "images"}, run.detections)
+    alone = type(run)(run.name, run.metrics)
+    write_report(folder / "report.html", [bare, alone], manifest=manifest)
+    text = (folder / "report.html").read_text()
+    assert "these metrics list no images" in text
+    assert "no detections.json lies beside these metrics" in text
+
+
+def test_a_manifest_made_in_memory_serves_as_well(folder: Path) -> None:
+    manifest = read_manifest(folder / "manifest.json")
+    unsaved = type(manifest)(test=manifest.test)
+    write_report(folder / "report.html", [read_run(folder / "run")], manifest=unsaved)
+    assert Page((folder / "report.html").read_text()).all("img")
+
+
+def test_runs_of_different_rules_carry_a_warning(folder: Path) -> None:
+    (folder / "other").mkdir()
+    (folder / "other" / "detections.json").write_bytes((folder / "run" / "detections.json").read_bytes())
+    score(folder, "other", min_iou=0.5)
+    assert "do not compare them with each other" in report(folder, names=("run", "other")).text
+    assert "do not compare them with each other" not in report(folder).text
+
+
+def test_published_figures_are_shown_only_when_asked(folder: Path) -> None:
+    assert "Not comparable unless" not in report(folder).text
+    page = report(folder, options=ReportOptions(has_published=True))
+    assert "Not comparable unless split and rule are the same." in page.text
+    assert "Published figures, for context" in page.text
+
+
+def test_wilson_intervals_are_explained_where_they_stand(tmp_path: Path) -> None:
+    folder = write_scene(tmp_path)
+    score(folder, "run", n_bootstrap=0)
+    assert "Wilson interval over lesions" in report(folder).text
+
+
+def test_an_image_that_cannot_be_read_is_said_and_logged(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "image0.png").unlink()
+    page = report(folder)
+    assert "The image could not be read." in page.text
+    assert "record 0000000000000000 is shown without pictures" in caplog.text
+    assert len(page.all("img")) == 2
+
+
+def test_an_image_of_another_size_than_its_record_is_not_marked(folder: Path) -> None:
+    page = report(folder, load_image=lambda path: np.zeros((HEIGHT, WIDTH - 1), dtype=np.float32))
+    assert f"The image has {WIDTH - 1} × {HEIGHT} px, its record says {WIDTH} × {HEIGHT}." in page.text
+    assert not page.all("img")
+
+
+def test_each_image_is_loaded_once(folder: Path) -> None:
+    loaded: list[Path] = []
+
+    def load(path: Path):
+        loaded.append(path)
+        return np.zeros((HEIGHT, WIDTH), dtype=np.float32)
+
+    report(folder, load_image=load)
+    assert len(loaded) == len(set(loaded)) == 2
+
+
+def test_the_same_inputs_give_the_same_page(folder: Path) -> None:
+    report(folder)
+    first = (folder / "report.html").read_bytes()
+    report(folder)
+    assert (folder / "report.html").read_bytes() == first
+
+
+def test_a_report_on_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="at least one run"):
+        write_report(tmp_path / "report.html", [])
