@@ -1,0 +1,121 @@
+"""Reads and checks the JSON of a COCO data set: images, annotations by image, labels of the categories."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mammo_monai.errors import ManifestError
+from mammo_monai.readers.audit import Audit, InvalidRecordError
+from mammo_monai.records import MASS_LABEL
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class CocoAnnotation:
+    """One annotation as it stands in the JSON.
+
+    Attributes:
+        row: place in the list, from 0.
+        category: the category's name, lower case; None where category_id names none.
+        label: 0 = mass. is_repeated: its id stood on an annotation before.
+    """
+
+    row: int
+    item: Json
+    category: str | None
+    label: int
+    is_repeated: bool
+
+
+@dataclass(frozen=True)
+class CocoFile:
+    """The content of a COCO JSON; `annotations` by the image's id."""
+
+    path: Path
+    images: Sequence[Json]
+    annotations: Mapping[Hashable, Sequence[CocoAnnotation]]
+
+
+def read_coco_file(path: Path, category: str, audit: Audit) -> CocoFile:
+    """The images and annotations of a COCO JSON.
+
+    Args:
+        category: the name that becomes label 0, in any case, singular or plural.
+        audit: gets the annotations whose image is not in the JSON.
+
+    Raises:
+        ManifestError: not JSON, lists missing, an image without an id of its own, or no such category.
+    """
+    content = _load(path)
+    images = _objects(path, content, "images")
+    image_ids = _image_ids(path, images)
+    items = _objects(path, content, "annotations")
+    labels = _labels(path, _objects(path, content, "categories"), category) if items else {}
+    by_image: dict[Hashable, list[CocoAnnotation]] = defaultdict(list)
+    seen: set[str] = set()
+    for row, item in enumerate(items):
+        image_id, annotation_id = item.get("image_id"), repr(item.get("id"))
+        with audit.image("", f"{path}, annotations row {row}"):
+            if not isinstance(image_id, int | str) or image_id not in image_ids:
+                where, found = f"{path}, annotations row {row}", "the annotation's image is not in the JSON"
+                raise InvalidRecordError("annotation-orphan", where, found, f"image_id is {image_id!r}.")
+            name, label = labels.get(repr(item.get("category_id")), (None, MASS_LABEL))
+            is_repeated = "id" in item and annotation_id in seen
+            by_image[image_id].append(CocoAnnotation(row, item, name, label, is_repeated))
+        seen.add(annotation_id)
+    return CocoFile(path, images, by_image)
+
+
+def _load(path: Path) -> Json:
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ManifestError(f"{path}: the COCO JSON cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise ManifestError(f"{path}: expected a COCO JSON, cannot be read as JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise ManifestError(f"{path}: expected an object with images, got {type(content).__name__}.")
+    return content
+
+
+def _objects(path: Path, content: Json, name: str) -> list[Json]:
+    items = content.get(name)
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise ManifestError(
+            f"{path}: {name} must be a list of objects, as COCO has it; got {type(items).__name__}; "
+            f"the file holds {', '.join(content) or 'nothing'}."
+        )
+    return items
+
+
+def _image_ids(path: Path, images: Sequence[Json]) -> set[int | str]:
+    ids: set[int | str] = set()
+    for row, item in enumerate(images):
+        image_id = item.get("id")
+        if not isinstance(image_id, int | str) or image_id in ids:
+            raise ManifestError(
+                f"{path}, images row {row}: expected an id of its own, got {image_id!r}: "
+                "it would be unclear whose boxes are whose."
+            )
+        ids.add(image_id)
+    return ids
+
+
+def _labels(path: Path, categories: Sequence[Json], wanted: str) -> dict[str, tuple[str, int]]:
+    """Name and label of every category, by the text of its id."""
+    names = [str(item.get("name", "")).strip().lower() for item in categories]
+    masses = [name for name in names if name in {wanted.lower() + ending for ending in ("", "s", "es")}]
+    if not masses:
+        raise ManifestError(
+            f"{path}: expected a category called {wanted!r}, found {', '.join(names) or 'none'}. "
+            "Say which one holds the masses with --category NAME."
+        )
+    others = [name for name in names if name != masses[0]]
+    order = {name: label for label, name in enumerate([masses[0], *others])}
+    return {repr(item.get("id")): (name, order[name]) for item, name in zip(categories, names, strict=True)}

@@ -1,0 +1,67 @@
+"""Reads what a file says of its image without decoding it: DICOM attributes, or the size of a PNG, JPG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from mammo_monai.dicom.attributes import MammogramAttributes, read_attributes
+from mammo_monai.readers.audit import InvalidRecordError
+from mammo_monai.records import Laterality, ViewPosition
+
+DICOM_SUFFIXES = (".dcm", ".dicom")
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """Size in pixels and, from DICOM only, the rest; None and "" are unknown."""
+
+    width: int
+    height: int
+    sop_instance_uid: str = ""
+    patient_id: str = ""
+    laterality: Laterality | None = None
+    view_position: ViewPosition | None = None
+    pixel_spacing_mm: tuple[float, float] | None = None
+
+
+def read_dicom_header(path: Path) -> MammogramAttributes:
+    """The attributes of a DICOM mammogram that may stand in a manifest.
+
+    Raises:
+        DicomError: no mammogram, or not readable.
+        InvalidRecordError: for processing: such pixels look unlike what models are trained on.
+    """
+    attributes = read_attributes(path)
+    if attributes.presentation_intent == "FOR PROCESSING":
+        remedy = "Use the image FOR PRESENTATION of the same view."
+        raise InvalidRecordError("for-processing", str(path), "the image is FOR PROCESSING", remedy)
+    return attributes
+
+
+def read_image_header(path: Path) -> ImageHeader:
+    """The header of an image file.
+
+    Raises:
+        DicomError, InvalidRecordError: a DICOM file that is no mammogram for presentation, or no image.
+    """
+    if path.suffix.lower() in DICOM_SUFFIXES:
+        attributes = read_dicom_header(path)
+        return ImageHeader(
+            width=attributes.columns,
+            height=attributes.rows,
+            sop_instance_uid=attributes.sop_instance_uid,
+            patient_id=attributes.patient_id,
+            laterality=attributes.laterality,
+            view_position=attributes.view_position,
+            pixel_spacing_mm=attributes.pixel_spacing_mm,
+        )
+    try:
+        with Image.open(path) as image:
+            return ImageHeader(width=image.width, height=image.height)
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise InvalidRecordError(
+            "image-unreadable", str(path), "the file is no readable image", f"{error}. Copy it again."
+        ) from error

@@ -1,0 +1,79 @@
+"""The salt of record ids: fixed in phantoms, else a secret file beside the manifest."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from mammo_monai.errors import ManifestError
+
+PHANTOMS_FILE = "phantoms.json"
+
+
+def dataset_salt(root: Path, manifest: Path) -> str:
+    """The salt for a data set: the one published in its phantoms.json, else the manifest's own.
+
+    Args:
+        root: the data set's folder, or a file in it.
+
+    Raises:
+        ManifestError: no data set, or phantoms.json or the salt file is there but holds no salt.
+    """
+    if not root.exists():
+        raise ManifestError(f"{root}: no such file or folder; expected the data set.")
+    published = (root if root.is_dir() else root.parent) / PHANTOMS_FILE
+    if not published.is_file():
+        return salt_beside(manifest)
+    try:
+        salt = json.loads(published.read_text(encoding="utf-8"))["salt"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ManifestError(f"{published}: expected JSON with a field 'salt': {error!r}.") from error
+    return str(salt)
+
+
+def salt_beside(manifest: Path) -> str:
+    """The text of `<manifest stem>.salt`; made on first use, at random, readable by its owner only.
+
+    Without it nobody can match record ids to UIDs; with it, the same images get the same ids again.
+    Two processes that make it at once end with the same salt.
+
+    Raises:
+        ManifestError: the file is there but empty.
+    """
+    path = manifest.with_suffix(".salt")
+    if not path.exists():
+        _create(path, secrets.token_hex(32))
+    salt = path.read_text(encoding="utf-8").strip()
+    if not salt:
+        raise ManifestError(
+            f"{path}: expected a salt, found an empty file. Restore it; a new one changes the record ids."
+        )
+    return salt
+
+
+def _create(path: Path, salt: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(salt + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        _move_unless_there(Path(name), path)
+    finally:
+        with suppress(FileNotFoundError):
+            Path(name).unlink()
+
+
+def _move_unless_there(part: Path, path: Path) -> None:
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        return
+    except OSError:
+        # File systems without hard links (exFAT, some network shares): no race-free way, a whole file still.
+        part.replace(path)
