@@ -2,8 +2,8 @@
 
     python scripts/bench/bench_forward.py [--repeats 7] [--threads 2] [--height 1024] [--width 832]
 
-Prints the median of both in float32, and ours with channels_last, with bfloat16 and with both, each as a ratio
-to torchvision in float32. Runs alternate in one process, so a slow spell of the machine hits all.
+Prints the median of both in float32, and ours with channels_last, with bfloat16 and with both, each as a
+ratio to torchvision in float32. Runs alternate in one process, so a slow spell of the machine hits all.
 """
 
 from __future__ import annotations

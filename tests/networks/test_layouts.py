@@ -14,7 +14,7 @@ from torchvision.ops import nms
 
 from mammo_monai.errors import WeightsError
 from mammo_monai.geometry.axes import rowcol_to_xyxy
-from mammo_monai.networks import NetworkSettings, convert_state_dict, retinanet_detector, retinanet_network
+from mammo_monai.networks import convert_state_dict, retinanet_detector, retinanet_network
 from tests.reference.detectron2_retinanet import Detectron2RetinaNet
 
 
@@ -34,10 +34,9 @@ def random_detectron2(backbone: str) -> Detectron2RetinaNet:
     return model.double().eval()
 
 
-@pytest.mark.parametrize("backbone", ["resnet50", "resnet101"])
 @torch.no_grad()
-def test_detectron2_boxes_survive_the_conversion(backbone: str) -> None:
-    model = random_detectron2(backbone)
+def test_detectron2_boxes_survive_the_conversion() -> None:
+    model = random_detectron2("resnet50")
     converted = convert_state_dict({"model": model.state_dict()})
     assert converted.layout == "Detectron2 RetinaNet"
     settings: dict[str, Any] = {**converted.facts, "in_channels": 3}
@@ -64,9 +63,9 @@ def best_of_class(scores: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     return boxes[kept], scores[kept]
 
 
-def test_detectron2_settings_are_told() -> None:
-    facts = convert_state_dict(Detectron2RetinaNet("resnet101", num_classes=2).state_dict()).facts
-    assert facts == {
+def test_detectron2_r101_tells_its_settings_and_fits_them() -> None:
+    converted = convert_state_dict(Detectron2RetinaNet("resnet101", num_classes=2).state_dict())
+    assert converted.facts == {
         "backbone": "resnet101",
         "num_anchors": 9,
         "num_classes": 2,
@@ -77,7 +76,17 @@ def test_detectron2_settings_are_told() -> None:
         "bn_eps": 1e-5,
         "input_normalisation": "imagenet",
     }
-    NetworkSettings(**facts)
+    facts: dict[str, Any] = dict(converted.facts)
+    own = retinanet_network(**facts).state_dict()
+    assert converted.state.keys() == {name for name in own if not name.endswith("num_batches_tracked")}
+    assert all(own[name].shape == value.shape for name, value in converted.state.items())
+
+
+def test_detectron2_with_other_anchors_is_refused() -> None:
+    state = Detectron2RetinaNet("resnet50", num_classes=1).state_dict()
+    state["head.bbox_pred.bias"] = torch.zeros(12)
+    with pytest.raises(WeightsError, match="with 3 anchors per location; only 9"):
+        convert_state_dict(state)
 
 
 def test_older_torchvision_keys_give_the_same_weights() -> None:

@@ -237,6 +237,12 @@ def test_missing_strange_and_misshapen_tensors_are_listed_five_at_most(tmp_path:
     assert " … and 2 more. Build the network with" in str(caught.value)
 
 
+def test_a_file_of_another_model_is_named(tmp_path: Path) -> None:
+    torch.save({"roi_heads.weight": torch.ones(1)}, tmp_path / "w.pt")
+    with pytest.raises(WeightsError, match=r"w\.pt: unknown weights: 1 tensors, a Faster or Mask R-CNN"):
+        load_weights(small_network(), tmp_path / "w.pt")
+
+
 def test_the_hash_is_checked_before_the_file_is_opened(tmp_path: Path) -> None:
     file = tmp_path / "w.safetensors"
     file.write_bytes(b"not a safetensors file")
@@ -244,9 +250,11 @@ def test_the_hash_is_checked_before_the_file_is_opened(tmp_path: Path) -> None:
         load_weights(small_network(), file, sha256="00")
 
 
-@pytest.mark.parametrize("name", ["w.safetensors", "w.pt"])
-def test_damaged_files_are_named(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"\x01" * 50)
+@pytest.mark.parametrize(
+    ("name", "content"), [("w.safetensors", b"1" * 50), ("w.pt", b""), ("w.pt", b"1" * 50)]
+)
+def test_damaged_files_are_named(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
     with pytest.raises(WeightsError, match=f"{name}: (damaged|holds more than tensors)"):
         read_weights(tmp_path / name)
 
