@@ -1,0 +1,20 @@
+"""Samples, data sets and loaders: from a manifest to batches, the same again after a resume."""
+
+from mammo_monai.data.dataset import EpochIndex, MammogramDataset
+from mammo_monai.data.expansion import TrainingView, training_views
+from mammo_monai.data.loader import EpochDataLoader, EpochSampler, data_loader
+from mammo_monai.data.manifests import manifest_path
+from mammo_monai.data.samples import load_samples, sample_of
+
+__all__ = [
+    "EpochDataLoader",
+    "EpochIndex",
+    "EpochSampler",
+    "MammogramDataset",
+    "TrainingView",
+    "data_loader",
+    "load_samples",
+    "manifest_path",
+    "sample_of",
+    "training_views",
+]

@@ -1,0 +1,48 @@
+"""How images become training samples: whole, cut at each lesion, cut at background."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mammo_monai.transforms.sections import BACKGROUND
+
+Views = Literal["full_image", "sections", "full_and_sections"]
+
+
+@dataclass(frozen=True)
+class TrainingView:
+    """One training sample: the image's row, and its `section` (see `CutSectiond`)."""
+
+    image_index: int
+    section: int | str | None
+    has_lesion: bool
+
+
+def training_views(
+    samples: Sequence[Mapping[str, Any]], views: Views = "full_image", *, backgrounds: int = 1
+) -> list[TrainingView]:
+    """The training samples of a list of images, image by image.
+
+    Args:
+        views: "full_image": each image once. "sections": one section per lesion, `backgrounds` sections of
+            background per image, so an image without lesions gives those alone. "full_and_sections": both.
+
+    Source: P2 (Jung et al., 2018) trains on full images and sections at lesions; backgrounds: no source
+    known.
+
+    >>> [view.section for view in training_views([{"label": [0, 0]}, {"label": []}], "full_and_sections")]
+    [None, 0, 1, 'background', None, 'background']
+    """
+    if views not in ("full_image", "sections", "full_and_sections"):
+        raise ValueError(f"views must be full_image, sections or full_and_sections, got {views!r}.")
+    found: list[TrainingView] = []
+    for index, sample in enumerate(samples):
+        lesions = len(sample["label"])
+        if views != "sections":
+            found.append(TrainingView(index, None, lesions > 0))
+        if views != "full_image":
+            found += [TrainingView(index, row, has_lesion=True) for row in range(lesions)]
+            found += [TrainingView(index, BACKGROUND, has_lesion=False)] * backgrounds
+    return found

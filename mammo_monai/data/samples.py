@@ -1,0 +1,163 @@
+"""Sample dicts from a manifest, from image files or from generated phantoms: where transforms start."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from mammo_monai.data.files import image_files
+from mammo_monai.data.phantoms import PHANTOMS_PREFIX, phantom_manifest
+from mammo_monai.errors import ManifestError
+from mammo_monai.records import ImageRecord, Laterality, Split, ViewPosition, record_id_of
+from mammo_monai.schema import Manifest, read_manifest
+from mammo_monai.transforms.boxes import merge_by_label
+
+logger = logging.getLogger(__name__)
+Sample = dict[str, Any]
+Only = Literal["lesions", "normals"]
+MISSING_NAMED = 3
+MANIFEST_NAME = "manifest.json"
+FILES_SALT = "files"
+
+
+def load_samples(
+    path: str | Path | Sequence[str | Path],
+    split: Split | str | None = None,
+    *,
+    view_position: ViewPosition | str | None = None,
+    laterality: Laterality | str | None = None,
+    only: Only | None = None,
+    limit: int | None = None,
+    merge_min_iou: float | None = None,
+) -> list[Sample]:
+    """The images of a list as dicts for `LoadMammogramd`, in the manifest's order.
+
+    Args:
+        path: a manifest (`.json`) or the folder of a `manifest.json`; an image, a folder of images or a list
+            of these (no boxes are known then, and `split` has no meaning); or `phantoms:LAYOUT[:PATIENTS]`,
+            generated once and kept in a cache.
+        split: "training", "validation" or "test"; None takes all three lists.
+        view_position, laterality: keep only this view, this breast.
+        only: "lesions" keeps images with any annotated lesion, "normals" those without.
+        limit: keep the first images, after all filters.
+        merge_min_iou: merge boxes of one label whose IoU exceeds this, in `box` and `box_original`: the other
+            way to count lesions. None keeps them as annotated. Any overlap at all merges with 0.
+
+    Returns:
+        Per image: `image`, `image_path` (absolute), `record_id`, `patient_id`, `laterality`, `view_position`,
+        `pixel_spacing_mm` `(row, column)`, `width`, `height` (None where unknown); `box` float32 (N, 4),
+        `box_original` float64 (N, 4), both `(x_min, y_min, x_max, y_max)` in original pixels; `label` and
+        `label_original` int64 (N,).
+
+    Raises:
+        ManifestError: no such file, a manifest that breaks its format, an unknown split, view or breast, no
+            image left, or image files that are missing.
+    """
+    manifest = _manifest(path)
+    records = manifest.images(split if manifest.path is not None else None)
+    chosen = _filtered(records, _choice(ViewPosition, view_position), _choice(Laterality, laterality), only)
+    if limit is not None:
+        if limit < 1:
+            raise ManifestError(f"limit must be at least 1 or null, got {limit}.")
+        chosen = chosen[:limit]
+    if not chosen:
+        asked = {"view_position": view_position, "laterality": laterality, "only": only}
+        raise ManifestError(_nothing_left(path, manifest, split, asked))
+    _check_files(chosen, path)
+    logger.info(
+        "%s: %d images, %d lesions (%s)",
+        path,
+        len(chosen),
+        sum(len(record.lesions) for record in chosen),
+        split or "all lists",
+    )
+    return [sample_of(record, merge_min_iou=merge_min_iou) for record in chosen]
+
+
+def sample_of(record: ImageRecord, *, merge_min_iou: float | None = None) -> Sample:
+    """One record as a sample dict; see `load_samples`. Size 0 × 0 in the record means unknown: None."""
+    boxes, labels = record.boxes, record.labels
+    if merge_min_iou is not None and len(boxes) > 1:
+        boxes, rows = merge_by_label(boxes, labels, merge_min_iou)
+        labels = labels[rows]
+    return {
+        "image": str(record.image),
+        "image_path": str(record.image),
+        "record_id": record.record_id,
+        "patient_id": record.patient_id,
+        "laterality": record.laterality.value if record.laterality else None,
+        "view_position": record.view_position.value if record.view_position else None,
+        "pixel_spacing_mm": record.pixel_spacing_mm,
+        "width": record.width or None,
+        "height": record.height or None,
+        "box": boxes.astype(np.float32),
+        "label": labels.copy(),
+        "box_original": boxes.astype(np.float64),
+        "label_original": labels.copy(),
+    }
+
+
+def _manifest(path: str | Path | Sequence[str | Path]) -> Manifest:
+    if isinstance(path, str) and path.startswith(PHANTOMS_PREFIX):
+        return read_manifest(phantom_manifest(path.removeprefix(PHANTOMS_PREFIX)))
+    if isinstance(path, str | Path):
+        file = Path(path) / MANIFEST_NAME if (Path(path) / MANIFEST_NAME).is_file() else Path(path)
+        if file.suffix.lower() == ".json":
+            return read_manifest(file)
+    paths = [path] if isinstance(path, str | Path) else path
+    return Manifest(test=tuple(_record_of(*each) for each in image_files([Path(each) for each in paths])))
+
+
+def _record_of(file: Path, identity: str) -> ImageRecord:
+    record_id = record_id_of(identity, FILES_SALT)
+    return ImageRecord(file, record_id, patient_id=record_id, width=0, height=0, source="file")
+
+
+def _filtered(
+    records: Iterable[ImageRecord],
+    view_position: ViewPosition | None,
+    laterality: Laterality | None,
+    only: Only | None,
+) -> list[ImageRecord]:
+    if only not in (None, "lesions", "normals"):
+        raise ManifestError(f"only must be lesions, normals or null, got {only!r}.")
+    return [
+        record
+        for record in records
+        if view_position in (None, record.view_position)
+        and laterality in (None, record.laterality)
+        and (only is None or record.is_normal == (only == "normals"))
+    ]
+
+
+def _choice(kind: type[Any], value: object) -> Any:
+    try:
+        return None if value is None else kind(value)
+    except ValueError:
+        names = ", ".join(each.value for each in kind)
+        raise ManifestError(f"{kind.__name__} must be one of {names} or null, got {value!r}.") from None
+
+
+def _nothing_left(path: object, manifest: Manifest, split: object, asked: Mapping[str, object]) -> str:
+    counts = ", ".join(f"{each.value} {len(manifest.images(each))}" for each in Split)
+    filters = ", ".join(f"{name}={value}" for name, value in asked.items() if value is not None)
+    return (
+        f"{path}: no image in {getattr(split, 'value', split) or 'any list'}"
+        f"{f' with {filters}' if filters else ''}. The lists hold: {counts}. "
+        "Choose another split or filter, or make the manifest again."
+    )
+
+
+def _check_files(records: Sequence[ImageRecord], path: object) -> None:
+    missing = [record for record in records if not record.image.is_file()]
+    if missing:
+        named = ", ".join(str(record.image) for record in missing[:MISSING_NAMED])
+        raise ManifestError(
+            f"{path}: {len(missing)} of {len(records)} image files are missing: {named}"
+            f"{' …' if len(missing) > MISSING_NAMED else ''}. "
+            "Paths in a manifest are relative to its folder: move both together, or make it again."
+        )

@@ -1,0 +1,44 @@
+"""MONAI dictionary transforms for mammograms: boxes follow pixels, frames record the way."""
+
+from mammo_monai.transforms.augment_intensity import RandContrastd, RandNoised
+from mammo_monai.transforms.augment_spatial import (
+    RandCropKeepingBoxesd,
+    RandFlipsd,
+    RandQuarterTurnsd,
+    RandRotateScaled,
+)
+from mammo_monai.transforms.boxes import ClipBoxesd, EnlargeBoxesd, MergeBoxesd
+from mammo_monai.transforms.breast import CropBreastd
+from mammo_monai.transforms.flip import FlipRightd
+from mammo_monai.transforms.intensity import NormaliseIntensityd
+from mammo_monai.transforms.load import LoadMammogramd
+from mammo_monai.transforms.presets import (
+    evaluation_transforms,
+    section_inference_transforms,
+    training_transforms,
+)
+from mammo_monai.transforms.resize import ResizeShortSided, ResizeToSpacingd, StretchToSized
+from mammo_monai.transforms.sections import CutSectiond
+
+__all__ = [
+    "ClipBoxesd",
+    "CropBreastd",
+    "CutSectiond",
+    "EnlargeBoxesd",
+    "FlipRightd",
+    "LoadMammogramd",
+    "MergeBoxesd",
+    "NormaliseIntensityd",
+    "RandContrastd",
+    "RandCropKeepingBoxesd",
+    "RandFlipsd",
+    "RandNoised",
+    "RandQuarterTurnsd",
+    "RandRotateScaled",
+    "ResizeShortSided",
+    "ResizeToSpacingd",
+    "StretchToSized",
+    "evaluation_transforms",
+    "section_inference_transforms",
+    "training_transforms",
+]

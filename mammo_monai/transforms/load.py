@@ -1,0 +1,132 @@
+"""Reads a mammogram into a sample: DICOM through `dicom.pixels`, PNG, JPG and TIFF through Pillow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.transforms import MapTransform
+from numpy.typing import NDArray
+from PIL import Image
+
+from mammo_monai.dicom.pixels import read_mammogram
+from mammo_monai.errors import ManifestError
+from mammo_monai.geometry import ImageFrame, xyxy_to_rowcol
+from mammo_monai.imaging.intensity import scale_range
+
+Sample = dict[str, Any]
+DICOM_SUFFIXES = (".dcm", ".dicom")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+IMAGE_SUFFIXES = DICOM_SUFFIXES + PICTURE_SUFFIXES
+MAX_16_BIT = 65535.0
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedImage:
+    """Grey values in [0, 1], shape (H, W), and what the file itself says of them; None where it does not."""
+
+    pixels: NDArray[np.float32]
+    laterality: str | None = None
+    view_position: str | None = None
+    pixel_spacing_mm: tuple[float, float] | None = None
+
+
+class LoadMammogramd(MapTransform):  # type: ignore[misc]  # monai carries no types
+    """Replaces the path under `image` by the pixels, a plain float32 tensor (1, H, W) in [0, 1].
+
+    Values are divided by the range the file promises, never by its content's own maximum: DICOM by the output
+    range of its last look-up table, pictures by 255 or 65535. `box` becomes float32 in MONAI axis order,
+    `label` int64, `frame` an `ImageFrame` without steps. Where the sample has no `laterality`,
+    `view_position` or `pixel_spacing_mm`, the DICOM attributes fill them. An orientation tag of a JPG is
+    ignored.
+
+    Raises:
+        ManifestError: no such file, no picture, values without a known range, or another size than the
+            sample's `width` and `height`: boxes would lie in the wrong place.
+        DicomError: a DICOM object that is no mammogram for presentation.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(keys=("image", "box", "label"))
+
+    def __call__(self, data: Mapping[str, Any]) -> Sample:
+        """The loaded sample."""
+        path = Path(data["image"])
+        loaded = load_image(path)
+        height, width = loaded.pixels.shape
+        _check_size(path, data, width, height)
+        found = {name: getattr(loaded, name) for name in ("laterality", "view_position", "pixel_spacing_mm")}
+        box = np.asarray(data.get("box", ()), dtype=np.float32).reshape(-1, 4)
+        label = np.asarray(data.get("label", np.zeros(len(box))), dtype=np.int64)
+        return {
+            **data,
+            **{name: value for name, value in found.items() if data.get(name) is None},
+            "image": torch.from_numpy(np.ascontiguousarray(loaded.pixels, dtype=np.float32))[None],
+            "box": torch.from_numpy(xyxy_to_rowcol(box).copy()),
+            "label": torch.from_numpy(label.copy()),
+            "frame": ImageFrame(width, height),
+        }
+
+
+def load_image(path: Path) -> LoadedImage:
+    """The image in a file; see `LoadMammogramd`."""
+    if not path.is_file():
+        raise ManifestError(f"{path}: no such image file. Was the data set moved without its manifest?")
+    if path.suffix.lower() in PICTURE_SUFFIXES and not is_dicom(path):
+        return LoadedImage(_read_picture(path))
+    mammogram = read_mammogram(path)
+    attributes = mammogram.attributes
+    return LoadedImage(
+        scale_range(mammogram.pixels, mammogram.output_range),
+        laterality=attributes.laterality.value if attributes.laterality else None,
+        view_position=attributes.view_position.value if attributes.view_position else None,
+        pixel_spacing_mm=attributes.pixel_spacing_mm,
+    )
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file begins as a DICOM file does: `DICM` after 128 bytes (PS3.10 7.1)."""
+    with path.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
+
+
+def _read_picture(path: Path) -> NDArray[np.float32]:
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            mode = picture.mode
+            if mode.startswith("I"):
+                return _from_16_bit(path, np.asarray(picture))
+            if mode == "F":
+                raise ManifestError(
+                    f"{path}: floating-point values have no known range; expected 8 or 16 bit grey. "
+                    "Save it as 16-bit PNG."
+                )
+            # Grey saved as colour has equal channels, which the luma weights leave as they are.
+            grey = np.asarray(picture if mode == "L" else picture.convert("L"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ManifestError(f"{path}: cannot be read as an image: {error}. Copy it again.") from error
+    return grey * np.float32(1 / 255)
+
+
+def _from_16_bit(path: Path, values: NDArray[Any]) -> NDArray[np.float32]:
+    # Pillow gives 16-bit files as mode I;16, or as 32-bit I in older versions.
+    if values.min() < 0 or values.max() > MAX_16_BIT:
+        raise ManifestError(
+            f"{path}: values from {values.min()} to {values.max()} do not fit 16 bit; expected 0 to 65535."
+        )
+    return values.astype(np.float32) / np.float32(MAX_16_BIT)
+
+
+def _check_size(path: Path, data: Mapping[str, Any], width: int, height: int) -> None:
+    expected = data.get("width"), data.get("height")
+    if None not in expected and expected != (width, height):
+        raise ManifestError(
+            f"{path} (record {data.get('record_id')}): the manifest says {expected[0]} × {expected[1]} px "
+            f"(width × height), the file has {width} × {height}. The file was exchanged or resized: make the "
+            "manifest again from the files in use."
+        )

@@ -1,0 +1,130 @@
+"""The recipe of each task: which transforms, in which order. Parts that can be cached come first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from monai.transforms import Compose
+
+from mammo_monai.transforms.augment_intensity import RandContrastd, RandNoised
+from mammo_monai.transforms.augment_spatial import (
+    RandCropKeepingBoxesd,
+    RandFlipsd,
+    RandQuarterTurnsd,
+    RandRotateScaled,
+)
+from mammo_monai.transforms.boxes import ClipBoxesd, EnlargeBoxesd
+from mammo_monai.transforms.breast import CropBreastd, RegionMethod
+from mammo_monai.transforms.flip import FlipRightd
+from mammo_monai.transforms.intensity import IntensityMethod, NormaliseIntensityd
+from mammo_monai.transforms.load import LoadMammogramd
+from mammo_monai.transforms.resize import ResizeShortSided, ResizeToSpacingd, StretchToSized
+from mammo_monai.transforms.sections import CutSectiond
+
+Preset = Literal["full_image", "sections", "full_and_sections", "fixed_size", "fixed_spacing"]
+Augment = Literal["none", "light", "p1", "p2", "p3"]
+Region = RegionMethod | Literal["none"]
+Steps = list[Callable[..., Any]]
+# Longest side of a resized image, in short sides: no breast is as narrow, but a failed breast region may be,
+# and its enlarged strip would not fit into memory.
+MAX_ASPECT = 5
+
+
+def training_transforms(
+    *,
+    preset: Preset = "full_image",
+    size_px: int = 600,
+    spacing_mm: float | None = None,
+    region: Region = "otsu",
+    intensity: IntensityMethod = "range",
+    enlarge: float = 0.1,
+    augment: Augment = "p2",
+) -> Compose:
+    """From a sample of `load_samples` to one for the detector, with augmentation.
+
+    Args:
+        preset:
+            "full_image": the breast, its short side `size_px` (P2).
+            "sections", "full_and_sections": give the data set the same word as `views`; sections keep the
+            original resolution (P2), whole images are resized.
+            "fixed_size": the breast stretched to a square of `size_px`.
+            "fixed_spacing": the breast at `spacing_mm` per pixel.
+        size_px: see `preset`; a long side above five times this is resized to that instead.
+        region: how the breast is found: "otsu" (film), "global" (digital), "none" leaves the whole image.
+        intensity: see `NormaliseIntensityd`.
+        enlarge: fraction by which targets grow; P2's 10 %.
+        augment:
+            "p1": flips, rotation, brightness and contrast. "p2": flips along both axes, quarter turns, crops.
+            "p3": left-right flip, ±30°, scale 0.75–1.25. "light": left-right flip, ±10°, scale 0.9–1.1, weak
+            brightness, contrast and noise (no source known). "none".
+
+    Raises:
+        ValueError: a word that is not listed, or "fixed_spacing" without `spacing_mm`.
+    """
+    is_cut = preset in ("sections", "full_and_sections")
+    resize = _resize(preset, size_px, spacing_mm)
+    steps = _prepared(region, intensity, [] if is_cut else resize)
+    steps.append(EnlargeBoxesd(enlarge))
+    if is_cut:
+        steps += [CutSectiond(), *resize]
+    return Compose([*steps, *_augmentation(augment), ClipBoxesd()])
+
+
+def evaluation_transforms(
+    *,
+    preset: Preset = "full_image",
+    size_px: int = 600,
+    spacing_mm: float | None = None,
+    region: Region = "otsu",
+    intensity: IntensityMethod = "range",
+) -> Compose:
+    """The deterministic part of `training_transforms`, for whole images; `Compose.inverse` leads back.
+
+    For the presets with sections it prepares the resized whole image; P2's inference with sections takes
+    `section_inference_transforms`.
+    """
+    return Compose(_prepared(region, intensity, _resize(preset, size_px, spacing_mm)))
+
+
+def section_inference_transforms(*, region: Region = "otsu", intensity: IntensityMethod = "range") -> Compose:
+    """The breast at original resolution: what inference with sections or a sliding window cuts itself."""
+    return Compose(_prepared(region, intensity, []))
+
+
+def _prepared(region: Region, intensity: IntensityMethod, resize: Steps) -> Steps:
+    crop: Steps = [] if region == "none" else [CropBreastd(region)]
+    return [LoadMammogramd(), *crop, FlipRightd(), *resize, NormaliseIntensityd(intensity)]
+
+
+def _resize(preset: Preset, size_px: int, spacing_mm: float | None) -> Steps:
+    if preset in ("full_image", "sections", "full_and_sections"):
+        return [ResizeShortSided(size_px, MAX_ASPECT * size_px)]
+    if preset == "fixed_size":
+        return [StretchToSized(size_px, size_px)]
+    if preset == "fixed_spacing":
+        if spacing_mm is None:
+            raise ValueError("preset fixed_spacing needs spacing_mm, for example 0.2.")
+        return [ResizeToSpacingd(spacing_mm)]
+    raise ValueError(
+        "preset must be full_image, sections, full_and_sections, fixed_size or fixed_spacing, "
+        f"got {preset!r}."
+    )
+
+
+def _augmentation(augment: Augment) -> Steps:
+    recipes: dict[str, Steps] = {
+        "none": [],
+        "light": [
+            RandFlipsd(0.5),
+            RandRotateScaled(0.5, rotate_deg=10.0, scale=(0.9, 1.1), shift_fraction=0.05),
+            RandContrastd(0.5, brightness=0.05, contrast=0.1, gamma=0.1),
+            RandNoised(0.2, max_sd=0.01),
+        ],
+        "p1": [RandFlipsd(0.5, 0.5), RandRotateScaled(0.5, scale=(1.0, 1.0)), RandContrastd(0.5)],
+        "p2": [RandFlipsd(0.5, 0.5), RandQuarterTurnsd(0.5), RandCropKeepingBoxesd(0.5)],
+        "p3": [RandFlipsd(0.5), RandRotateScaled(0.5)],
+    }
+    if augment not in recipes:
+        raise ValueError(f"augment must be {', '.join(recipes)}, got {augment!r}.")
+    return recipes[augment]

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mammo_monai.data import load_samples, samples
+from mammo_monai.errors import ManifestError
+from mammo_monai.records import Laterality, Split, ViewPosition
+
+KEYS = {
+    "image", "image_path", "record_id", "patient_id", "laterality", "view_position", "pixel_spacing_mm",
+    "width", "height", "box", "label", "box_original", "label_original",
+}  # fmt: skip
+
+
+def ids(found: list[dict[str, Any]]) -> list[int]:
+    return [int(sample["record_id"], 16) for sample in found]
+
+
+def test_sample_holds_the_record_with_boxes_twice(manifest: Path) -> None:
+    sample = load_samples(manifest, "training")[1]
+    assert set(sample) == KEYS
+    assert sample["image"] == sample["image_path"] == str(manifest.parent / "films" / "film1.png")
+    assert (sample["laterality"], sample["view_position"]) == ("R", "CC")
+    assert sample["pixel_spacing_mm"] == (0.2, 0.2)
+    assert (sample["box"].dtype, sample["box_original"].dtype) == (np.float32, np.float64)
+    assert sample["box"].tolist() == sample["box_original"].tolist() == [[70, 70, 100, 110]]
+    assert sample["label"].dtype == sample["label_original"].dtype == np.int64
+    assert sample["label"] is not sample["label_original"]
+
+
+def test_normal_image_has_empty_boxes(manifest: Path) -> None:
+    sample = load_samples(manifest, only="normals")[0]
+    assert sample["box"].shape == sample["box_original"].shape == (0, 4)
+    assert sample["label"].shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [0, 1, 2, 3, 4, 5]),
+        ({"split": "training"}, [0, 1, 2, 3]),
+        ({"split": Split.TEST}, [4, 5]),
+        ({"laterality": "R"}, [1, 3, 5]),
+        ({"laterality": Laterality.LEFT, "view_position": ViewPosition.MLO}, [4]),
+        ({"only": "lesions"}, [0, 1, 4]),
+        ({"split": "training", "only": "normals", "limit": 1}, [2]),
+        ({"limit": 99}, [0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_filters_choose_in_the_order_of_the_manifest(
+    manifest: Path, options: dict[str, Any], expected: list[int]
+) -> None:
+    assert ids(load_samples(str(manifest), **options)) == expected
+
+
+def test_merging_counts_lesions_the_other_way_in_truth_and_targets(manifest: Path) -> None:
+    apart, merged = load_samples(manifest)[0], load_samples(manifest, merge_min_iou=0.0)[0]
+    assert len(apart["box_original"]) == 2
+    assert merged["box_original"].tolist() == merged["box"].tolist() == [[20, 70, 50, 112]]
+    assert merged["label_original"].tolist() == [0]
+    assert len(load_samples(manifest, merge_min_iou=0.9)[0]["box"]) == 2
+
+
+def test_empty_choice_names_file_split_filters_and_counts(manifest: Path) -> None:
+    with pytest.raises(
+        ManifestError, match=r"manifest\.json: no image in validation\. .*training 4, validation 0, test 2"
+    ):
+        load_samples(manifest, "validation")
+    with pytest.raises(ManifestError, match=r"no image in test with view_position=CC, only=lesions\."):
+        load_samples(manifest, Split.TEST, view_position="CC", only="lesions")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"split": "train"}, "split must be training, validation or test"),
+        ({"view_position": "cc"}, "ViewPosition must be one of CC, MLO, .* or null, got 'cc'"),
+        ({"laterality": "left"}, "Laterality must be one of L, R or null, got 'left'"),
+        ({"only": "masses"}, "only must be lesions, normals or null, got 'masses'"),
+        ({"limit": 0}, "limit must be at least 1"),
+    ],
+)
+def test_wrong_choices_say_what_is_allowed(manifest: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ManifestError, match=message):
+        load_samples(manifest, **options)
+
+
+def test_missing_image_files_are_counted_and_named(manifest: Path) -> None:
+    for number in range(5):
+        (manifest.parent / "films" / f"film{number}.png").unlink()
+    with pytest.raises(
+        ManifestError, match=r"5 of 6 image files are missing: .*film0\.png, .*film2\.png …\."
+    ):
+        load_samples(manifest)
+    assert ids(load_samples(manifest, "test", only="normals")) == [5]
+
+
+def test_folder_of_images_gives_samples_without_truth(manifest: Path) -> None:
+    found = load_samples(manifest.parent / "films", "test")
+    assert [Path(sample["image"]).name for sample in found] == [f"film{n}.png" for n in range(6)]
+    assert found[0]["box_original"].shape == (0, 4)
+    assert (found[0]["width"], found[0]["laterality"], found[0]["pixel_spacing_mm"]) == (None, None, None)
+    assert len({sample["record_id"] for sample in found}) == 6
+
+
+def test_record_ids_of_a_folder_do_not_depend_on_where_it_lies(manifest: Path) -> None:
+    before = [sample["record_id"] for sample in load_samples(manifest.parent / "films")]
+    (manifest.parent / "films").rename(manifest.parent / "moved")
+    assert [sample["record_id"] for sample in load_samples(manifest.parent / "moved")] == before
+
+
+def test_files_may_be_listed(manifest: Path) -> None:
+    films = manifest.parent / "films"
+    found = load_samples([films / "film3.png", str(films / "film1.png")])
+    assert [Path(sample["image"]).name for sample in found] == ["film3.png", "film1.png"]
+
+
+def test_folder_of_a_manifest_stands_for_it(manifest: Path) -> None:
+    assert ids(load_samples(manifest.parent, "test")) == [4, 5]
+
+
+def test_no_manifest_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"none\.json: no such file"):
+        load_samples(tmp_path / "none.json")
+
+
+def test_phantoms_are_read_through_their_manifest(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def fake(request: str) -> Path:
+        asked.append(request)
+        return manifest
+
+    monkeypatch.setattr(samples, "phantom_manifest", fake)
+    assert ids(load_samples("phantoms:film:3", "test")) == [4, 5]
+    assert asked == ["film:3"]
+
+
+def test_counts_are_logged(manifest: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="mammo_monai.data.samples"):
+        load_samples(manifest, "training")
+    assert "4 images, 3 lesions (training)" in caplog.text

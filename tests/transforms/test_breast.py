@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from mammo_monai.geometry import Crop
+from mammo_monai.transforms import CropBreastd, breast
+from mammo_monai.transforms.sample import boxes_of
+from tests.transforms.films import (
+    HEIGHT,
+    INSIDE,
+    TISSUE,
+    WIDTH,
+    assert_same_sample,
+    bright_box,
+    copy_of,
+    film_sample,
+)
+
+
+@pytest.mark.parametrize("method", ["otsu", "global"])
+def test_label_goes_and_the_box_follows_the_lesion(method: Any) -> None:
+    sample = film_sample(has_label=True)
+    before = copy_of(sample)
+    cropped = CropBreastd(method)(sample)
+    height, width = cropped["image"].shape[1:]
+    assert abs(width - 80) <= 3
+    assert abs(height - 150) <= 3
+    np.testing.assert_array_equal(bright_box(cropped["image"]), cropped["box"][0])
+    assert cropped["frame"].size == (width, height)
+    assert_same_sample(sample, before)
+
+
+@pytest.mark.parametrize("is_right", [False, True])
+def test_crop_follows_the_breast_to_either_side(is_right: bool) -> None:
+    cropped = CropBreastd()(film_sample([], is_right=is_right, has_label=True))
+    step = cropped["frame"].steps[0]
+    assert (step.x_min == 0) is not is_right
+    assert cropped["box"].shape == (0, 4)
+
+
+def test_inverse_gives_the_breast_back_and_nothing_else() -> None:
+    sample, transform = film_sample(has_label=True), CropBreastd()
+    inverted = transform.inverse(transform(sample))
+    clean = film_sample()["image"]
+    # The rim of the region may differ by the method's smoothing; the inside not.
+    assert float((inverted["image"] != clean).float().mean()) < 0.01
+    assert torch.equal(inverted["box"], sample["box"])
+    assert inverted["frame"].steps == ()
+
+
+def half_region(image: NDArray[np.float32], method: str) -> NDArray[np.bool_]:
+    region = np.zeros(image.shape, dtype=bool)
+    region[60:100, 10:40] = True
+    return region
+
+
+def test_margin_grows_the_crop_up_to_the_border(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breast, "breast_region", half_region)
+    assert CropBreastd(margin_px=15)(film_sample())["frame"].steps == (Crop(0, 45, 55, 70),)
+
+
+def test_margin_in_millimetres_uses_both_spacings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breast, "breast_region", half_region)
+    transform = CropBreastd(margin_mm=1.0, margin_px=2)
+    # Spacing (row, column) = (0.2, 0.1) mm: 1 mm is 5 rows and 10 columns.
+    assert transform(film_sample())["frame"].steps == (Crop(0, 55, 50, 50),)
+    without = film_sample() | {"pixel_spacing_mm": None}
+    assert transform(without)["frame"].steps == (Crop(8, 58, 34, 44),)
+
+
+def test_artifacts_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breast, "breast_region", half_region)
+    cleaned = CropBreastd(margin_px=2)(film_sample([]))["image"]
+    assert cleaned[0, 0].max() == 0
+    kept = CropBreastd(margin_px=2, remove_artifacts=False)(film_sample([]))["image"]
+    assert kept[0, 0].min() == np.float32(TISSUE)
+
+
+def test_crop_ignores_truth_and_cuts_boxes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(breast, "breast_region", half_region)
+    boxes = [(20.0, 70.0, 60.0, 90.0), (38.0, 80.0, 78.0, 90.0)]
+    with caplog.at_level(logging.DEBUG):
+        cropped = CropBreastd()(film_sample(boxes))
+    assert cropped["frame"].steps == CropBreastd()(film_sample([]))["frame"].steps
+    assert boxes_of(cropped).tolist() == [[10, 10, 30, 30]]
+    assert cropped["label"].tolist() == [0]
+    assert "dropped 1 of 2 boxes" in caplog.text
+
+
+def test_image_without_breast_stays_whole_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    sample = film_sample([]) | {"image": torch.zeros(1, HEIGHT, WIDTH)}
+    cropped = CropBreastd()(sample)
+    assert cropped["frame"].steps == (Crop(0, 0, WIDTH, HEIGHT),)
+    assert "record 00000000000000ab: no breast region found by method otsu" in caplog.text
+
+
+def test_wrong_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match="method must be otsu or global, got 'none'"):
+        CropBreastd("none")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="margins must not be negative"):
+        CropBreastd(margin_px=-1)
+
+
+def test_lesion_inside_the_breast_is_never_cut() -> None:
+    box = boxes_of(CropBreastd()(film_sample()))[0]
+    assert (box[2] - box[0], box[3] - box[1]) == (INSIDE[2] - INSIDE[0], INSIDE[3] - INSIDE[1])
