@@ -2,7 +2,7 @@
 
 from mammo_monai.bundle.check import check_bundle
 from mammo_monai.bundle.find import bundle_names, find_bundle
-from mammo_monai.bundle.lineage import initialised_network, training_lineage
+from mammo_monai.bundle.lineage import initialised_network, model_description, training_lineage
 from mammo_monai.bundle.run import parse_overrides, run_bundle
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "check_bundle",
     "find_bundle",
     "initialised_network",
+    "model_description",
     "parse_overrides",
     "run_bundle",
     "training_lineage",

@@ -48,7 +48,9 @@ class FrocMetric(Metric):  # type: ignore[misc]  # ignite's base is untyped
 
     def compute(self) -> float:
         """The figure over all images of all processes."""
-        scored = gather_lists(self._scored)
+        # Processes are dealt equally many images, some of them twice: each counts once.
+        by_id = {record.record_id: (record, found) for record, found in gather_lists(self._scored)}
+        scored = list(by_id.values())
         pooled = pool_images([found for _, found in scored], [record.lesions for record, _ in scored])
         try:
             return mean_sensitivity(froc_curve(match_pooled(pooled, min_iou=self.min_iou)))

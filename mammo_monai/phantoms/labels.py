@@ -33,7 +33,7 @@ def lead_letters(text: str, *, height_mm: float, turn_deg: float, spacing_mm: fl
     dots = np.pad(dots, ((0, 0), (2, 2)))
     # Enlarged smoothly and cut at half, the dots join into strokes with round ends, like punched lead.
     zoom = max(height_mm / 7 / spacing_mm, 0.4)
-    enlarged = ndimage.zoom(ndimage.gaussian_filter(ndimage.zoom(dots, 4, order=1), 1.6), zoom / 4, order=1)
+    enlarged = ndimage.zoom(ndimage.gaussian_filter(ndimage.zoom(dots, 4, order=1), 1.8), zoom / 4, order=1)
     turned = ndimage.rotate(enlarged, turn_deg, order=1, reshape=True)
-    letters: FloatImage = np.clip((turned - 0.22) * 6, 0, 1).astype(np.float32)
+    letters: FloatImage = np.clip((turned - 0.17) * 6, 0, 1).astype(np.float32)
     return letters

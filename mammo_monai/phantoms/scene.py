@@ -160,9 +160,7 @@ def _fitting_mass(
         other = draw_mass_plan(rng, breast_depth_mm=case.plan.depth_mm)
         plan = replace(plan, depth_mm=other.depth_mm, lateral=other.lateral, superior=other.superior)
         plan = resized(plan, 0.9) if attempt % 25 == 24 else plan
-    raise GeometryError(
-        f"mass {number} of {case.key} fits nowhere in {ATTEMPTS} attempts. Use another seed."
-    )
+    raise GeometryError(f"mass {number} of {case.key} fits nowhere in {ATTEMPTS} attempts. Use another seed.")
 
 
 def _site(plan: MassPlan, view: BreastView) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from mammo_monai.engines import (
 )
 from mammo_monai.errors import TrainingError
 from mammo_monai.inference import make_inferer
-from mammo_monai.networks.weights import read_weights
+from mammo_monai.networks.weight_files import read_weights
 from tests.engines.conftest import EpochLoader, make_sample
 
 

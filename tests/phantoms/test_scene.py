@@ -97,3 +97,18 @@ def test_a_mass_that_fits_nowhere_is_an_error(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(scene_module, "ATTEMPTS", 3)
     with pytest.raises(GeometryError, match=r"mass 0 of .* fits nowhere in 3 attempts\. Use another seed"):
         scenes(0)
+
+
+def test_physical_places_and_sizes_do_not_depend_on_pixel_spacing() -> None:
+    boxes = []
+    for spacing_mm in (0.25, 0.75):
+        field = grid_over(228.0, 180.0, spacing_mm)
+        case = draw_breast_cases((4, "test", 1), field, BOTH[1:])[0]
+        boxes.append(
+            [
+                np.array(scene.masses[0].mask_box) * spacing_mm
+                for scene in render_breast(case, field, rim_mm=10.0)
+            ]
+        )
+    # A box's side is exact to one pixel of the coarser image.
+    assert_allclose(boxes[0], boxes[1], atol=0.76)

@@ -1,0 +1,46 @@
+# Every target does its own set-up: a fresh Linux machine needs Python 3.10 or later, make, and a network.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+STAMP := .venv/.stamp
+PY := .venv/bin/python
+# Coverage of these folders is 100 %, of the whole at least 90 %: scripts/check_coverage.py.
+WORKERS ?= 2
+
+.PHONY: help setup test lint demo bench constraints clean
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## .venv with the exact versions of constraints.txt; done once (PYTHON=… names the interpreter)
+$(STAMP): pyproject.toml constraints.txt scripts/setup.sh
+	@PYTHON="$(PYTHON)" sh scripts/setup.sh
+
+lint: $(STAMP) ## style and types: ruff, mypy --strict
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+# pytest's closing line is the last one printed, after the coverage gates. One thread each: two workers share two cores.
+test: lint ## lint, all tests, coverage gates (ARGS='tests/metrics -x' narrows, then without gates)
+ifdef ARGS
+	OMP_NUM_THREADS=1 $(PY) -m pytest $(ARGS)
+else
+	@rm -rf build/test && mkdir -p build/test
+	@{ OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=json:build/test/coverage.json; \
+	   echo $$? > build/test/status; } 2>&1 | tee build/test/output.txt
+	@test "$$(cat build/test/status)" = 0
+	@$(PY) scripts/check_coverage.py build/test/coverage.json
+	@tail -n 1 build/test/output.txt
+endif
+
+demo: $(STAMP) ## the whole chain on synthetic mammograms, then eight real ones; opens nothing, writes demo/
+	$(PY) scripts/demo.py
+
+bench: $(STAMP) ## the benchmarks of scripts/bench, one after the other
+	@set -e; for each in scripts/bench/bench_*.py; do echo "== $$each"; $(PY) $$each; done
+
+constraints: ## resolves constraints.txt anew for Python 3.10 and later (UPGRADE=--upgrade takes the latest versions)
+	printf 'hatchling\neditables\nuv\n' | $(PY) -m uv pip compile pyproject.toml - --extra dev --universal \
+	    --python-version 3.10 $(UPGRADE) --no-emit-index-url --no-annotate --no-header --output-file constraints.txt
+
+clean: ## removes .venv, caches and what the targets made; keeps runs/ and demo/
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* build dist

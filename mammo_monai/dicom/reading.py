@@ -1,0 +1,178 @@
+"""Opening a file as a DICOM data set, and refusing what is no single-frame mammogram."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import (
+    UID,
+    BreastTomosynthesisImageStorage,
+    DigitalMammographyXRayImageStorageForPresentation,
+    DigitalMammographyXRayImageStorageForProcessing,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from mammo_monai.errors import DicomError
+
+FOR_PROCESSING = "FOR PROCESSING"
+_MAMMOGRAPHY_CLASSES = (
+    DigitalMammographyXRayImageStorageForPresentation,
+    DigitalMammographyXRayImageStorageForProcessing,
+)
+
+
+def open_mammogram(path: Path, *, headers_only: bool) -> Dataset:
+    """A data set that says it is one single-frame, one-channel mammogram; the intent is not judged here.
+
+    A file without the 128-byte preamble is read when what follows names a SOP class or a modality, and an
+    image size: the look of a bare data set, never that of a text file or a picture.
+
+    Raises:
+        DicomError: missing, unreadable, truncated or not DICOM; another modality than MG; several frames;
+            colour; or no image size.
+    """
+    path = Path(path)
+    dataset = _read(path, headers_only)
+    with damage_refused(path):
+        _refuse_other_objects(path, dataset)
+    return dataset
+
+
+@contextmanager
+def damage_refused(
+    path: Path,
+    expected: str = "a whole DICOM file, got one that cannot be parsed",
+    remedy: str = "It is damaged or cut short: copy it again from its source.",
+) -> Iterator[None]:
+    """Turns whatever pydicom raises on bytes that break its expectations into a DicomError.
+
+    pydicom parses an element when it is first asked for, so damage shows anywhere; random changes to files
+    brought out too many kinds of exceptions to list (struct.error, zlib.error, NotImplementedError, …).
+    """
+    try:
+        yield
+    except DicomError:
+        raise
+    except Exception as error:
+        raise DicomError(
+            f"{path}: expected {expected} ({type(error).__name__}: {error}). {remedy}"
+        ) from error
+
+
+def presentation_intent(dataset: Dataset) -> str | None:
+    """FOR PRESENTATION, FOR PROCESSING, or None where neither tag nor SOP class says it.
+
+    Scanned films are secondary captures and carry no intent.
+
+    Source: DICOM PS3.3 C.8.11.1.1.2 (Presentation Intent Type), PS3.4 B.5 (SOP classes).
+    """
+    named = first_text(dataset, "PresentationIntentType").upper()
+    if named:
+        return named
+    intents = {
+        DigitalMammographyXRayImageStorageForPresentation: "FOR PRESENTATION",
+        DigitalMammographyXRayImageStorageForProcessing: FOR_PROCESSING,
+    }
+    return intents.get(UID(first_text(dataset, "SOPClassUID")))
+
+
+def refuse_for_processing(path: Path, dataset: Dataset) -> None:
+    """Raises DicomError when an image is meant for processing, not for reading by people."""
+    with damage_refused(path):
+        intent = presentation_intent(dataset)
+    if intent == FOR_PROCESSING:
+        raise DicomError(
+            f"{path}: expected an image for presentation, got Presentation Intent Type (0008,0068) "
+            "FOR PROCESSING: raw detector values, which look unlike what models are trained on. Use the "
+            "FOR PRESENTATION image of the same view, or pass require_presentation=False to read it as it is."
+        )
+
+
+def first_text(dataset: Dataset, keyword: str) -> str:
+    """First value of an element as stripped text; "" when it is absent or empty."""
+    value = dataset.get(keyword)
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple)) or type(value).__name__ == "MultiValue":
+        value = next(iter(value), "")
+    return str(value).strip()
+
+
+def _read(path: Path, headers_only: bool) -> Dataset:
+    if not path.is_file():
+        raise DicomError(f"{path}: expected a DICOM file, found {_what_is_there(path)}. Check the path.")
+    with damage_refused(path):
+        try:
+            return dcmread(path, stop_before_pixels=headers_only)
+        except InvalidDicomError:
+            return _read_without_preamble(path, headers_only)
+        except PermissionError as error:
+            raise DicomError(
+                f"{path}: expected a readable file, got {error.strerror}. Change its rights."
+            ) from error
+
+
+def _what_is_there(path: Path) -> str:
+    return "a folder" if path.is_dir() else "nothing there"
+
+
+def _read_without_preamble(path: Path, headers_only: bool) -> Dataset:
+    dataset = Dataset()
+    with suppress(Exception):  # forced onto a text or a picture, pydicom may raise anything
+        dataset = dcmread(path, stop_before_pixels=headers_only, force=True)
+    if not (("SOPClassUID" in dataset or "Modality" in dataset) and "Rows" in dataset):
+        raise DicomError(
+            f"{path}: expected a DICOM file (DICM at byte 128, or a bare data set), got something else. "
+            "Give the original .dcm file; PNG and JPG images are read without DICOM."
+        )
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta.TransferSyntaxUID = _native_syntax(dataset)
+    return dataset
+
+
+def _native_syntax(dataset: Dataset) -> UID:
+    """A bare data set names no transfer syntax; its own encoding leaves one uncompressed choice."""
+    is_implicit, is_little = dataset.original_encoding
+    if is_implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if is_little else ExplicitVRBigEndian
+
+
+def _refuse_other_objects(path: Path, dataset: Dataset) -> None:
+    sop_class = UID(first_text(dataset, "SOPClassUID"))
+    modality = first_text(dataset, "Modality").upper()
+    if modality != "MG" and (modality or sop_class not in _MAMMOGRAPHY_CLASSES):
+        raise DicomError(
+            f"{path}: expected Modality (0008,0060) MG, got {modality or 'none'}. Only mammograms are read: "
+            "leave this file out, or correct the tag if it is a mammogram."
+        )
+    frames = int(first_text(dataset, "NumberOfFrames") or 1)
+    if sop_class == BreastTomosynthesisImageStorage or frames != 1:
+        raise DicomError(
+            f"{path}: expected one frame, got {frames} (tomosynthesis or multi-frame). Use the 2-D mammogram "
+            "or the synthesised view of the same breast."
+        )
+    _refuse_colour(path, dataset)
+    for keyword, tag in (("Rows", "(0028,0010)"), ("Columns", "(0028,0011)")):
+        if int(first_text(dataset, keyword) or 0) < 1:
+            raise DicomError(
+                f"{path}: expected {keyword} {tag} of at least 1, got none. It is no image; leave it out."
+            )
+
+
+def _refuse_colour(path: Path, dataset: Dataset) -> None:
+    photometric = first_text(dataset, "PhotometricInterpretation").upper()
+    samples = int(first_text(dataset, "SamplesPerPixel") or 1)
+    if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        raise DicomError(
+            f"{path}: expected Photometric Interpretation (0028,0004) MONOCHROME1 or MONOCHROME2, one "
+            f"channel, got {photometric or 'none'} with {samples} samples per pixel. Colour is a screen copy "
+            "or a report without the detector's grey values: use the original image."
+        )

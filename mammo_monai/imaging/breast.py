@@ -1,0 +1,208 @@
+"""Finding the breast on a mammogram: one region without labels, scanner borders and dust."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from mammo_monai.geometry import mask_box
+from mammo_monai.imaging.checks import check_image, check_region
+
+Method = Literal["otsu", "global"]
+Mask = NDArray[np.bool_]
+
+# Work is done on a copy of about this many pixels along its longer side: 33 films give the same overlap as
+# at full size within 0.001. The other lengths are shares of the longer side.
+_WORKING_PX = 480
+_OPENING = 0.0125  # half-width of the thickest border or bridge that is cut off
+_REGROWTH = 0.025  # how far past the opening thin parts (nipple, skin folds) grow back
+_BORDER_DEPTH = 0.08
+_NOISE_STEP = 4  # working pixels; the smoothing couples neighbours up to 2 apart
+_LEAST_AREA = 0.01  # of the image; less is a label or dust on a blank film
+
+# The two numbers of the scanned-film threshold were chosen on 33 labelled films; their cross-validation, and
+# how flat the optimum is, stand in docs/explanation/breast-region.md.
+_LOG_OFFSET = 1 / 255
+_FILM_SHARE = 0.10
+_DIGITAL_SHARE = 0.05
+
+
+def breast_region(image: NDArray[np.generic], method: Method = "otsu") -> Mask:
+    """Marks the one breast region of a mammogram, holes filled.
+
+    Its outline is the skin line as experts draw it on scanned film. The faint rim outside, where film is
+    almost black, stays out, at times with a dim nipple: give a crop a margin of 1 to 2 %.
+
+    Threshold, cut white rows off the top and bottom, open, keep the largest component, let thin parts grow
+    back, fill holes. Grey values may have any unit and offset; dense tissue must be bright (MONOCHROME2).
+
+    A label, border or bright patch that touches the breast over more than twice the opening's half-width
+    (1.25 % of the longer side) stays in. A white strip between the chest wall and the film's edge stays too:
+    lesions are annotated up to it.
+
+    Args:
+        image: shape (H, W), any real dtype.
+        method: "otsu" for scanned film, whose fogged background has no fixed level: Otsu's threshold in the
+            log domain, averaged with 10 % of the brightest value. "global" for digital detectors, whose
+            background is constant: 5 % of the range above it.
+
+    Returns:
+        Boolean mask, shape (H, W). All False on a blank film (constant, mere noise, or nothing larger than
+        1 % of the image): the caller decides, usually for the whole image with a warning.
+
+    Raises:
+        GeometryError: not two-dimensional, empty, or not finite.
+
+    Source: Otsu, 1979 (threshold); the averaging is ours, measured in docs/explanation/breast-region.md.
+    """
+    check_image(image)
+    if method not in ("otsu", "global"):
+        raise ValueError(f"method must be 'otsu' or 'global', got {method!r}.")
+    small, skip, block = _reduced(image)
+    smooth = ndimage.uniform_filter(small, 3)
+    if _is_blank(smooth):
+        return np.zeros(image.shape, dtype=np.bool_)
+    darkest = float(image.min())
+    level = _film_level(smooth, darkest) if method == "otsu" else _digital_level(smooth)
+    bright = smooth > level
+    region = _largest_part(_without_border_rows(bright))
+    if region.mean() < _LEAST_AREA:
+        return np.zeros(image.shape, dtype=np.bool_)
+    full = _enlarged(ndimage.binary_fill_holes(region), skip, block)
+    return np.ascontiguousarray(full[: image.shape[0], : image.shape[1]])
+
+
+def breast_bounding_box(region: Mask, margin: float = 0.0) -> tuple[int, int, int, int]:
+    """Smallest rectangle around a region: `(x_min, y_min, x_max, y_max)`, whole pixels, half-open.
+
+    Args:
+        region: boolean mask of `breast_region`, shape (H, W).
+        margin: added on every side as a share of the mask's longer side, cut at the image's edge.
+
+    Raises:
+        GeometryError: the mask is empty or not two-dimensional.
+
+    >>> breast_bounding_box(np.array([[False, False, False], [False, True, True]]))
+    (1, 1, 3, 2)
+    """
+    check_image(region)
+    check_region(region, region)
+    if margin < 0:
+        raise ValueError(f"margin must not be negative, got {margin}.")
+    height, width = region.shape
+    extra = round(margin * max(height, width))
+    x_min, y_min, x_max, y_max = (int(edge) for edge in mask_box(region))
+    return max(x_min - extra, 0), max(y_min - extra, 0), min(x_max + extra, width), min(y_max + extra, height)
+
+
+def _reduced(image: NDArray[np.generic]) -> tuple[NDArray[np.float32], int, int]:
+    """Image of about `_WORKING_PX`; every `skip`-th pixel was taken, and squares of `block` of them averaged.
+
+    Averaging all pixels would cost more time and find the same outline; averaging none would keep the noise.
+    """
+    skip = max(1, round(max(image.shape) / _WORKING_PX) // 3)
+    sample = image[::skip, ::skip].astype(np.float32)
+    block = max(1, round(max(sample.shape) / _WORKING_PX))
+    missing = [(0, -length % block) for length in sample.shape]
+    sample = np.pad(sample, missing, mode="edge")
+    rows, columns = (length // block for length in sample.shape)
+    means = sample.reshape(rows, block, columns, block).mean(axis=(1, 3))
+    return np.asarray(means, dtype=np.float32), skip, block
+
+
+def _is_blank(smooth: NDArray[np.float32]) -> bool:
+    """Whether the background is as bright as anything, or pixels a few apart have nothing in common.
+
+    Noise alone gives mean squared differences of twice the variance; 1316 mammograms stay below a quarter.
+    """
+    background, brightest = _ends(smooth)
+    if not brightest > background:
+        return True
+    apart = _NOISE_STEP
+    squares = [np.square(each[apart:] - each[:-apart]).ravel() for each in (smooth, smooth.T)]
+    differences = np.concatenate(squares)
+    return differences.size > 0 and float(differences.mean()) > float(smooth.var())
+
+
+def _film_level(smooth: NDArray[np.float32], darkest: float) -> float:
+    """Mean of Otsu's threshold in the log domain and a fixed share of the brightest value above the darkest.
+
+    Otsu alone rises with the breast's density and falls with a wide dim rim; the fixed share steadies it.
+    The share counts from the darkest single pixel, the digitiser's zero, and not from the background: fog
+    lifts background and tissue alike (mean overlap 0.963 against 0.959).
+    """
+    background, brightest = _ends(smooth)
+    span = brightest - background
+    above = np.maximum(smooth - background, 0) / span
+    otsu = np.exp(_otsu(np.log(above + _LOG_OFFSET))) - _LOG_OFFSET
+    return (background + float(otsu) * span + darkest + _FILM_SHARE * (brightest - darkest)) / 2
+
+
+def _digital_level(smooth: NDArray[np.float32]) -> float:
+    background, brightest = _ends(smooth)
+    return background + _DIGITAL_SHARE * (brightest - background)
+
+
+def _ends(smooth: NDArray[np.float32]) -> tuple[float, float]:
+    """Background (5th percentile: black boxes over names are darker than the film) and brightest value."""
+    return float(np.percentile(smooth, 5)), float(smooth.max())
+
+
+def _otsu(values: NDArray[np.float32]) -> float:
+    """Threshold that maximises the variance between the two classes of a 256-bin histogram."""
+    counts, edges = np.histogram(values, bins=256)
+    centres = (edges[:-1] + edges[1:]) / 2
+    below, sum_below = np.cumsum(counts), np.cumsum(counts * centres)
+    above = below[-1] - below
+    weight = (below * above)[:-1]  # the last split leaves nothing above it
+    mean_below = sum_below[:-1] / below[:-1]
+    mean_above = (sum_below[-1] - sum_below[:-1]) / np.maximum(above[:-1], 1)
+    return float(edges[1:-1][np.argmax(weight * (mean_below - mean_above) ** 2)])
+
+
+def _without_border_rows(bright: Mask) -> Mask:
+    """Clears white scanner borders: rows at the top or bottom that are bright over 95 % of their width.
+
+    Columns are left alone. On 1318 annotated boxes of 800-px films, clearing white columns cut 9 boxes at the
+    chest wall. Rows that stay bright deeper than a border reaches belong to a breast that fills the film.
+    """
+    bright = bright.copy()
+    depth = max(1, round(_BORDER_DEPTH * bright.shape[0]))
+    for rows in (bright, bright[::-1]):
+        is_white = rows[:depth].mean(axis=1) > 0.95
+        if not is_white.all():
+            rows[: int(np.argmin(is_white))] = False
+    return bright
+
+
+def _largest_part(bright: Mask) -> Mask:
+    """Opens, keeps the largest component, and lets it grow back into the thin parts next to it.
+
+    Outside the image counts as dark, so strips along an edge are opened away as well.
+    """
+    reach = max(bright.shape)
+    depth = ndimage.distance_transform_edt(np.pad(bright, 1))[1:-1, 1:-1]
+    cores, count = ndimage.label(depth > _OPENING * reach)
+    if not count:
+        return np.zeros_like(bright)
+    largest = int(np.argmax(np.bincount(cores.ravel())[1:])) + 1
+    distance = ndimage.distance_transform_edt(cores != largest)
+    near = (distance <= (_OPENING + _REGROWTH) * reach) & bright
+    parts, _ = ndimage.label(near)  # dust beside the skin is near, but not connected
+    core_pixel = np.unravel_index(int(np.argmax(cores == largest)), cores.shape)
+    return np.asarray(parts == parts[core_pixel], dtype=np.bool_)
+
+
+def _enlarged(region: Mask, skip: int, block: int) -> Mask:
+    """Mask at full size or a little beyond: interpolated by `block`, then each pixel repeated `skip` times.
+
+    Interpolating all the way would take three times as long to smooth stairs of `skip` pixels.
+    """
+    height, width = region.shape
+    grey = Image.fromarray(region.astype(np.uint8) * 255)
+    outline = np.asarray(grey.resize((width * block, height * block), Image.Resampling.BILINEAR)) > 127
+    return np.asarray(outline.repeat(skip, axis=1).repeat(skip, axis=0), dtype=np.bool_)

@@ -1,0 +1,67 @@
+"""Pictures of what was marked: each image with its best detections, and its lesions where they are known."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mammo_monai.files import atomic_path
+from mammo_monai.records import Detections, ImageRecord, Lesion
+from mammo_monai.reports.images import load_display_image
+from mammo_monai.reports.overlays import Mark, draw_overlay
+
+logger = logging.getLogger(__name__)
+PICTURE_SIZE = (960, 1280)
+
+
+def save_overlays(
+    detections: Sequence[Detections],
+    folder: Path,
+    *,
+    records: Sequence[ImageRecord] = (),
+    max_marks: int = 5,
+) -> list[Path]:
+    """Draws every image with its `max_marks` best detections and its lesions as `<record_id>.png`.
+
+    Images whose path the detections do not hold are passed over, with a warning.
+
+    Args:
+        records: of the images where lesions are known, in any order.
+
+    Returns:
+        The pictures, in the order of the detections.
+
+    Raises:
+        OSError: an image cannot be read, or a picture cannot be written. DicomError: as `load_display_image`.
+    """
+    lesions = {record.record_id: record.lesions for record in records}
+    pictures = []
+    for each in detections:
+        if each.image is None:
+            logger.warning(
+                "record %s: no picture, the detections do not name its image file.", each.record_id
+            )
+            continue
+        marks = _marks(each, lesions.get(each.record_id, ()), max_marks)
+        picture = draw_overlay(load_display_image(each.image), marks, size=PICTURE_SIZE)
+        with atomic_path(folder / f"{each.record_id}.png") as part:
+            picture.save(part)
+        pictures.append(folder / f"{each.record_id}.png")
+    logger.info("wrote %d pictures to %s", len(pictures), folder)
+    return pictures
+
+
+def _marks(detections: Detections, lesions: Sequence[Lesion], max_marks: int) -> list[Mark]:
+    best = np.argsort(-detections.scores, kind="stable")[:max_marks]
+    truth = [Mark(lesion.box, "lesion") for lesion in lesions]
+    # Amber: whether a mark is right is not known here.
+    marked = [Mark(_box(detections, n), "hit", f"{detections.scores[n]:.2f}") for n in best]
+    return truth + marked
+
+
+def _box(detections: Detections, row: int) -> tuple[float, float, float, float]:
+    x_min, y_min, x_max, y_max = detections.boxes[row].tolist()
+    return x_min, y_min, x_max, y_max

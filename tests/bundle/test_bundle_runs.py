@@ -1,0 +1,197 @@
+"""The bundles run: by MONAI's command, from elsewhere, from a copy, after a kill, and by two processes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mammo_monai.bundle import find_bundle, run_bundle
+from mammo_monai.cli.main import main
+from mammo_monai.data import manifest_path
+from mammo_monai.errors import ManifestError, WeightsError
+from mammo_monai.schema import read_detections, read_manifest, read_metrics
+
+STAGE_1, STAGE_2 = "coco_to_cbis_mass_retinanet", "cbis_to_inbreast_mass_retinanet"
+SMALL: dict[str, Any] = {
+    "init": "none",
+    "epochs": 1,
+    "size_px": 128,
+    "network_def#backbone": "resnet18",
+    "network_def#fpn_channels": 32,
+    "detector#size_divisible": 32,
+    "train#dataloader#batch_size": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of phantoms with images in all three lists, INbreast layout."""
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAMMO_MONAI_CACHE", str(cache))
+        patch.setattr("mammo_monai.data.phantoms.PIXEL_SPACING_MM", 0.8)
+        return Path(manifest_path("phantoms:inbreast:5"))
+
+
+@pytest.fixture(scope="module")
+def trained(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the second stage's bundle, away from the checkout, trained by MONAI's command."""
+    copy = tmp_path_factory.mktemp("site") / "our_stage"
+    shutil.copytree(find_bundle(STAGE_2), copy, ignore=shutil.ignore_patterns("models", "eval"))
+    _monai("training", copy, ["train.json"], cwd=copy.parent, manifest=manifest)
+    return copy
+
+
+def _monai(run_id: str, root: Path, configs: list[str], *, cwd: Path, **overrides: object) -> str:
+    files = [str(root / "configs" / name) for name in configs]
+    command = [sys.executable, "-m", "monai.bundle", "run", run_id, "--bundle_root", str(root)]
+    command += ["--config_file", files[0] if len(files) == 1 else str(files)]
+    command += [word for name, value in {**SMALL, **overrides}.items() for word in (f"--{name}", str(value))]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=_environment())
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stderr
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def test_a_copied_bundle_trains_from_another_directory(trained: Path) -> None:
+    assert (trained / "models" / "model.safetensors").is_file()
+    assert (trained / "models" / "checkpoint_last.pt").is_file()
+    assert list((trained / "models" / "tensorboard").iterdir())
+
+
+def test_evaluating_a_trained_bundle_scores_the_test_list(trained: Path, manifest: Path) -> None:
+    _monai(
+        "evaluating",
+        trained,
+        ["train.json", "evaluate.json"],
+        cwd=trained,
+        manifest=manifest,
+        init="@weights",
+    )
+    metrics = read_metrics(trained / "eval" / "metrics.json")
+    assert metrics["n_images"] == len(read_manifest(manifest).test) > 0
+    assert metrics["inputs"]["split"] == "test"
+
+
+def test_inference_by_the_command_line_equals_evaluation(
+    trained: Path, manifest: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "detections.json"
+    words = ["predict", str(manifest), "--split", "test", "--bundle", str(trained), "-o", str(output)]
+    words += ["--device", "cpu", "--size_px", "128", "--network_def#backbone", "resnet18"]
+    code = main([*words, "--network_def#fpn_channels", "32", "--detector#size_divisible", "32"])
+    assert code == 0
+    content = read_detections(output)
+    assert [each.record_id for each in content.detections] == [
+        r.record_id for r in read_manifest(manifest).test
+    ]
+    assert content.model["bundle"] == "our_stage"
+    assert len(str(content.model["weights_sha256"])) == 64
+
+
+def test_weights_of_another_architecture_are_refused(trained: Path, manifest: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"model\.safetensors.*resnet"):
+        run_bundle(trained, "inference", "run", {"input": str(manifest), "output": str(tmp_path / "d.json")})
+
+
+def test_the_second_stage_starts_from_the_first(manifest: Path, trained: Path, tmp_path: Path) -> None:
+    parent = tmp_path / STAGE_1
+    shutil.copytree(find_bundle(STAGE_1), parent, ignore=shutil.ignore_patterns("models"))
+    child = Path(
+        shutil.copytree(find_bundle(STAGE_2), tmp_path / "child", ignore=shutil.ignore_patterns("models"))
+    )
+    values = {**SMALL, "manifest": str(manifest), "init": STAGE_1}
+    with pytest.raises(WeightsError, match="Train it first"):
+        run_bundle(child, "train", "training", values)
+    shutil.copytree(trained / "models", parent / "models")
+    run_bundle(child, "train", "training", values)
+    before = load_file(parent / "models" / "model.safetensors")
+    after = load_file(child / "models" / "model.safetensors")
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith("classification_head.") for name in changed)
+
+
+def test_an_unknown_manifest_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="no such"):
+        run_bundle(STAGE_1, "train", "training", {**SMALL, "manifest": str(tmp_path / "gone.json")})
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(manifest: Path, tmp_path: Path) -> None:
+    def command(folder: str) -> list[str]:
+        words = ["-m", "mammo_monai.cli.main", "train", "--bundle", STAGE_1, "--manifest", str(manifest)]
+        words += ["--output-dir", str(tmp_path / folder)]
+        values = {**SMALL, "epochs": 3}
+        return [sys.executable, *words, *(w for k, v in values.items() for w in (f"--{k}", str(v)))]
+
+    subprocess.run(command("whole"), check=True, env=_environment(), capture_output=True)
+    process = subprocess.Popen(
+        command("killed"), env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "killed" / "checkpoint_last.pt").is_file() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    subprocess.run(command("killed"), check=True, env=_environment(), capture_output=True)
+    whole, killed = (load_file(tmp_path / run / "model.safetensors") for run in ("whole", "killed"))
+    assert all(torch.equal(whole[name], killed[name]) for name in whole)
+
+
+def test_two_processes_train_one_model(manifest: Path, tmp_path: Path) -> None:
+    root = find_bundle(STAGE_1)
+    files = [str(root / "configs" / name) for name in ("train.json", "multi_gpu_train.json")]
+    values = {**SMALL, "manifest": str(manifest), "output_dir": str(tmp_path)}
+    words = [
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        "-m",
+        "monai.bundle",
+        "run",
+    ]
+    words += ["training", "--bundle_root", str(root), "--config_file", str(files)]
+    words += [word for name, value in values.items() for word in (f"--{name}", str(value))]
+    done = subprocess.run(
+        [sys.executable, *words], env=_environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "model.safetensors").is_file()
+    n_training = len(read_manifest(manifest).training)
+    state = torch.load(tmp_path / "checkpoint_last.pt", weights_only=True)
+    assert state["iteration"] == math.ceil(math.ceil(n_training / 2) / 2)  # half of the images each, by twos
+
+
+def test_every_train_config_satisfies_monais_property_check(manifest: Path, tmp_path: Path) -> None:
+    from monai.bundle import ConfigWorkflow  # late: importing MONAI's bundle parser takes seconds
+
+    for name in (STAGE_1, STAGE_2, "coco_to_inbreast_mass_retinanet"):
+        root = find_bundle(name)
+        workflow = ConfigWorkflow(
+            config_file=str(root / "configs" / "train.json"),
+            workflow_type="train",
+            bundle_root=str(root),
+            manifest=str(manifest),
+            output_dir=str(tmp_path),
+            **SMALL,
+        )
+        workflow.initialize()
+        assert workflow.check_properties() == []
+        assert json.loads((root / "configs" / "metadata.json").read_text())["version"] == workflow.version
