@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument(
         "--patients", type=int, default=60, help="digital phantoms; half as many again on film"
     )
-    parser.add_argument("--epochs", type=int, nargs=2, default=(20, 8), metavar=("STAGE_1", "STAGE_2"))
+    parser.add_argument("--epochs", type=int, nargs=2, default=(8, 6), metavar=("STAGE_1", "STAGE_2"))
     parser.add_argument("--spacing-mm", type=float, default=0.4, help="pixel spacing of the phantoms")
     args = parser.parse_args()
     demo(args.out, patients=args.patients, epochs=tuple(args.epochs), spacing_mm=args.spacing_mm)

@@ -13,6 +13,7 @@ import argparse
 import itertools
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,38 +55,30 @@ def print_films(films: list[Pair], method: breast.Method) -> None:
         seconds.append(time.perf_counter() - start)
         values.append(overlap(region, truth))
         print(f"{name:32} {values[-1]:6.3f} {seconds[-1]:6.3f}")
-    tenth = np.percentile(values, 10)
-    print(
-        f"{len(films)} films: IoU mean {np.mean(values):.4f}, lowest {min(values):.3f}, 10th percentile {tenth:.3f}"
-    )
+    mean, tenth = np.mean(values), np.percentile(values, 10)
+    print(f"{len(films)} films: IoU mean {mean:.4f}, lowest {min(values):.3f}, 10th percentile {tenth:.3f}")
     print(f"median {np.median(seconds):.3f} s per film")
 
 
 def print_choice(films: list[Pair]) -> None:
     """Cross-validates the two numbers: chosen on four fifths of the films, scored on the fifth."""
     grid = list(itertools.product(LOG_OFFSETS, FILM_SHARES))
-    table = np.array(
-        [[overlap(breast_region(image), truth) for _, image, truth in films] for _ in chosen(grid)]
-    )
-    held_out = []
+    table = np.array([overlaps(films, offset, share) for offset, share in grid])
+    held_out: list[float] = []
     rng = np.random.default_rng(0)
     for _ in range(20):
         for fold in np.array_split(rng.permutation(len(films)), 5):
             rest = np.setdiff1d(np.arange(len(films)), fold)
             held_out.extend(table[table[:, rest].mean(axis=1).argmax(), fold])
     for (offset, share), row in zip(grid, table, strict=True):
-        print(
-            f"log offset {offset:g}/255, film share {share:.2f}: mean {row.mean():.4f}, lowest {row.min():.3f}"
-        )
+        print(f"log offset {offset:g}/255, share {share:.2f}: mean {row.mean():.4f}, lowest {row.min():.3f}")
     print(f"held-out films: mean {np.mean(held_out):.4f}, lowest {min(held_out):.3f}")
 
 
-def chosen(grid: list[tuple[float, float]]):  # type: ignore[no-untyped-def]  # a generator that sets the numbers
-    kept = breast._LOG_OFFSET, breast._FILM_SHARE
-    for offset, share in grid:
-        breast._LOG_OFFSET, breast._FILM_SHARE = offset / 255, share
-        yield
-    breast._LOG_OFFSET, breast._FILM_SHARE = kept
+def overlaps(films: list[Pair], offset: float, share: float) -> list[float]:
+    numbers = {"_LOG_OFFSET": offset / 255, "_FILM_SHARE": share}
+    with mock.patch.multiple(breast, **numbers):
+        return [overlap(breast_region(image), truth) for _, image, truth in films]
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ pydicom's first: "same" means bit for bit (after transposing, where MONAI's read
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import statistics
 import time
@@ -20,6 +21,8 @@ import numpy as np
 from monai.transforms import LoadImage
 from numpy.typing import NDArray
 from pydicom import dcmread
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import RLELossless
 
 from mammo_monai.dicom import read_mammogram
 from mammo_monai.dicom.decoders import decode_stored_values
@@ -32,11 +35,25 @@ def readers() -> dict[str, Reader]:
     itk, monai_pydicom = LoadImage(image_only=True), LoadImage(reader="PydicomReader", image_only=True)
     return {
         BASELINE: lambda path: dcmread(path).pixel_array,
+        **{f"pydicom, plugin {name}": by_plugin(name) for name in get_decoder(RLELossless).available_plugins},
         "ours, stored values": lambda path: decode_stored_values(path, dcmread(path)),
         "ours, read_mammogram": lambda path: read_mammogram(path).pixels,
+        **dicomsdl_reader(),
         "MONAI LoadImage (ITK)": lambda path: np.asarray(itk(path)),
         "MONAI LoadImage (PydicomReader)": lambda path: np.asarray(monai_pydicom(path)),
     }
+
+
+def by_plugin(name: str) -> Reader:
+    return lambda path: get_decoder(RLELossless).as_array(dcmread(path), decoding_plugin=name)[0]
+
+
+def dicomsdl_reader() -> dict[str, Reader]:
+    """Measured for the record: our code does not use it, see mammo_monai/dicom/decoders.py."""
+    if importlib.util.find_spec("dicomsdl") is None:
+        return {}
+    dicomsdl = importlib.import_module("dicomsdl")
+    return {"dicomsdl (not used)": lambda path: dicomsdl.open_file(str(path)).pixelData(storedvalue=True)}
 
 
 def films() -> list[Path]:
