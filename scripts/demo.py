@@ -49,7 +49,7 @@ TRAINING = {
     "scheduler#kind": "cosine",
     "scheduler#warmup_iterations": 20,
     "cache_rate": 1.0,
-    "val_interval": 5,
+    "val_interval": 2,
 }
 BANNER = "Phantom figures are not clinical figures: these images are synthetic."
 FILMS_BANNER = (

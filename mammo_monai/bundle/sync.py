@@ -11,17 +11,7 @@ from mammo_monai.files import write_text_atomic
 
 # What a stage decides for itself; every other id of its configurations is wiring.
 DECLARED_VALUES = frozenset(
-    {
-        "dataset_dir",
-        "init",
-        "freeze",
-        "learning_rate",
-        "epochs",
-        "breast_method",
-        "size_px",
-        "augment",
-        "weights",
-    }
+    {"dataset_dir", "init", "freeze", "learning_rate", "epochs", "size_px", "augment", "region"}
 )
 CONFIGS = ("train.json", "evaluate.json", "inference.json", "multi_gpu_train.json")
 _WIDTH = 118
