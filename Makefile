@@ -3,7 +3,7 @@
 .DELETE_ON_ERROR:
 STAMP := .venv/.stamp
 PY := .venv/bin/python
-# Coverage of these folders is 100 %, of the whole at least 90 %: scripts/check_coverage.py.
+# Coverage of these folders is 100 %, of all the rest together at least 90 %: scripts/check_coverage.py.
 WORKERS ?= 2
 
 .PHONY: help setup test lint demo bench constraints clean
@@ -32,7 +32,7 @@ else
 	@tail -n 1 build/test/output.txt
 endif
 
-demo: $(STAMP) ## the whole chain on synthetic mammograms, then eight real ones; opens nothing, writes demo/
+demo: $(STAMP) ## the whole chain on synthetic mammograms, then eight real ones; opens nothing, writes runs/demo/
 	$(PY) scripts/demo.py
 
 bench: $(STAMP) ## the benchmarks of scripts/bench, one after the other
@@ -42,5 +42,5 @@ constraints: ## resolves constraints.txt anew for Python 3.10 and later (UPGRADE
 	printf 'hatchling\neditables\nuv\n' | $(PY) -m uv pip compile pyproject.toml - --extra dev --universal \
 	    --python-version 3.10 $(UPGRADE) --no-emit-index-url --no-annotate --no-header --output-file constraints.txt
 
-clean: ## removes .venv, caches and what the targets made; keeps runs/ and demo/
+clean: ## removes .venv, caches and what the targets made; keeps runs/
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* build dist

@@ -45,7 +45,6 @@ TRAINING = {
     "ema_decay": 0.99,
     "augment": "light",
     "freeze": "all",
-    "learning_rate": 1e-3,
     "scheduler#kind": "cosine",
     "scheduler#warmup_iterations": 20,
     "cache_rate": 1.0,
@@ -67,7 +66,7 @@ def demo(out: Path, *, patients: int, epochs: tuple[int, int], spacing_mm: float
     film, digital = out / "cbis-ddsm.json", out / "inbreast.json"
     stage_1, stage_2, one_stage = (out / name for name in ("stage_1", "stage_2", "one_stage"))
     _train(STAGE_1, film, stage_1, init="none", epochs=epochs[0])
-    _train(STAGE_2, digital, stage_2, init=str(stage_1 / "model.safetensors"), epochs=epochs[1])
+    _train(STAGE_2, digital, stage_2, init=str(stage_1 / "model.safetensors"), epochs=epochs[1], rate=3e-4)
     _train(ONE_STAGE, digital, one_stage, init="none", epochs=epochs[1])
     runs = {"stage 1 only": stage_1, "two-stage": stage_2, "one-stage": one_stage}
     for folder in runs.values():
@@ -80,8 +79,8 @@ def demo(out: Path, *, patients: int, epochs: tuple[int, int], spacing_mm: float
     _print_table(out, runs, began)
 
 
-def _train(bundle: str, manifest: Path, folder: Path, *, init: str, epochs: int) -> None:
-    values = SMALL_NETWORK | TRAINING
+def _train(bundle: str, manifest: Path, folder: Path, *, init: str, epochs: int, rate: float = 1e-3) -> None:
+    values = SMALL_NETWORK | TRAINING | {"learning_rate": rate}
     _run("train", "--bundle", bundle, "--manifest", manifest, "--output-dir", folder, "--init", init,
          "--epochs", epochs, *_overrides(values))  # fmt: skip
 

@@ -3,7 +3,7 @@
 from mammo_monai.bundle.check import check_bundle
 from mammo_monai.bundle.find import bundle_names, find_bundle
 from mammo_monai.bundle.lineage import initialised_network, model_description, training_lineage
-from mammo_monai.bundle.run import parse_overrides, run_bundle
+from mammo_monai.bundle.run import parse_overrides, path_value, run_bundle
 
 __all__ = [
     "bundle_names",
@@ -12,6 +12,7 @@ __all__ = [
     "initialised_network",
     "model_description",
     "parse_overrides",
+    "path_value",
     "run_bundle",
     "training_lineage",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -19,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 PUBLISHED = ("coco", "imagenet", "none")
 WEIGHTS = "models/model.safetensors"
+_KEPT = ("init", "init_sha256", "manifest_sha256", "freeze", "epoch", "recipe")
 
 
 def initialised_network(
@@ -47,7 +50,8 @@ def resolve_init(init: str, bundle_root: str | Path) -> str | Path:
         return init
     if Path(init).suffix in (".safetensors", ".pt", ".pth"):
         raise WeightsError(
-            f"init: no weights file at {init}. Give a file, coco, imagenet, none, or a bundle's name."
+            f"no weights file at {init}. Train the bundle first (`mammo-monai train`), or name a file: "
+            "--weights to predict; --init to train, which takes coco, imagenet, none and bundles as well."
         )
     beside = Path(bundle_root).absolute().parent / init
     try:
@@ -66,13 +70,22 @@ def resolve_init(init: str, bundle_root: str | Path) -> str | Path:
 
 
 def training_lineage(
-    *, bundle_root: str | Path, init: str, manifest: str | Path, settings: TrainingSettings, seed: int
+    *,
+    bundle_root: str | Path,
+    init: str,
+    manifest: str | Path,
+    settings: TrainingSettings,
+    seed: int,
+    recipe: Mapping[str, object],
 ) -> dict[str, str]:
     """What a run's weights rest on; stored with them and compared before a run goes on.
 
+    Args:
+        recipe: how images are prepared, the same for training and prediction: preset, size, intensity.
+
     Returns:
         bundle, init, init_sha256 ("" for published or random weights), manifest_sha256, freeze,
-        learning_rate, seed.
+        learning_rate, seed, recipe (JSON).
     """
     start = resolve_init(init, bundle_root)
     return {
@@ -83,19 +96,25 @@ def training_lineage(
         "freeze": settings.freeze,
         "learning_rate": repr(settings.learning_rate),
         "seed": str(seed),
+        "recipe": json.dumps(dict(recipe), sort_keys=True),
     }
 
 
-def model_description(*, bundle_root: str | Path, weights: str | Path) -> dict[str, str]:
+def model_description(
+    *, bundle_root: str | Path, weights: str | Path, recipe: Mapping[str, object]
+) -> dict[str, str]:
     """What detections.json says of the model: bundle, weight hash, and the lineage stored with the weights.
 
     Raises:
+        BundleError: the weights were trained on images prepared by another recipe.
         WeightsError: no such file, or it cannot be read.
     """
     file = read_weights(Path(weights))
-    kept = {
-        key: value
-        for key, value in file.metadata.items()
-        if key in ("init", "init_sha256", "freeze", "epoch")
-    }
-    return {"bundle": Path(bundle_root).absolute().name, "weights_sha256": sha256_of(Path(weights)), **kept}
+    trained = json.loads(file.metadata.get("recipe", "{}"))
+    changed = {name: value for name, value in trained.items() if recipe.get(name) != value}
+    if changed:
+        asked = ", ".join(f"{name} {recipe.get(name)}" for name in changed)
+        remedy = " ".join(f"--{name} {value}" for name, value in changed.items())
+        raise BundleError(f"{weights} was trained with {remedy}, but asked for is {asked}. Give {remedy}.")
+    kept = {name: file.metadata[name] for name in _KEPT if name in file.metadata}
+    return {"bundle": Path(bundle_root).absolute().name, "weights_sha256": file.sha256, **kept}

@@ -14,7 +14,7 @@ DECLARED_VALUES = frozenset(
     {"dataset_dir", "init", "freeze", "learning_rate", "epochs", "size_px", "augment", "region"}
 )
 CONFIGS = ("train.json", "evaluate.json", "inference.json", "multi_gpu_train.json")
-_WIDTH = 118
+_WIDTH = 120
 
 
 def wiring_of(config: Mapping[str, Any]) -> dict[str, Any]:

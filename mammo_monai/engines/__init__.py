@@ -8,6 +8,7 @@ from mammo_monai.engines.froc_metric import FrocMetric
 from mammo_monai.engines.optimisation import make_optimizer, make_schedule
 from mammo_monai.engines.progress import ProgressHandler
 from mammo_monai.engines.trainer import DetectionTrainer
+from mammo_monai.engines.validation import Validation
 
 __all__ = [
     "CheckpointHandler",
@@ -15,6 +16,7 @@ __all__ = [
     "DetectionTrainer",
     "FrocMetric",
     "ProgressHandler",
+    "Validation",
     "WeightAverage",
     "distributed_detector",
     "leave_process_group",

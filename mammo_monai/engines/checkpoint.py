@@ -55,6 +55,8 @@ class CheckpointHandler:
         early_stop_epochs: int | None = None,
         interval: int = 1,
     ) -> None:
+        if not isinstance(resume, bool):
+            raise ValueError(f"resume must be true or false, got {resume!r}.")
         self.output_dir = Path(output_dir)
         self.evaluator = evaluator
         self.resume = resume
@@ -121,7 +123,7 @@ class CheckpointHandler:
             state = self.evaluator.state
             content["best"] = [float(state.best_metric), int(state.best_metric_epoch)]
         with atomic_path(self.output_dir / LAST) as part:
-            torch.save(content, part)
+            _save(content, part)
 
     def _restore(self, trainer: DetectionTrainer, path: Path) -> None:
         try:
@@ -149,6 +151,17 @@ class CheckpointHandler:
                 f"{path.parent} holds a run with other settings ({details}). "
                 "Train into another output_dir, or start over with --resume false."
             )
+
+
+def _save(content: Mapping[str, Any], path: Path) -> None:
+    try:
+        with path.open("wb") as stream:
+            torch.save(content, stream)
+    except RuntimeError as error:
+        # torch's writer hides a full disk ("unexpected pos 768 vs 662"); the stream's own error says it.
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def _parts_of(trainer: DetectionTrainer) -> dict[str, Any]:

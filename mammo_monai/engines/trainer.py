@@ -54,6 +54,8 @@ class DetectionTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
         train_handlers: Sequence[Any] = (),
     ) -> None:
         device = torch.device(device)
+        if max_epochs < 1:
+            raise ValueError(f"max_epochs (epochs) must be at least 1, got {max_epochs}.")
         super().__init__(device, max_epochs, train_data_loader, decollate=False)
         self.detector = detector
         self.optimizer = optimizer

@@ -14,6 +14,7 @@ from mammo_monai.transforms.intensity import NormaliseIntensityd
 from mammo_monai.transforms.load import LoadMammogramd
 from mammo_monai.transforms.presets import (
     evaluation_transforms,
+    inference_transforms,
     section_inference_transforms,
     training_transforms,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "ResizeToSpacingd",
     "StretchToSized",
     "evaluation_transforms",
+    "inference_transforms",
     "section_inference_transforms",
     "training_transforms",
 ]

@@ -12,9 +12,9 @@ from monai.transforms import InvertibleTransform, MapTransform
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mammo_monai.geometry import Crop, mask_box
+from mammo_monai.geometry import Crop
 from mammo_monai.imaging.artifacts import remove_artifacts
-from mammo_monai.imaging.breast import breast_region
+from mammo_monai.imaging.breast import breast_bounding_box, breast_region
 from mammo_monai.transforms.sample import (
     Sample,
     after_step,
@@ -39,31 +39,29 @@ class CropBreastd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # m
 
     Args:
         method: "otsu" for scanned film, "global" for digital images; see `imaging.breast.breast_region`.
-        margin_px: kept around the region on each side, cut at the image's borders.
-        margin_mm: in millimetres where the sample has `pixel_spacing_mm`; elsewhere `margin_px` holds.
+        margin: kept around the region on every side, as a share of the image's longer side. 0.01 keeps every
+            annotated box that the bare rectangle cuts (docs/explanation/breast-region.md).
         remove_artifacts: set pixels outside the region to 0.
         min_area_fraction: of a box.
 
-    Source: P0, P3, P4 crop to the breast; margin: no source known.
+    Source: P0, P3, P4 crop to the breast; margin: measured.
     """
 
     def __init__(
         self,
         method: RegionMethod = "otsu",
         *,
-        margin_px: int = 0,
-        margin_mm: float | None = None,
+        margin: float = 0.01,
         remove_artifacts: bool = True,
         min_area_fraction: float = 0.25,
     ) -> None:
         super().__init__(keys=("image", "box"))
         if method not in ("otsu", "global"):
             raise ValueError(f"method must be otsu or global, got {method!r}.")
-        if margin_px < 0 or (margin_mm is not None and margin_mm < 0):
-            raise ValueError(f"margins must not be negative, got {margin_px} px and {margin_mm} mm.")
+        if not 0 <= margin < 1:
+            raise ValueError(f"margin must be a share of the longer side, in [0, 1), got {margin}.")
         self.method: RegionMethod = method
-        self.margin_px = margin_px
-        self.margin_mm = margin_mm
+        self.margin = margin
         self.remove_artifacts = remove_artifacts
         self.min_area_fraction = min_area_fraction
 
@@ -72,7 +70,8 @@ class CropBreastd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # m
         image = image_of(data)
         region = breast_region(image[0].numpy(), self.method)
         if region.any():
-            step = self._crop(region, data.get("pixel_spacing_mm"))
+            x_min, y_min, x_max, y_max = breast_bounding_box(region, self.margin)
+            step = Crop(x_min, y_min, x_max - x_min, y_max - y_min)
         else:
             logger.warning(
                 "record %s: no breast region found by method %s; the whole image is kept. Look at the image, "
@@ -87,16 +86,6 @@ class CropBreastd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # m
     def inverse(self, data: Mapping[str, Any]) -> Sample:
         """The sample in its uncut frame; what was cut away is 0."""
         return undo_step(data, (Crop,))
-
-    def _crop(self, region: NDArray[np.bool_], spacing: tuple[float, float] | None) -> Crop:
-        height, width = region.shape
-        box = np.array(mask_box(region), dtype=np.int64)
-        margin = np.array([self.margin_px, self.margin_px])
-        if self.margin_mm is not None and spacing is not None:
-            margin = np.ceil(self.margin_mm / np.array([spacing[1], spacing[0]])).astype(np.int64)
-        low = np.maximum(box[:2] - margin, 0)
-        sides = np.minimum(box[2:] + margin, (width, height)) - low
-        return Crop(int(low[0]), int(low[1]), int(sides[0]), int(sides[1]))
 
     def _cleaned(self, image: Tensor, region: NDArray[np.bool_], step: Crop) -> Tensor:
         if not self.remove_artifacts:

@@ -87,6 +87,23 @@ def evaluation_transforms(
     return Compose(_prepared(region, intensity, _resize(preset, size_px, spacing_mm)))
 
 
+def inference_transforms(
+    mode: Literal["full", "sections", "sliding"] = "full",
+    *,
+    preset: Preset = "full_image",
+    size_px: int = 600,
+    spacing_mm: float | None = None,
+    region: Region = "otsu",
+    intensity: IntensityMethod = "range",
+) -> Compose:
+    """What an inferer of `mode` needs: `evaluation_transforms` in mode full, else the breast unresized."""
+    if mode == "full":
+        return evaluation_transforms(
+            preset=preset, size_px=size_px, spacing_mm=spacing_mm, region=region, intensity=intensity
+        )
+    return section_inference_transforms(region=region, intensity=intensity)
+
+
 def section_inference_transforms(*, region: Region = "otsu", intensity: IntensityMethod = "range") -> Compose:
     """The breast at original resolution: what inference with sections or a sliding window cuts itself."""
     return Compose(_prepared(region, intensity, []))

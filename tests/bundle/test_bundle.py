@@ -19,6 +19,7 @@ from mammo_monai.networks.weights import save_weights
 
 STAGE_1, STAGE_2 = "coco_to_cbis_mass_retinanet", "cbis_to_inbreast_mass_retinanet"
 ONE_STAGE = "coco_to_inbreast_mass_retinanet"
+RECIPE = {"preset": "full_image", "size_px": 600}
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ def test_the_lineage_names_start_data_and_settings(tmp_path: Path) -> None:
     manifest.write_text("{}")
     settings = training_settings(str(weights), "classifier", 1e-5)
     lineage = training_lineage(
-        bundle_root=tmp_path, init=str(weights), manifest=manifest, settings=settings, seed=1
+        bundle_root=tmp_path, init=str(weights), manifest=manifest, settings=settings, seed=1, recipe=RECIPE
     )
     assert (lineage["init"], lineage["freeze"], lineage["learning_rate"]) == (
         weights.name,
@@ -151,6 +152,14 @@ def test_the_lineage_names_start_data_and_settings(tmp_path: Path) -> None:
         "1e-05",
     )
     assert len(lineage["init_sha256"]) == len(lineage["manifest_sha256"]) == 64
-    described = model_description(bundle_root=tmp_path, weights=weights)
+    described = model_description(bundle_root=tmp_path, weights=weights, recipe=RECIPE)
     assert described["weights_sha256"] == lineage["init_sha256"]
     assert described["epoch"] == "3"
+
+
+def test_weights_of_another_recipe_are_refused_with_the_remedy(tmp_path: Path) -> None:
+    weights = tmp_path / "model.safetensors"
+    save_weights(retinanet_network("resnet18", fpn_channels=8), weights, {"recipe": json.dumps(RECIPE)})
+    model_description(bundle_root=tmp_path, weights=weights, recipe={**RECIPE, "intensity": "range"})
+    with pytest.raises(BundleError, match=r"asked for is size_px 512\. Give --size_px 600\."):
+        model_description(bundle_root=tmp_path, weights=weights, recipe={**RECIPE, "size_px": 512})

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 from ignite.engine import Events
-from monai.handlers import ValidationHandler
 
 from mammo_monai.engines import (
     CheckpointHandler,
     DetectionEvaluator,
     DetectionTrainer,
     ProgressHandler,
+    Validation,
     WeightAverage,
     make_schedule,
 )
@@ -37,7 +37,7 @@ def _trainer(detector: Any, folder: Path | None, epochs: int, **options: Any) ->
         average=average,
     )
     keep = {name: options.pop(name) for name in ("lineage", "resume", "early_stop_epochs") if name in options}
-    handlers = [ValidationHandler(1, evaluator), ProgressHandler(evaluator=evaluator, show_bar=True)]
+    handlers = [Validation(evaluator), ProgressHandler(evaluator=evaluator, show_bar=True)]
     if folder is not None:
         handlers.insert(1, CheckpointHandler(folder, evaluator=evaluator, **keep))
     return DetectionTrainer(
@@ -196,3 +196,25 @@ def test_the_epoch_line_gives_loss_figure_and_time_left(make_detector: Any, capl
     assert lines[0].startswith("training: epoch 1/2, loss ")
     assert "mean_sensitivity" in lines[0]
     assert lines[1].endswith("00:00 left")
+
+
+def test_the_last_epoch_is_validated_whatever_the_interval(make_detector: Any) -> None:
+    class _Evaluator:
+        def __init__(self) -> None:
+            self.epochs: list[int] = []
+
+        def run(self, epoch: int) -> None:
+            self.epochs.append(epoch)
+
+    evaluator, detector = _Evaluator(), make_detector()
+    DetectionTrainer(
+        detector=detector,
+        optimizer=torch.optim.SGD(detector.network.parameters(), lr=1e-3),
+        train_data_loader=EpochLoader([make_sample(n) for n in range(2)]),
+        device="cpu",
+        max_epochs=5,
+        train_handlers=[Validation(evaluator, interval=2)],
+    ).run()
+    assert evaluator.epochs == [2, 4, 5]
+    with pytest.raises(ValueError, match="at least 1 epoch"):
+        Validation(evaluator, interval=0)

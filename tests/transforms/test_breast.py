@@ -27,7 +27,7 @@ from tests.transforms.films import (
 def test_label_goes_and_the_box_follows_the_lesion(method: Any) -> None:
     sample = film_sample(has_label=True)
     before = copy_of(sample)
-    cropped = CropBreastd(method)(sample)
+    cropped = CropBreastd(method, margin=0)(sample)
     height, width = cropped["image"].shape[1:]
     assert abs(width - 80) <= 3
     assert abs(height - 150) <= 3
@@ -54,6 +54,9 @@ def test_inverse_gives_the_breast_back_and_nothing_else() -> None:
     assert inverted["frame"].steps == ()
 
 
+MARGIN = 2 / max(WIDTH, HEIGHT)  # two pixels
+
+
 def half_region(image: NDArray[np.float32], method: str) -> NDArray[np.bool_]:
     region = np.zeros(image.shape, dtype=bool)
     region[60:100, 10:40] = True
@@ -62,23 +65,14 @@ def half_region(image: NDArray[np.float32], method: str) -> NDArray[np.bool_]:
 
 def test_margin_grows_the_crop_up_to_the_border(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breast, "breast_region", half_region)
-    assert CropBreastd(margin_px=15)(film_sample())["frame"].steps == (Crop(0, 45, 55, 70),)
-
-
-def test_margin_in_millimetres_uses_both_spacings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(breast, "breast_region", half_region)
-    transform = CropBreastd(margin_mm=1.0, margin_px=2)
-    # Spacing (row, column) = (0.2, 0.1) mm: 1 mm is 5 rows and 10 columns.
-    assert transform(film_sample())["frame"].steps == (Crop(0, 55, 50, 50),)
-    without = film_sample() | {"pixel_spacing_mm": None}
-    assert transform(without)["frame"].steps == (Crop(8, 58, 34, 44),)
+    assert CropBreastd(margin=15 / max(WIDTH, HEIGHT))(film_sample())["frame"].steps == (Crop(0, 45, 55, 70),)
 
 
 def test_artifacts_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breast, "breast_region", half_region)
-    cleaned = CropBreastd(margin_px=2)(film_sample([]))["image"]
+    cleaned = CropBreastd(margin=MARGIN)(film_sample([]))["image"]
     assert cleaned[0, 0].max() == 0
-    kept = CropBreastd(margin_px=2, remove_artifacts=False)(film_sample([]))["image"]
+    kept = CropBreastd(margin=MARGIN, remove_artifacts=False)(film_sample([]))["image"]
     assert kept[0, 0].min() == np.float32(TISSUE)
 
 
@@ -88,8 +82,8 @@ def test_crop_ignores_truth_and_cuts_boxes(
     monkeypatch.setattr(breast, "breast_region", half_region)
     boxes = [(20.0, 70.0, 60.0, 90.0), (38.0, 80.0, 78.0, 90.0)]
     with caplog.at_level(logging.DEBUG):
-        cropped = CropBreastd()(film_sample(boxes))
-    assert cropped["frame"].steps == CropBreastd()(film_sample([]))["frame"].steps
+        cropped = CropBreastd(margin=0)(film_sample(boxes))
+    assert cropped["frame"].steps == CropBreastd(margin=0)(film_sample([]))["frame"].steps
     assert boxes_of(cropped).tolist() == [[10, 10, 30, 30]]
     assert cropped["label"].tolist() == [0]
     assert "dropped 1 of 2 boxes" in caplog.text
@@ -105,8 +99,8 @@ def test_image_without_breast_stays_whole_with_a_warning(caplog: pytest.LogCaptu
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="method must be otsu or global, got 'none'"):
         CropBreastd("none")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="margins must not be negative"):
-        CropBreastd(margin_px=-1)
+    with pytest.raises(ValueError, match=r"share of the longer side, in \[0, 1\), got -1"):
+        CropBreastd(margin=-1)
 
 
 def test_lesion_inside_the_breast_is_never_cut() -> None:

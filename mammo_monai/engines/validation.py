@@ -1,0 +1,33 @@
+"""Validates during training: every few epochs, and always after the last."""
+
+from __future__ import annotations
+
+from ignite.engine import Engine, Events
+from monai.engines import Evaluator
+
+
+class Validation:
+    """Runs an evaluator after every `interval`-th epoch of a trainer and after its last one.
+
+    MONAI's ValidationHandler leaves the last epochs out where the interval does not divide their number: the
+    best weights would never be among them.
+
+    Args:
+        validator: the evaluator.
+        interval: epochs between two validations, at least 1.
+    """
+
+    def __init__(self, validator: Evaluator, interval: int = 1) -> None:
+        if interval < 1:
+            raise ValueError(f"interval must be at least 1 epoch, got {interval}.")
+        self.validator = validator
+        self.interval = interval
+
+    def attach(self, trainer: Engine) -> None:
+        """Hooks into a trainer; before the checkpoint handler, which needs the epoch's figure."""
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, self._validate)
+
+    def _validate(self, trainer: Engine) -> None:
+        epoch = trainer.state.epoch
+        if epoch % self.interval == 0 or epoch == trainer.state.max_epochs:
+            self.validator.run(epoch)
