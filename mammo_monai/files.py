@@ -39,12 +39,22 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         if error.filename not in {None, *map(str, (part, path, *path.parents))}:
             raise  # another file's fault, met inside the block: its own message names it
-        raise OSError(
-            error.errno, f"could not write {path}: {error.strerror or error}. Nothing was changed."
-        ) from error
+        cause = _system_error(error)
+        reason = cause.strerror or cause
+        raise OSError(cause.errno, f"could not write {path}: {reason}. Nothing was changed.") from error
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+def _system_error(error: OSError) -> OSError:
+    """The operating system's own error: pydicom raises another while it writes, with a traceback in it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return error
 
 
 def write_text_atomic(path: Path, text: str) -> None:

@@ -7,12 +7,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from monai.bundle import ConfigWorkflow
+from monai.bundle import ConfigParser, ConfigWorkflow
 
+from mammo_monai.bundle.faults import Config, check_ids, own_error
 from mammo_monai.bundle.find import find_bundle
-from mammo_monai.errors import BundleError, MammoError
+from mammo_monai.errors import BundleError
 
-logger = logging.getLogger(__name__)
+_JSON_WORDS = {"true": True, "false": False, "null": None}
 
 
 def run_bundle(
@@ -32,25 +33,49 @@ def run_bundle(
         overlays: further configuration files that are merged over the base: names in `configs/`, or paths.
 
     Raises:
-        BundleError: no such bundle, file or id. Errors of this package inside the run come out as they are.
+        BundleError: no such bundle, file or id; or a component cannot be made or run: the message names its
+            id and the root cause. Errors of this package inside the run come out as they are.
     """
-    root = find_bundle(bundle)
+    # MONAI says on stdout which logging file it reads; stdout is for results.
+    logging.getLogger("monai.bundle.workflows").setLevel(logging.WARNING)
+    root = Path(path_value(find_bundle(bundle)))
     files = [_config_file(root, name) for name in (f"{config}.json", *overlays)]
     metadata, logging_file = root / "configs" / "metadata.json", root / "configs" / "logging.conf"
-    workflow = ConfigWorkflow(
-        config_file=[str(path) for path in files],
-        meta_file=str(metadata) if metadata.is_file() else None,
-        logging_file=str(logging_file) if logging_file.is_file() else None,
-        run_id=run_id,
-        **{"bundle_root": str(root), **overrides},
-    )
+    content = _merged(files)
+    check_ids(overrides, content, " + ".join(path.name for path in files))
     try:
+        workflow = ConfigWorkflow(
+            config_file=[str(path) for path in files],
+            meta_file=str(metadata) if metadata.is_file() else None,
+            logging_file=str(logging_file) if logging_file.is_file() else None,
+            run_id=run_id,
+            **{"bundle_root": str(root), **overrides},
+        )
         workflow.initialize()
         workflow.run()
         workflow.finalize()
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise _own_error(error, f"{root.name}, id {run_id!r} of {files[0].name}") from error
+    except Exception as error:
+        # MONAI wraps whatever a component raises, so no narrower class would catch the causes.
+        raise own_error(error, f"{root.name}, {files[0].name}", content, overrides) from error
     return workflow
+
+
+def path_value(path: str | Path) -> str:
+    """A path as the value of an override: absolute, so that MONAI takes no "$", "@" or "%" for an expression.
+
+    Raises:
+        BundleError: the path holds "#", which MONAI rewrites to "::" wherever it stands.
+
+    >>> path_value("/data/$films/@home.json")
+    '/data/$films/@home.json'
+    """
+    absolute = str(Path(path).absolute())
+    if "#" in absolute:
+        raise BundleError(
+            f"{absolute}: MONAI's configurations cannot hold a path with '#' (it separates ids there). "
+            "Rename the folder or file, or reach it through a link."
+        )
+    return absolute
 
 
 def parse_overrides(arguments: Sequence[str]) -> dict[str, object]:
@@ -78,8 +103,8 @@ def parse_overrides(arguments: Sequence[str]) -> dict[str, object]:
 
 
 def _literal(value: str) -> object:
-    if value.lower() in ("true", "false"):
-        return value.lower() == "true"
+    if value.lower() in _JSON_WORDS:
+        return _JSON_WORDS[value.lower()]
     try:
         return ast.literal_eval(value)
     except (ValueError, SyntaxError):
@@ -93,11 +118,10 @@ def _config_file(root: Path, name: str) -> Path:
     raise BundleError(f"{root}: no configuration {name!r} in configs/ or at that path.")
 
 
-def _own_error(error: BaseException, where: str) -> Exception:
-    """The error of this package that MONAI wrapped while it built a component, else a BundleError."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, MammoError | OSError):
-            return cause
-        cause = cause.__cause__ or cause.__context__
-    return BundleError(f"{where} could not be run: {error}")
+def _merged(files: Sequence[Path]) -> Config:
+    """The configurations as MONAI merges them: ids of later files replace or extend those of earlier ones."""
+    try:
+        return dict(ConfigParser.load_config_files([str(path) for path in files]))
+    except ValueError as error:
+        named = ", ".join(str(path) for path in files)
+        raise BundleError(f"{named}: expected JSON (or YAML) objects, but: {error}") from error

@@ -7,6 +7,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from mammo_monai import __version__
 from mammo_monai.errors import MammoError
@@ -27,9 +28,16 @@ EPILOG = """examples:
 exit codes: 0 done, 1 done in part (what failed is named), 2 not done (the error says why)."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as all errors of the command."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}. See {self.prog} --help.\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all verbs; imports nothing heavier than argparse."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "mammo-monai",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -64,11 +72,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MammoError, OSError, ValueError) as error:
         if parsed.verbose:
             raise
-        print(f"mammo-monai {parsed.verb}: {error}", file=sys.stderr)
+        print(f"mammo-monai {parsed.verb}: {_in_words(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; what is finished is kept, the same command goes on from there.", file=sys.stderr)
         return 130
+
+
+def _in_words(error: Exception) -> str:
+    """The message without Python's "[Errno 28]"; a file the message does not name is named."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}."
 
 
 if __name__ == "__main__":

@@ -31,6 +31,14 @@ def add_parser(subparsers: Any) -> None:
         parser.add_argument("-o", "--output", type=Path, required=True, metavar="MANIFEST")
         parser.add_argument("--seed", type=int, default=0, help="of the split (default 0)")
         parser.add_argument("--skip-invalid", action="store_true", help="leave images with faults out")
+        parser.add_argument(
+            "--merge-overlapping",
+            nargs="?",
+            type=_min_iou,
+            const=0.0,
+            metavar="IOU",
+            help="count lesions of an image that overlap by more than IOU as one (any overlap if not given)",
+        )
     verb.set_defaults(run=run)
 
 
@@ -50,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
         manifest = readers.read_dataset(
             args.layout, args.root, salt=salt, validation_fraction=fraction, seed=args.seed, audit=audit
         )
+    if args.merge_overlapping is not None:
+        manifest = readers.merge_overlapping_lesions(manifest, min_iou=args.merge_overlapping, audit=audit)
     readers.save_manifest(args.output, manifest, audit)
     print(f"{'list':<12}{'images':>8}{'normals':>9}{'lesions':>9}{'patients':>10}")
     for row in readers.count_lists(manifest):
@@ -57,3 +67,16 @@ def run(args: argparse.Namespace) -> int:
     skipped = sum(finding.action is readers.Action.SKIPPED for finding in audit.findings)
     print(f"wrote {args.output}; audit.csv: {len(audit.findings)} findings, {skipped} left out")
     return int(skipped > 0)
+
+
+def _min_iou(text: str) -> float:
+    """Refused before a data set is read, not after; the option may also have swallowed the data set."""
+    try:
+        min_iou = float(text)
+    except ValueError:
+        min_iou = -1.0
+    if not 0 <= min_iou < 1:
+        raise argparse.ArgumentTypeError(
+            f"IOU must be at least 0 and below 1, got {text!r}; without IOU, give the option last"
+        )
+    return min_iou

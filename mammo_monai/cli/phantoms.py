@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -38,13 +39,17 @@ def run(args: argparse.Namespace) -> int:
 
     from mammo_monai.phantoms import write_phantoms
 
-    with tqdm(desc=f"{args.layout} phantoms", unit="patient") as bar:
+    with ExitStack() as stack:
+        bar: tqdm[Any] | None = None
 
         def on_progress(done: int, total: int) -> None:
-            if bar.total is None:
-                # Patients found complete must not count as fast ones.
-                bar.initial = bar.n = done
-                bar.total = total
+            nonlocal bar
+            if bar is None:
+                # Drawn late, so that an error is alone on its line. Patients found complete must not count
+                # as fast ones.
+                bar = stack.enter_context(
+                    tqdm(desc=f"{args.layout} phantoms", unit="patient", initial=done, total=total)
+                )
             bar.update(done - bar.n)
 
         root = write_phantoms(

@@ -30,16 +30,15 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predicts; prints what was marked; 1 if images failed and were skipped."""
-    from mammo_monai.bundle import parse_overrides, run_bundle
+    from mammo_monai.bundle import parse_overrides, path_value, run_bundle
     from mammo_monai.cli.progress_bar import image_bar
     from mammo_monai.schema import read_detections, read_manifest
 
-    # Absolute, so that no name is taken for one of MONAI's "$", "@" or "%" expressions.
-    images = [each if each.startswith("phantoms:") else str(Path(each).absolute()) for each in args.images]
+    images = [each if each.startswith("phantoms:") else path_value(each) for each in args.images]
     named = {
         "input": images[0] if len(images) == 1 else images,
-        "output": str(args.output.absolute()),
-        "weights": str(args.weights.absolute()) if args.weights else None,
+        "output": path_value(args.output),
+        "weights": path_value(args.weights) if args.weights else None,
         **{name: getattr(args, name) for name in ("mode", "split", "device", "on_error")},
         "evaluator#on_progress": image_bar(),
     }

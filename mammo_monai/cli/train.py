@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 
@@ -31,12 +32,17 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains; prints where the weights are."""
-    from mammo_monai.bundle import parse_overrides, run_bundle
+    from mammo_monai.bundle import parse_overrides, path_value, run_bundle
 
+    manifest, init = args.manifest, args.init
+    if manifest is not None and not manifest.startswith("phantoms:"):
+        manifest = path_value(manifest)
+    if init is not None and Path(init).exists():
+        init = path_value(init)
     named = {
-        "manifest": args.manifest,
-        "output_dir": args.output_dir,
-        "init": args.init,
+        "manifest": manifest,
+        "output_dir": path_value(args.output_dir) if args.output_dir else None,
+        "init": init,
         "epochs": args.epochs,
     }
     overrides = {key: value for key, value in named.items() if value is not None}

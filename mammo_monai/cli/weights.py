@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 def add_parser(subparsers: Subparsers) -> None:
     """Adds the verb and its two commands."""
-    verbs = subparsers.add_parser("weights", help="convert or show network weights").add_subparsers(
-        dest="weights_command", required=True
-    )
+    verb = subparsers.add_parser("weights", help="convert or show network weights")
+    verb.set_defaults(run=run)
+    verbs = verb.add_subparsers(dest="weights_command", metavar="COMMAND", required=True)
     convert = verbs.add_parser("convert", help="torchvision, Detectron2 or ImageNet weights to .safetensors")
     convert.add_argument("file", type=Path, help=".safetensors, .pt or .pth")
     convert.add_argument("-o", "--output", type=Path, required=True, help="the .safetensors file to write")

@@ -14,7 +14,6 @@ from mammo_monai.data.phantoms import PHANTOMS_PREFIX, phantom_manifest
 from mammo_monai.errors import ManifestError
 from mammo_monai.records import ImageRecord, Laterality, Split, ViewPosition, record_id_of
 from mammo_monai.schema import Manifest, read_manifest
-from mammo_monai.transforms.boxes import merge_by_label
 
 logger = logging.getLogger(__name__)
 Sample = dict[str, Any]
@@ -32,20 +31,21 @@ def load_samples(
     laterality: Laterality | str | None = None,
     only: Only | None = None,
     limit: int | None = None,
-    merge_min_iou: float | None = None,
+    labels: Sequence[int] | None = None,
 ) -> list[Sample]:
     """The images of a list as dicts for `LoadMammogramd`, in the manifest's order.
 
     Args:
         path: a manifest (`.json`) or the folder of a `manifest.json`; an image, a folder of images or a list
-            of these (no boxes are known then, and `split` has no meaning); or `phantoms:LAYOUT[:PATIENTS]`,
+            of these (no boxes are known then, nothing can be split); or `phantoms:LAYOUT[:PATIENTS]`,
             generated once and kept in a cache.
         split: "training", "validation" or "test"; None takes all three lists.
         view_position, laterality: keep only this view, this breast.
         only: "lesions" keeps images with any annotated lesion, "normals" those without.
         limit: keep the first images, after all filters.
-        merge_min_iou: merge boxes of one label whose IoU exceeds this, in `box` and `box_original`: the other
-            way to count lesions. None keeps them as annotated. Any overlap at all merges with 0.
+        labels: keep only lesions of these classes as targets, in `box` and `label`; labels are not
+            renumbered, and the truth, `box_original` and `label_original`, keeps all. `[0]` trains a detector
+            of masses alone. None keeps all.
 
     Returns:
         Per image: `image`, `image_path` (absolute), `record_id`, `patient_id`, `laterality`, `view_position`,
@@ -54,11 +54,18 @@ def load_samples(
         `label_original` int64 (N,).
 
     Raises:
-        ManifestError: no such file, a manifest that breaks its format, an unknown split, view or breast, no
-            image left, or image files that are missing.
+        ManifestError: no such file, a manifest that breaks its format, an unknown split, view or breast,
+            labels that are no classes, a split of images without a manifest, no image left, or image files
+            that are missing.
     """
+    _check_labels(labels)
     manifest = _manifest(path)
-    records = manifest.images(split if manifest.path is not None else None)
+    if manifest.path is None and split is not None:
+        raise ManifestError(
+            f"{path}: images without a manifest are in no list, yet split={getattr(split, 'value', split)} "
+            "was asked for. Give a manifest.json (made by `mammo-monai manifest`) or its folder, or no split."
+        )
+    records = manifest.images(split)
     chosen = _filtered(records, _choice(ViewPosition, view_position), _choice(Laterality, laterality), only)
     if limit is not None:
         if limit < 1:
@@ -68,22 +75,26 @@ def load_samples(
         asked = {"view_position": view_position, "laterality": laterality, "only": only}
         raise ManifestError(_nothing_left(path, manifest, split, asked))
     _check_files(chosen, path)
+    n_lesions = sum(len(record.lesions) for record in chosen)
     logger.info(
         "%s: %d images, %d lesions (%s)",
         path,
         len(chosen),
-        sum(len(record.lesions) for record in chosen),
+        n_lesions,
         split or "all lists",
     )
-    return [sample_of(record, merge_min_iou=merge_min_iou) for record in chosen]
+    if split == Split.TRAINING and not n_lesions and only != "normals":
+        logger.warning(
+            "%s: no image of the training list has a lesion: nothing can be learnt from it. Look at the "
+            "boxes in the manifest, or make it again.",
+            path,
+        )
+    return [sample_of(record, labels=labels) for record in chosen]
 
 
-def sample_of(record: ImageRecord, *, merge_min_iou: float | None = None) -> Sample:
+def sample_of(record: ImageRecord, *, labels: Sequence[int] | None = None) -> Sample:
     """One record as a sample dict; see `load_samples`. Size 0 × 0 in the record means unknown: None."""
-    boxes, labels = record.boxes, record.labels
-    if merge_min_iou is not None and len(boxes) > 1:
-        boxes, rows = merge_by_label(boxes, labels, merge_min_iou)
-        labels = labels[rows]
+    is_target = np.ones(len(record.lesions), dtype=bool) if labels is None else np.isin(record.labels, labels)
     return {
         "image": str(record.image),
         "image_path": str(record.image),
@@ -94,10 +105,10 @@ def sample_of(record: ImageRecord, *, merge_min_iou: float | None = None) -> Sam
         "pixel_spacing_mm": record.pixel_spacing_mm,
         "width": record.width or None,
         "height": record.height or None,
-        "box": boxes.astype(np.float32),
-        "label": labels.copy(),
-        "box_original": boxes.astype(np.float64),
-        "label_original": labels.copy(),
+        "box": record.boxes[is_target].astype(np.float32),
+        "label": record.labels[is_target],
+        "box_original": record.boxes,
+        "label_original": record.labels,
     }
 
 
@@ -132,6 +143,14 @@ def _filtered(
         and laterality in (None, record.laterality)
         and (only is None or record.is_normal == (only == "normals"))
     ]
+
+
+def _check_labels(labels: Sequence[int] | None) -> None:
+    is_list = isinstance(labels, Sequence) and not isinstance(labels, str)
+    if labels is not None and not (
+        is_list and labels and all(type(each) is int and each >= 0 for each in labels)
+    ):
+        raise ManifestError(f"labels must be a list of classes, such as [0], or null, got {labels!r}.")
 
 
 def _choice(kind: type[Any], value: object) -> Any:

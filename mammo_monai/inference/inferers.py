@@ -26,6 +26,7 @@ from mammo_monai.inference.fusion import (
     merge_boxes_p2,
 )
 from mammo_monai.inference.sections import section_grid
+from mammo_monai.transforms.presets import MAX_ASPECT
 from mammo_monai.transforms.sample import resize_image
 
 if TYPE_CHECKING:
@@ -302,11 +303,14 @@ def _crop(image: Tensor, x_min: int, y_min: int, x_max: int, y_max: int) -> View
 
 
 def _resized(view: View, short_side_px: int | None) -> View:
-    width, height = view.frame.size
-    if short_side_px is None or min(width, height) == short_side_px:
+    """The view at the size that `ResizeShortSided` gives in training, its limit of the long side included."""
+    if short_side_px is None:
         return view
-    factor = short_side_px / min(width, height)
-    step = Scale(width, height, round(width * factor), round(height * factor))
+    width, height = view.frame.size
+    factor = min(short_side_px / min(width, height), MAX_ASPECT * short_side_px / max(width, height))
+    step = Scale(width, height, max(1, round(width * factor)), max(1, round(height * factor)))
+    if (step.to_width, step.to_height) == (width, height):
+        return view
     return View(resize_image(view.pixels, (step.to_width, step.to_height)), view.frame.then(step))
 
 

@@ -34,7 +34,11 @@ class Journal:
 
     def __init__(self, output: Path, fingerprint: str, *, resume: bool = True) -> None:
         self.path = journal_path(output)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.touch()
+        except OSError as error:
+            raise _not_written(self.path, error) from error
         lines, self.finished = _read(self.path, fingerprint) if resume else ([], {})
         head = json.dumps({"schema": JOURNAL_SCHEMA, "fingerprint": fingerprint}).encode() + b"\n"
         self._stream: BinaryIO = self.path.open("r+b" if lines else "w+b")
@@ -43,7 +47,12 @@ class Journal:
             self._stream.truncate(sum(len(line) for line in lines))
             self._stream.seek(0, os.SEEK_END)
         else:
-            self._append(head)
+            try:
+                self._append(head)
+            except OSError:
+                self._stream.close()
+                self.path.unlink(missing_ok=True)
+                raise
 
     def __enter__(self) -> Journal:
         """The journal itself."""
@@ -52,8 +61,10 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Closes the file and leaves it in place."""
+        """Closes the file, and removes it where no image is finished: nothing to go on from."""
         self._stream.close()
+        if not self.finished:
+            self.path.unlink(missing_ok=True)
 
     def add(self, detections: Detections) -> None:
         """Appends one finished image."""
@@ -73,9 +84,12 @@ class Journal:
         self.path.unlink(missing_ok=True)
 
     def _append(self, line: bytes) -> None:
-        self._stream.write(line)
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+        try:
+            self._stream.write(line)
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            raise _not_written(self.path, error) from error
 
 
 def journal_path(output: Path) -> Path:
@@ -87,9 +101,17 @@ def journal_path(output: Path) -> Path:
     return output.with_name(output.name + ".partial.jsonl")
 
 
+def _not_written(path: Path, error: OSError) -> OSError:
+    return OSError(
+        error.errno,
+        f"could not write {path}, where finished images are kept: {error.strerror or error}. "
+        "Make room or choose another output; the same command then goes on from there.",
+    )
+
+
 def _read(path: Path, fingerprint: str) -> tuple[list[bytes], dict[str, Detections]]:
     """The journal's readable lines (none if it is not of this run) and the detections they hold."""
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:
         return [], {}
     whole = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
     if not whole or not _is_of_run(whole[0], fingerprint):

@@ -107,6 +107,8 @@ class Predictor:
             MammoError: an image failed and `on_error` is "stop"; the message names its file.
             OSError: the output cannot be written.
         """
+        if self.output.is_dir():
+            raise IsADirectoryError(f"could not write {self.output}: it is a folder; name a file in it.")
         sources = _sources(self.dataset)
         with Journal(self.output, self._fingerprint(sources), resume=self.resume) as journal:
             failed = self._predict_missing(sources, journal)
@@ -131,7 +133,7 @@ class Predictor:
         for count, index in enumerate(missing, start=1):
             source = sources[index]
             try:
-                journal.add(self._predict(index, source))
+                found = self._predict(index, source)
             except (
                 Exception
             ) as error:  # whatever a file, a transform or the detector raises belongs to this image
@@ -142,6 +144,8 @@ class Predictor:
                 failed.append(
                     {"record_id": source.record_id, "image": str(source.image), "error": str(explained)}
                 )
+            else:
+                journal.add(found)
             eta_s = (time.monotonic() - start) / count * (len(missing) - count)
             done = len(sources) - len(missing) + count
             self.on_progress(Progress(done, len(sources), source.record_id, eta_s))

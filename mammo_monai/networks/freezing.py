@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -111,6 +112,8 @@ def training_settings(init: str, freeze: FreezingPolicy, learning_rate: float) -
     """
     if freeze not in _TRAINED:
         raise ValueError(f"freezing policy must be one of {', '.join(POLICIES)}, got {freeze!r}.")
+    if not 0 < learning_rate < math.inf:
+        raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}.")
     if init != "none":
         return TrainingSettings(freeze, learning_rate, frozen_norm=True)
     rate = max(learning_rate, MIN_RATE_FROM_RANDOM)

@@ -48,9 +48,9 @@ def bundle(tmp_path: Path) -> Path:
     return tmp_path / "stage"
 
 
-def _fault(bundle: Path, run_id: str = "run", **overrides: object) -> str:
+def _fault(bundle: Path, **overrides: object) -> str:
     with pytest.raises(BundleError) as caught:
-        run_bundle(bundle, "train", run_id, overrides)
+        run_bundle(bundle, "train", "run", overrides)
     return str(caught.value)
 
 

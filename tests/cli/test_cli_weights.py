@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
 import torch
 from torchvision.models.detection import retinanet_resnet50_fpn
 
-from mammo_monai.cli import weights
+from mammo_monai.cli.main import main
 from mammo_monai.files import sha256_of
 from mammo_monai.networks import load_weights, retinanet_network
 
 
 def run(*words: str) -> int:
-    parser = argparse.ArgumentParser()
-    weights.add_parser(parser.add_subparsers())
-    return weights.run(parser.parse_args(["weights", *words]))
+    return main(["weights", *words])
 
 
 def test_convert_says_what_it_recognised_and_writes_a_file_that_loads(
@@ -39,3 +36,19 @@ def test_convert_says_what_it_recognised_and_writes_a_file_that_loads(
     assert f"sha256      {sha256_of(target)}" in out
     assert '"bn_eps": 0.0' in out
     assert "source_layout torchvision RetinaNet v1" in out
+
+
+@pytest.mark.parametrize("words", [("show",), ("convert", "-o", "new.safetensors")])
+def test_a_missing_file_is_one_line(
+    words: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(words[0], "none.pt", *words[1:]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("mammo-monai weights: ")
+    assert "none.pt" in said
+    assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

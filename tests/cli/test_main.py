@@ -43,7 +43,7 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == f"mammo-monai {__version__}\n"
 
 
-@pytest.mark.parametrize("fault", [ManifestError("row 3 is bad"), OSError(28, "no space"), ValueError("odd")])
+@pytest.mark.parametrize("fault", [ManifestError("row 3 is bad"), OSError("no space"), ValueError("odd")])
 def test_an_error_is_one_line_and_exit_code_2(
     fault: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,6 +89,20 @@ def test_bundle_list_check_and_sync(tmp_path: Path, capsys: pytest.CaptureFixtur
     config.write_text(config.read_text().replace('"val_interval": 1', '"val_interval": 7'))
     assert main(["bundle", "sync", *copies]) == 0
     assert capsys.readouterr().out == f"rewrote {config}\n"
+
+
+@pytest.mark.parametrize(
+    ("named", "got"), [([], "none"), (["coco_to_cbis_mass_retinanet"], "coco_to_cbis_mass_retinanet")]
+)
+def test_bundle_sync_never_guesses_which_bundles_it_rewrites(
+    named: list[str], got: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("mammo_monai.bundle.sync.synchronise", lambda first, others: pytest.fail("rewrote"))
+    assert main(["bundle", "sync", *named]) == 2
+    assert capsys.readouterr().err == (
+        "mammo-monai bundle: sync needs at least two bundles, FIRST OTHER…: the others are rewritten after "
+        f"the first; got {got}.\n"
+    )
 
 
 def test_bundle_check_prints_faults_and_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

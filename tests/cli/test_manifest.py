@@ -13,7 +13,8 @@ from PIL import Image
 from mammo_monai.cli import manifest as verb
 from mammo_monai.errors import ManifestError
 from mammo_monai.phantoms import write_phantoms
-from mammo_monai.schema import read_manifest
+from mammo_monai.records import ImageRecord, Lesion
+from mammo_monai.schema import Manifest, read_manifest
 
 PATTERN = r"(?P<patient>\d+)_(?P<laterality>LEFT|RIGHT)_(?P<view>CC|MLO)"
 
@@ -110,6 +111,45 @@ def test_phantoms_are_read_with_their_own_salt(
     assert "all " in capsys.readouterr().out
     assert len(read_manifest(out).images()) == len(json.loads((root / "truth.json").read_text())["images"])
     assert not (tmp_path / "m.salt").exists()
+
+
+@pytest.mark.parametrize(("option", "lesions"), [((), 20), (("0.5",), 20), (("0.2",), 10), (None, 10)])
+def test_overlapping_lesions_are_merged_on_demand_and_noted(
+    option: tuple[str, ...] | None, lesions: int, coco: dict[str, Any], tmp_path: Path
+) -> None:
+    second = [each | {"id": each["id"] + 100, "bbox": [16, 2, 30, 40]} for each in coco["annotations"]]
+    coco["annotations"] += second  # IoU 1/3 with the first
+    (tmp_path / "boxes.json").write_text(json.dumps(coco))
+    out = tmp_path / "m.json"
+    words = () if option == () else ("--merge-overlapping", *(option or ()))
+    assert run("coco", tmp_path / "boxes.json", "--images", tmp_path, "-o", out, *words) == 0
+    records = [record for record in read_manifest(out).images() if not record.is_normal]
+    rows = [line.split(",") for line in (tmp_path / "audit.csv").read_text().splitlines()]
+    changed = {row[2] for row in rows if row[1] == "lesions-merged"}
+    assert sum(len(record.lesions) for record in records) == lesions
+    assert changed == ({record.record_id for record in records} if lesions == 10 else set())
+    if lesions == 10:
+        assert {record.lesions[0].box for record in records} == {(1, 2, 46, 42)}
+
+
+@pytest.mark.parametrize("layout", ["cbis-ddsm", "inbreast"])
+def test_every_layout_can_merge(layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = (Lesion((0, 0, 4, 4)), Lesion((2, 2, 6, 6)))
+    made = Manifest(test=(ImageRecord(tmp_path / "a.png", "0f", "p", width=9, height=9, lesions=twice),))
+    monkeypatch.setattr("mammo_monai.readers.read_dataset", lambda *args, **options: made)
+    assert run(layout, tmp_path, "-o", tmp_path / "m.json", "--merge-overlapping") == 0
+    assert read_manifest(tmp_path / "m.json").test[0].boxes.tolist() == [[0, 0, 6, 6]]
+
+
+@pytest.mark.parametrize("word", ["1", "-0.1", "nan", "boxes.json"])
+def test_an_iou_that_cannot_be_is_refused_before_anything_is_read(
+    word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run("coco", "none.json", "--images", "none", "-o", "m.json", f"--merge-overlapping={word}")
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert f"IOU must be at least 0 and below 1, got '{word}'; without IOU, give the option last" in said
 
 
 def test_help_needs_no_heavy_import() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from mammo_monai.data import load_samples, samples
 from mammo_monai.errors import ManifestError
-from mammo_monai.records import Laterality, Split, ViewPosition
+from mammo_monai.records import ImageRecord, Laterality, Lesion, Split, ViewPosition
+from mammo_monai.schema import Manifest, write_manifest
 
 KEYS = {
     "image", "image_path", "record_id", "patient_id", "laterality", "view_position", "pixel_spacing_mm",
@@ -58,12 +59,31 @@ def test_filters_choose_in_the_order_of_the_manifest(
     assert ids(load_samples(str(manifest), **options)) == expected
 
 
-def test_merging_counts_lesions_the_other_way_in_truth_and_targets(manifest: Path) -> None:
-    apart, merged = load_samples(manifest)[0], load_samples(manifest, merge_min_iou=0.0)[0]
-    assert len(apart["box_original"]) == 2
-    assert merged["box_original"].tolist() == merged["box"].tolist() == [[20, 70, 50, 112]]
-    assert merged["label_original"].tolist() == [0]
-    assert len(load_samples(manifest, merge_min_iou=0.9)[0]["box"]) == 2
+@pytest.mark.parametrize(
+    ("labels", "kept"),
+    [(None, [0, 1, 2, 3]), ([0], [0, 2]), ([1], [1]), ([3, 0], [0, 2, 3]), ((7,), [])],
+)
+def test_labels_choose_the_targets_and_never_touch_the_truth(
+    tmp_path: Path, labels: list[int] | None, kept: list[int]
+) -> None:
+    boxes = [(float(n), 0.0, n + 2.0, 3.0) for n in range(4)]
+    found = tuple(Lesion(box=box, label=label) for box, label in zip(boxes, (0, 1, 0, 3), strict=True))
+    record = ImageRecord(tmp_path / "a.png", "a" * 16, "p", width=9, height=9, lesions=found)
+    record.image.touch()
+    write_manifest(tmp_path / "manifest.json", Manifest(training=(record,)))
+    sample = load_samples(tmp_path, "training", labels=labels)[0]
+    assert sample["box"].tolist() == [list(boxes[n]) for n in kept]
+    assert sample["label"].tolist() == [(0, 1, 0, 3)[n] for n in kept]
+    assert (sample["box"].shape, sample["box"].dtype) == ((len(kept), 4), np.float32)
+    assert sample["label"].dtype == np.int64
+    assert sample["box_original"].tolist() == [list(box) for box in boxes]
+    assert sample["label_original"].tolist() == [0, 1, 0, 3]
+
+
+@pytest.mark.parametrize("labels", [0, "0", [], [0.5], [True], [-1], [None]])
+def test_labels_that_are_no_list_of_classes_are_refused(manifest: Path, labels: Any) -> None:
+    with pytest.raises(ManifestError, match=r"labels must be a list of classes, such as \[0\], or null, got"):
+        load_samples(manifest, labels=labels)
 
 
 def test_empty_choice_names_file_split_filters_and_counts(manifest: Path) -> None:
@@ -101,11 +121,13 @@ def test_missing_image_files_are_counted_and_named(manifest: Path) -> None:
 
 
 def test_folder_of_images_gives_samples_without_truth(manifest: Path) -> None:
-    found = load_samples(manifest.parent / "films", "test")
+    found = load_samples(manifest.parent / "films")
     assert [Path(sample["image"]).name for sample in found] == [f"film{n}.png" for n in range(6)]
     assert found[0]["box_original"].shape == (0, 4)
     assert (found[0]["width"], found[0]["laterality"], found[0]["pixel_spacing_mm"]) == (None, None, None)
     assert len({sample["record_id"] for sample in found}) == 6
+    with pytest.raises(ManifestError, match="images without a manifest are in no list, yet split=test"):
+        load_samples(manifest.parent / "films", "test")
 
 
 def test_record_ids_of_a_folder_do_not_depend_on_where_it_lies(manifest: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from mammo_monai.geometry import ImageFrame
 from mammo_monai.inference import (
     Execution,
     FullImageInferer,
@@ -19,6 +20,8 @@ from mammo_monai.inference import (
     section_grid,
 )
 from mammo_monai.networks import Detector
+from mammo_monai.transforms import ResizeShortSided
+from mammo_monai.transforms.presets import MAX_ASPECT
 from tests.inference.fakes import FixedDetector, Rectangle, RectangleDetector, image_with, rowcol
 
 WIDTH, HEIGHT = 300, 420
@@ -93,7 +96,32 @@ def test_resizing_keeps_the_ratio_and_the_scale_back_is_float64() -> None:
     assert found["box"].tolist() == [[10 * (421 / 140), 60.0, 70 * (421 / 140), 270.0]]
 
 
-def test_a_long_side_is_free_and_an_image_of_the_asked_size_is_not_touched() -> None:
+@pytest.mark.parametrize(("width", "height", "size"), [(20, 2000, (300, 3)), (2000, 20, (3, 300))])
+def test_a_strip_is_resized_as_in_training_its_long_side_at_most_five_short_ones(
+    width: int, height: int, size: tuple[int, int]
+) -> None:
+    detector, strip = RectangleDetector(), torch.zeros(1, height, width)
+    FullImageInferer(detector, short_side_px=60)(strip)
+    trained = ResizeShortSided(60, MAX_ASPECT * 60)(
+        {"image": strip, "box": torch.zeros(0, 4), "frame": ImageFrame(width, height)}
+    )
+    assert detector.batches == [[size]]
+    assert tuple(trained["image"].shape[1:]) == size
+
+
+def test_a_strip_whose_short_side_is_right_is_still_limited() -> None:
+    # 20 × 2000 → 1 × 100: factor 100 / 2000; the box comes back by 2000 / 100.
+    inferer = FullImageInferer(FixedDetector([[10, 0, 30, 1]], [0.5]), short_side_px=20)
+    assert inferer(torch.zeros(1, 2000, 20))["box"].tolist() == [[200, 0, 600, 20]]
+
+
+def test_a_thread_keeps_one_pixel() -> None:
+    detector = RectangleDetector()
+    FullImageInferer(detector, short_side_px=20)(torch.zeros(1, 2000, 3))
+    assert detector.batches == [[(100, 1)]]
+
+
+def test_up_to_five_short_sides_a_long_side_is_free_and_an_image_of_the_asked_size_is_not_touched() -> None:
     detector = RectangleDetector()
     FullImageInferer(detector, short_side_px=WIDTH)(_image())
     FullImageInferer(detector, short_side_px=600)(_image())

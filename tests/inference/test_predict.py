@@ -250,6 +250,7 @@ def test_an_unknown_way_with_errors_is_refused(tmp_path: Path) -> None:
 def test_sections_of_a_reduced_image_are_warned_about_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("WARNING", logger="mammo_monai")
     sample = sample_of(image_with(201, 300, []), "r")
     reduced = after_step(sample, resize_image(sample["image"], (100, 150)), Scale(201, 300, 100, 150))
     _predictor(tmp_path / "full.json", [reduced]).run()
