@@ -112,8 +112,8 @@ def save_manifest(path: Path, manifest: Manifest, audit: Audit) -> None:
     """
     _reject_empty(manifest, str(path))
     check_patient_disjoint(manifest)
-    write_manifest(path, manifest)
     write_audit(path.with_name("audit.csv"), path.name, audit.findings)
+    write_manifest(path, manifest)  # last: where it stands, its audit stands too
     logger.info("wrote %s with %d images and %d findings", path, len(manifest.images()), len(audit.findings))
 
 
