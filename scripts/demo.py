@@ -135,14 +135,12 @@ def _film_record(entry: dict[str, Any]) -> ImageRecord:
 def _print_table(out: Path, runs: dict[str, Path], began: float) -> None:
     points = (0.25, 0.5, 1.0, 2.0, 4.0)
     print(f"\nSensitivity at false positives per image, held-out phantoms, IoU > 0.2. {BANNER}")
-    print(f"{'':14}" + "".join(f"{point:>22g}" for point in points))
+    print(f"{'FPPI':14}" + "".join(f"{point:<20g}" for point in points))
     for name, folder in runs.items():
         metrics = read_metrics(folder / "metrics.json")
         by_fppi = {point["fppi"]: point for point in metrics["froc"]["points"]}
         cells = [by_fppi[point] for point in points]
-        row = "".join(
-            f"{c['sensitivity']:>8.2f} ({c['low']:.2f} to {c['high']:.2f})"[:22].rjust(22) for c in cells
-        )
+        row = "".join(f"{c['sensitivity']:.2f} ({c['low']:.2f}–{c['high']:.2f})".ljust(20) for c in cells)
         print(f"{name:14}{row}")
     print(f"images {metrics['n_images']}, lesions {metrics['n_lesions']}, 95 % intervals over patients")
     print(f"\nopen {out / 'report.html'}\nopen {out / 'real_films.html'}")
