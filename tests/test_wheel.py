@@ -143,3 +143,15 @@ def test_the_installed_bundles_are_found_outside_the_checkout(installed: Path, t
     )
     found = run(sys.executable, "-c", code, cwd=tmp_path, PYTHONPATH=str(installed)).strip()
     assert Path(found) == installed / "mammo_monai" / "_bundles" / "coco_to_cbis_mass_retinanet"
+
+
+def test_a_bundle_trains_from_the_installed_wheel(installed: Path, tmp_path: Path) -> None:
+    small = {"init": "none", "epochs": 1, "size_px": 128, "detector#size_divisible": 32, "num_workers": 0}
+    small |= {"network_def#backbone": "resnet18", "network_def#fpn_channels": 32, "batch_size": 2}
+    words = ["train", "--bundle", "coco_to_cbis_mass_retinanet", "--manifest", "phantoms:cbis-ddsm:5"]
+    words += ["--output-dir", str(tmp_path / "run")]
+    words += [word for name, value in small.items() for word in (f"--{name}", str(value))]
+    environment = {"PYTHONPATH": str(installed), "MAMMO_MONAI_CACHE": str(tmp_path / "cache")}
+    printed = run(sys.executable, "-m", "mammo_monai.cli.main", *words, cwd=tmp_path, **environment)
+    assert printed == f"weights: {tmp_path}/run/model.safetensors\n"
+    assert (tmp_path / "run" / "model.safetensors").is_file()
