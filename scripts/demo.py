@@ -68,7 +68,7 @@ def demo(out: Path, *, patients: int, epochs: tuple[int, int], spacing_mm: float
     _train(STAGE_1, film, stage_1, init="none", epochs=epochs[0])
     _train(STAGE_2, digital, stage_2, init=str(stage_1 / "model.safetensors"), epochs=epochs[1], rate=3e-4)
     _train(ONE_STAGE, digital, one_stage, init="none", epochs=epochs[1])
-    runs = {"stage 1 only": stage_1, "two-stage": stage_2, "one-stage": one_stage}
+    runs = {"two-stage": stage_2, "one-stage": one_stage, "stage 1 only": stage_1}
     for folder in runs.values():
         _predict(STAGE_2, folder, [digital, "--split", "test"], folder / "detections.json")
         _run("evaluate", folder / "detections.json", "--manifest", digital, "--split", "test",
