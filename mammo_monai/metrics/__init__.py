@@ -14,8 +14,7 @@ from mammo_monai.metrics.froc import (
 from mammo_monai.metrics.matching import Matches, match_detections, match_pooled
 from mammo_monai.metrics.pooling import PooledImages, join_on_record_id, pool_images
 from mammo_monai.metrics.rule import OPERATING_FPPI, FrocRule
-from mammo_monai.metrics.scored_files import evaluate_files
-from mammo_monai.metrics.scoring import score_files
+from mammo_monai.metrics.scored_files import evaluate_files, score_files
 from mammo_monai.metrics.size_bands import SIZE_BANDS, SizeBand, size_band
 
 __all__ = [

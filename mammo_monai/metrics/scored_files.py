@@ -11,7 +11,7 @@ from mammo_monai.files import sha256_of
 from mammo_monai.metrics.evaluation import evaluate_detections
 from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.records import Split
-from mammo_monai.schema import read_detections, read_manifest
+from mammo_monai.schema import read_detections, read_manifest, write_metrics
 
 logger = logging.getLogger(__name__)
 
@@ -46,4 +46,19 @@ def evaluate_files(
         "detections_sha256": sha256_of(detections_path),
         "split": getattr(split, "value", split),
     }
+    return metrics
+
+
+def score_files(
+    detections: str | Path,
+    manifest: str | Path,
+    output: str | Path,
+    *,
+    split: str | None = None,
+    rule: FrocRule | None = None,
+) -> dict[str, Any]:
+    """`evaluate_files` as a step of a bundle: writes metrics.json to `output` and returns its content."""
+    metrics = evaluate_files(Path(detections), Path(manifest), split=split, rule=rule)
+    write_metrics(Path(output), metrics)
+    logger.info("wrote %s", output)
     return metrics
