@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from mammo_monai.engines.distributed import unwrapped
 from mammo_monai.engines.ema import WeightAverage
-from mammo_monai.engines.precision import autocast, check_precision
 from mammo_monai.errors import TrainingError
+from mammo_monai.inference.precision import autocast, check_precision
 from mammo_monai.networks.contract import Detector
 
 logger = logging.getLogger(__name__)

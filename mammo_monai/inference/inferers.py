@@ -7,7 +7,6 @@ axis order. Every way is a list of views (parts of the image, perhaps resized) t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -25,6 +24,7 @@ from mammo_monai.inference.fusion import (
     concatenate,
     merge_boxes_p2,
 )
+from mammo_monai.inference.precision import Precision, autocast, check_precision
 from mammo_monai.inference.sections import section_grid
 from mammo_monai.transforms.presets import MAX_ASPECT
 from mammo_monai.transforms.sample import resize_image
@@ -74,13 +74,13 @@ class Execution:
             adds no padding.
         skip_empty: sections and windows that show only background (no pixel above the image's darkest) are
             not computed; a mass cannot be marked on them. The whole image always is.
-        amp: bfloat16 autocast. channels_last: the detector's weights are put into that memory format. On CPU
-            both together take about 0.4 of the time.
+        precision: fp32, bf16, or fp16 (GPU only). channels_last: the detector's weights are put into that
+            memory format. On CPU bf16 and channels_last together take about 0.4 of the time.
     """
 
     batch_size: int = 4
     skip_empty: bool = True
-    amp: bool = False
+    precision: Precision = "fp32"
     channels_last: bool = False
 
     def __post_init__(self) -> None:
@@ -220,7 +220,7 @@ def make_inferer(
     batch_size: int = 4,
     window_px: int = 1024,
     overlap: float = 0.25,
-    amp: bool = False,
+    precision: Precision = "fp32",
     channels_last: bool = False,
 ) -> Inferer:
     """The inferer of a mode, for bundle configs: one set of values serves all, `mode` alone is overridden.
@@ -233,7 +233,7 @@ def make_inferer(
     Raises:
         ValueError: another mode, or a value its inferer refuses.
     """
-    execution = Execution(batch_size=batch_size, amp=amp, channels_last=channels_last)
+    execution = Execution(batch_size=batch_size, precision=precision, channels_last=channels_last)
     if mode == "full":
         return FullImageInferer(detector, short_side_px=short_side_px, execution=execution)
     if mode == "sections":
@@ -269,10 +269,10 @@ class _Passes:
         return batches
 
     def _detect(self, views: Sequence[View]) -> list[Candidates]:
-        device_type = views[0].pixels.device.type
-        # Entered only when asked: autocast(enabled=False) would switch off a caller's own.
-        amp = torch.autocast(device_type, torch.bfloat16) if self.execution.amp else nullcontext()
-        with eval_mode(self.detector), torch.inference_mode(), amp:
+        device = views[0].pixels.device
+        precision = check_precision(self.execution.precision, device)
+        # fp32 enters no autocast: autocast(enabled=False) would switch off a caller's own.
+        with eval_mode(self.detector), torch.inference_mode(), autocast(precision, device):
             outputs = self.detector([view.pixels for view in views])
         if not isinstance(outputs, list) or len(outputs) != len(views):
             raise TypeError(

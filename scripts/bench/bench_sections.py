@@ -34,7 +34,7 @@ from mammo_monai.networks import Detector, retinanet_detector, retinanet_network
 SETTINGS = {
     "sections, batch 1, all computed": Execution(batch_size=1, skip_empty=False),
     "sections, batch 4": Execution(),
-    "sections, batch 4, bf16 + channels_last": Execution(amp=True, channels_last=True),
+    "sections, batch 4, bf16 + channels_last": Execution(precision="bf16", channels_last=True),
 }
 
 

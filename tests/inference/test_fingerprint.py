@@ -34,7 +34,7 @@ def test_equal_settings_and_weights_have_one_fingerprint() -> None:
     [
         lambda: FullImageInferer(_seeded()),
         lambda: SectionsInferer(_seeded(), short_side_px=601),
-        lambda: SectionsInferer(_seeded(), execution=Execution(amp=True)),
+        lambda: SectionsInferer(_seeded(), execution=Execution(precision="bf16")),
         lambda: SectionsInferer(_seeded(seed=1)),
         lambda: SectionsInferer(_seeded(threshold=0.4)),
     ],

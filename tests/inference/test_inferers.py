@@ -224,7 +224,7 @@ def test_the_detector_returns_to_the_mode_it_was_in() -> None:
 
 def test_autocast_is_on_when_asked_and_a_callers_is_left_alone() -> None:
     detector = RectangleDetector()
-    plain, amp = FullImageInferer(detector), FullImageInferer(detector, execution=Execution(amp=True))
+    plain, amp = FullImageInferer(detector), FullImageInferer(detector, execution=Execution(precision="bf16"))
     plain(_image())
     amp(_image())
     with torch.autocast("cpu", torch.bfloat16):
@@ -266,7 +266,7 @@ def test_a_detector_that_answers_with_losses_is_named() -> None:
 
 
 def test_the_factory_makes_each_mode_from_one_set_of_values() -> None:
-    values = {"short_side_px": 150, "batch_size": 2, "window_px": 256, "overlap": 0.5, "amp": True}
+    values = {"short_side_px": 150, "batch_size": 2, "window_px": 256, "overlap": 0.5, "precision": "bf16"}
     detector = RectangleDetector()
     full, sections, sliding = (
         make_inferer(detector, mode, **values)  # type: ignore[arg-type]  # a bundle's values are not typed either
@@ -277,7 +277,9 @@ def test_the_factory_makes_each_mode_from_one_set_of_values() -> None:
     assert isinstance(sliding, SlidingWindowInferer2d)
     assert full.short_side_px == sections.short_side_px == 150
     assert (sliding.window_px, sliding.overlap) == (256, 0.5)
-    assert full.execution == sections.execution == sliding.execution == Execution(batch_size=2, amp=True)
+    assert (
+        full.execution == sections.execution == sliding.execution == Execution(batch_size=2, precision="bf16")
+    )
 
 
 def test_only_sections_filter_by_size() -> None:
@@ -309,3 +311,8 @@ def test_a_section_boundary_leaves_no_gap() -> None:
     starts = sorted(set(section_grid(WIDTH, HEIGHT)[:, 0].tolist()))
     assert np.diff(starts).max() <= 50
     assert all(b - a <= 50 for a, b in pairwise(starts))
+
+
+def test_fp16_without_a_gpu_is_refused_and_never_taken_for_fp32() -> None:
+    with pytest.raises(ValueError, match="fp16 needs a CUDA device"):
+        make_inferer(RectangleDetector(), precision="fp16")(torch.zeros(1, 64, 96))
