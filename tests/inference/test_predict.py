@@ -119,7 +119,7 @@ def test_the_file_says_how_it_was_made(tmp_path: Path) -> None:
                 "class": "mammo_monai.inference.inferers.Execution",
                 "batch_size": 4,
                 "skip_empty": True,
-                "amp": False,
+                "precision": "fp32",
                 "channels_last": False,
             },
         },
