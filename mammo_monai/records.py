@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,11 @@ from numpy.typing import NDArray
 Box = tuple[float, float, float, float]
 Boxes = NDArray[np.float64]
 MASS_LABEL = 0
+LESION_LABELS: Mapping[str, int] = MappingProxyType(
+    {"mass": MASS_LABEL, "calcification": 1, "asymmetry": 2, "distortion": 3, "other": 4}
+)
+"""Class index of each lesion type; bundles train and score masses alone."""
+MIN_CONTOUR_POINTS = 3
 
 
 class Laterality(str, enum.Enum):
@@ -51,8 +59,9 @@ class Lesion:
 
     Attributes:
         box: as annotated, original pixels; never enlarged.
+        type: a word of `LESION_LABELS`, or several joined by "+".
         label: class index; 0 is a mass.
-        contour: points `(x, y)` in original pixels, or None.
+        contour: points `(x, y)` in original pixels, or None; one or two are a dot without a size.
         area_mm2: area of the contour, else of the mask; None where spacing is unknown.
         birads: assessment 0–6. subtlety: 1 (subtle) to 5 (obvious).
     """
@@ -67,6 +76,11 @@ class Lesion:
     birads: int | None = None
     subtlety: int | None = None
 
+    @property
+    def is_dot(self) -> bool:
+        """Whether the annotation is one or two points; its box is then 1 px around each."""
+        return self.contour is not None and len(self.contour) < MIN_CONTOUR_POINTS
+
 
 @dataclass(frozen=True)
 class ImageRecord:
@@ -78,7 +92,11 @@ class ImageRecord:
         width, height: pixels of the original image.
         pixel_spacing_mm: `(row, column)`: distance between rows, then between columns; None if unknown.
         breast_density: BI-RADS category 1–4 (a–d).
+        birads: assessment of the breast or image, 0–6.
         source: data set and file the record came from, for people.
+        file_size, sha256: of the image file, in bytes and hex digits, when the manifest was made.
+        prepared: how the pixels were cropped, flipped and resized, where `image` is a prepared copy; boxes,
+            width and height stay those of the original image.
     """
 
     image: Path
@@ -91,7 +109,11 @@ class ImageRecord:
     view_position: ViewPosition | None = None
     pixel_spacing_mm: tuple[float, float] | None = None
     breast_density: int | None = None
+    birads: int | None = None
     source: str = ""
+    file_size: int | None = None
+    sha256: str | None = None
+    prepared: Mapping[str, Any] | None = None
 
     @property
     def boxes(self) -> Boxes:
@@ -107,6 +129,11 @@ class ImageRecord:
     def is_normal(self) -> bool:
         """Whether the image has no annotated lesion."""
         return not self.lesions
+
+    @property
+    def has_mass(self) -> bool:
+        """Whether the image has a lesion of label 0."""
+        return any(lesion.label == MASS_LABEL for lesion in self.lesions)
 
 
 def _no_boxes() -> Boxes:
@@ -126,6 +153,21 @@ class Detections:
     scores: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     image: Path | None = None
+
+
+def label_of(lesion_type: str) -> int:
+    """Class index of a lesion type; of several joined by "+" the first one in `LESION_LABELS` counts.
+
+    Raises:
+        ValueError: no type of `LESION_LABELS` among them.
+
+    >>> label_of("calcification+mass"), label_of("asymmetry")
+    (0, 2)
+    """
+    found = [LESION_LABELS[each] for each in lesion_type.split("+") if each in LESION_LABELS]
+    if not found:
+        raise ValueError(f"lesion type must be {', '.join(LESION_LABELS)}, got {lesion_type!r}.")
+    return min(found)
 
 
 def record_id_of(identity: str, salt: str) -> str:

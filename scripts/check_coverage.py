@@ -18,7 +18,7 @@ REST = 90.0
 
 
 def folder_of(path: str) -> str:
-    """`mammo_monai/metrics/froc.py` → `metrics`; `mammo_monai/schema.py` → `schema`."""
+    """`mammo_monai/metrics/froc.py` → `metrics`; `mammo_monai/files.py` → `files`."""
     parts = Path(path).parts
     return Path(parts[parts.index("mammo_monai") + 1]).stem
 

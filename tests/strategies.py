@@ -102,7 +102,11 @@ def records(draw: st.DrawFn, folder: Path = Path("/data")) -> ImageRecord:
         view_position=draw(st.none() | st.sampled_from(ViewPosition)),
         pixel_spacing_mm=draw(st.none() | st.tuples(spacing, spacing)),
         breast_density=draw(st.none() | st.integers(1, 4)),
+        birads=draw(st.none() | st.integers(0, 6)),
         source=draw(st.text(max_size=12)),
+        file_size=draw(st.none() | st.integers(0, 2**40)),
+        sha256=draw(st.none() | st.text("0123456789abcdef", min_size=64, max_size=64)),
+        prepared=draw(st.none() | st.just({"key": "00ff", "recipe": {"size_px": 600}})),
     )
 
 

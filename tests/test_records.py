@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mammo_monai.errors import MammoError
-from mammo_monai.records import Detections, ImageRecord, Laterality, Split, ViewPosition, record_id_of
+from mammo_monai.records import (
+    LESION_LABELS,
+    Detections,
+    ImageRecord,
+    Laterality,
+    Lesion,
+    Split,
+    ViewPosition,
+    label_of,
+    record_id_of,
+)
 from tests.strategies import records
 
 
@@ -63,3 +73,28 @@ def test_every_error_of_the_package_is_one_kind() -> None:
     own = [each for each in vars(errors).values() if isinstance(each, type)]
     assert len(own) >= 8
     assert all(issubclass(each, MammoError) for each in own)
+
+
+@pytest.mark.parametrize(("label", "has_mass"), [(0, True), (1, False), (3, False)])
+def test_only_label_0_is_a_mass(label: int, has_mass: bool) -> None:
+    lesion = Lesion((1, 2, 3, 4), label=label)
+    record = ImageRecord(Path("/a.dcm"), "0" * 16, "P1", width=30, height=40, lesions=(lesion,))
+    assert (record.has_mass, record.is_normal) == (has_mass, False)
+
+
+@pytest.mark.parametrize(
+    ("contour", "is_dot"),
+    [(None, False), (((1.0, 2.0),), True), (((1.0, 2.0),) * 2, True), (((1.0, 2.0),) * 3, False)],
+)
+def test_one_or_two_points_are_a_dot(contour: tuple[tuple[float, float], ...] | None, is_dot: bool) -> None:
+    assert Lesion((0, 0, 4, 4), contour=contour).is_dot == is_dot
+
+
+@given(types=st.lists(st.sampled_from([*LESION_LABELS, "unheard of"]), min_size=1))
+def test_a_lesion_of_several_types_has_the_first_label(types: list[str]) -> None:
+    known = [label for name, label in LESION_LABELS.items() if name in types]
+    if known:
+        assert label_of("+".join(types)) == known[0]
+        return
+    with pytest.raises(ValueError, match=r"lesion type must be mass, calcification, .*got 'unheard of"):
+        label_of("+".join(types))

@@ -13,6 +13,7 @@ from mammo_monai.errors import ManifestError
 from mammo_monai.records import Detections, ImageRecord, Laterality, Split, ViewPosition
 from mammo_monai.schema import (
     Manifest,
+    Quarantined,
     read_detections,
     read_manifest,
     read_metrics,
@@ -159,6 +160,35 @@ def test_image_paths_are_relative_on_disk_and_absolute_when_read(tmp_path: Path)
     assert read_manifest(tmp_path / "moved" / "m.json").test == (record,)
 
 
+def test_what_was_left_out_and_how_it_was_made_stand_in_the_manifest(tmp_path: Path) -> None:
+    record = ImageRecord(tmp_path / "images" / "a.png", "a" * 16, "P1", width=3, height=4)
+    left_out = (
+        Quarantined("b" * 16, "mask-missing", tmp_path / "images" / "b.png", "cases.csv row 2"),
+        Quarantined("c" * 16, "image-missing"),
+    )
+    about = {"layout": "folder", "published": {"counts": {"images": 3}}}
+    write_manifest(tmp_path / "m.json", Manifest(test=(record,), quarantined=left_out, about=about))
+    manifest = read_manifest(tmp_path / "m.json")
+    assert (manifest.quarantined, manifest.about) == (left_out, about)
+    assert json.loads((tmp_path / "m.json").read_text())["quarantined"][0]["image"] == "images/b.png"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"quarantined": {}}, r"manifest\.json: quarantined must be a list, got {}"),
+        ({"quarantined": ["a"]}, r"quarantined row 0: expected an object with record_id, code, got str"),
+        ({"quarantined": [{"record_id": "a"}]}, r"quarantined row 0: code must be a text, got None"),
+        ({"about": []}, r"manifest\.json: about must be a mapping, got \[\]"),
+    ],
+)
+def test_wrong_words_about_the_manifest_name_file_and_field(
+    manifest_with: Callable[..., Path], content: Json, message: str
+) -> None:
+    with pytest.raises(ManifestError, match=message):
+        read_manifest(manifest_with(an_item(), **content))
+
+
 def test_stock_monai_reads_the_manifest_as_a_datalist(tmp_path: Path) -> None:
     from monai.data import load_decathlon_datalist
 
@@ -223,6 +253,10 @@ def test_a_model_given_by_name_alone_is_kept(detections_with: Callable[..., Path
         (an_item(pixel_spacing_mm=[0.07, 0]), r"pixel_spacing_mm must be a spacing, got \[0\.07, 0\]"),
         (an_item(pixel_spacing_mm=[0.07, float("nan")]), r"pixel_spacing_mm must be a spacing, got"),
         (an_item(breast_density=2.5), r"breast_density must be a whole number, got 2\.5"),
+        (an_item(birads="4a"), "birads must be a whole number, got '4a'"),
+        (an_item(sha256="00FF"), "sha256 must be a sha256, got '00FF'"),
+        (an_item(file_size=-0.5), r"file_size must be a whole number, got -0\.5"),
+        (an_item(prepared="yes"), "prepared must be a mapping, got 'yes'"),
         (an_item(box=[[0, 0, 301, 10]]), r"box 0 .* outside the image of 300 × 400 px.*x_min, y_min"),
         (an_item(box=[[9, 0, 3, 10]]), r"box 0 \[9\.0, 0\.0, 3\.0, 10\.0\] is reversed"),
         (an_item(box=[[0, 0, float("nan"), 10]]), "box 0 .* is not finite"),

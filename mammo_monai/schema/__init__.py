@@ -1,0 +1,41 @@
+"""Reads and writes the project's files: manifest.json, detections.json, metrics.json, audit.csv.
+
+Boxes are as in `records`: `(x_min, y_min, x_max, y_max)`, original pixels. Every error names the file, the
+row and the field. Writes are atomic.
+"""
+
+from mammo_monai.schema.audit import AUDIT_COLUMNS, Action, Finding, read_audit, write_audit
+from mammo_monai.schema.detections import (
+    DETECTIONS_SCHEMA,
+    DetectionsFile,
+    read_detections,
+    write_detections,
+)
+from mammo_monai.schema.manifest import (
+    MANIFEST_SCHEMA,
+    Manifest,
+    Quarantined,
+    read_manifest,
+    write_manifest,
+)
+from mammo_monai.schema.metrics import METRICS_SCHEMA, read_metrics, write_metrics
+
+__all__ = [
+    "AUDIT_COLUMNS",
+    "DETECTIONS_SCHEMA",
+    "MANIFEST_SCHEMA",
+    "METRICS_SCHEMA",
+    "Action",
+    "DetectionsFile",
+    "Finding",
+    "Manifest",
+    "Quarantined",
+    "read_audit",
+    "read_detections",
+    "read_manifest",
+    "read_metrics",
+    "write_audit",
+    "write_detections",
+    "write_manifest",
+    "write_metrics",
+]
