@@ -1,47 +1,20 @@
-"""What a reader repaired, skipped or doubts, as rows of audit.csv; no path and no patient stands in them."""
+"""What a reader repaired, left out or doubts; faults of one image never stop the others."""
 
 from __future__ import annotations
 
-import csv
-import enum
-import io
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from mammo_monai.errors import DicomError, ManifestError
-from mammo_monai.files import write_text_atomic
 from mammo_monai.records import ImageRecord
+from mammo_monai.schema import Action, Finding, Quarantined
 
 logger = logging.getLogger(__name__)
 
-AUDIT_COLUMNS = ("manifest", "code", "record_id", "found", "action")
-
-
-class Action(str, enum.Enum):
-    """What was done about a finding."""
-
-    REPAIRED = "repaired"
-    SKIPPED = "skipped"
-    WARNED = "warned"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One row of audit.csv.
-
-    Attributes:
-        code: stable and short, for filters: "mask-missing".
-        record_id: the image it concerns; "" where it concerns the whole data set.
-        found: what was found, in words, without a path.
-    """
-
-    code: str
-    record_id: str
-    found: str
-    action: Action
+MAX_LOGGED_PER_CODE = 5
+"""Further findings of the same code are logged at DEBUG: audit.csv lists all."""
 
 
 class InvalidRecordError(ManifestError):
@@ -60,60 +33,85 @@ class Audit:
     """Collects findings while a reader runs, and decides what a fault does.
 
     Args:
-        skip_invalid: leave images with faults out (a row each) instead of raising at the end.
+        strict: let `finish` raise if any image had a fault, instead of leaving such images out.
     """
 
-    def __init__(self, *, skip_invalid: bool = False) -> None:
-        self.skip_invalid = skip_invalid
+    def __init__(self, *, strict: bool = False) -> None:
+        self.strict = strict
         self.findings: list[Finding] = []
+        self.quarantined: list[Quarantined] = []
         self._faults: list[str] = []
 
-    def note(self, code: str, record_id: str, found: str, action: Action = Action.WARNED) -> None:
-        """Adds a finding that lets the image stay; the log gets it at WARNING unless it was repaired."""
-        self.findings.append(Finding(code, record_id, found, action))
-        level = logging.DEBUG if action is Action.REPAIRED else logging.WARNING
-        logger.log(level, "%s %s: %s (%s)", code, record_id or "data set", found, action.value)
+    def note(
+        self, code: str, record_id: str, found: str, action: Action = Action.WARNED, *, place: str = ""
+    ) -> None:
+        """Adds a finding that lets the image stay."""
+        self.findings.append(Finding(code, record_id, found, action, place))
 
-    def image(self, record_id: str, where: str) -> ImageGuard:
-        """A block that reads one image; a fault in it drops the image, never a part of it.
+    def image(self, record_id: str, where: str, *, place: str = "", path: Path | None = None) -> ImageGuard:
+        """A block that reads one image; a fault in it quarantines the image, never a part of it.
 
         An image that lost only its bad box would count as normal, so the whole image goes.
 
         Args:
             record_id: for the row in audit.csv; the block may set a better one on the guard.
             where: file and row, for the message.
+            place: see `Finding`.
+            path: of the image, for the manifest; the block may set it on the guard once it is known.
         """
-        return ImageGuard(self, record_id, where)
+        return ImageGuard(self, record_id, where, place, path)
 
-    def drop(self, code: str, record_id: str, found: str, message: str) -> None:
-        """Adds a fault: the image is left out, or `finish` raises `message`."""
+    def quarantine(self, left_out: Quarantined, found: str, message: str) -> None:
+        """Adds a fault: the image is left out; `message` names its file and goes to the log or the error."""
         self._faults.append(message)
-        self.findings.append(Finding(code, record_id, found, Action.SKIPPED))
-        if self.skip_invalid:
-            logger.warning("left out: %s", message)
+        self.quarantined.append(left_out)
+        finding = Finding(left_out.code, left_out.record_id, found, Action.QUARANTINED, left_out.place)
+        self.findings.append(finding)
+
+    def merge(self, other: Audit) -> None:
+        """Adds the findings of another audit, for instance of one image read in a thread of its own."""
+        self.findings += other.findings
+        self.quarantined += other.quarantined
+        self._faults += other._faults
 
     def finish(self) -> None:
-        """Raises the first fault and the number of the others, unless faults are skipped.
+        """Logs what was found, a few rows of each code; raises if strict and an image had a fault.
 
         Raises:
-            ManifestError: an image had a fault and `skip_invalid` is not set.
+            ManifestError: names the first fault and the number of the others.
         """
-        if not self._faults or self.skip_invalid:
-            return
-        others = len(self._faults) - 1
-        more = f" {others} more {'image has' if others == 1 else 'images have'} a fault." if others else ""
-        raise ManifestError(
-            f"{self._faults[0]}{more} Mend the data, or leave such images out with --skip-invalid "
-            "(audit.csv then lists each)."
-        )
+        if self._faults and self.strict:
+            others = len(self._faults) - 1
+            more = (
+                f" {others} more {'image has' if others == 1 else 'images have'} a fault." if others else ""
+            )
+            raise ManifestError(
+                f"{self._faults[0]}{more} Mend the data, or leave such images out: without --strict."
+            )
+        self._log()
+
+    def _log(self) -> None:
+        messages = iter(self._faults)
+        seen: dict[str, int] = {}
+        for each in self.findings:
+            said = next(messages) if each.action is Action.QUARANTINED else each.found
+            seen[each.code] = seen.get(each.code, 0) + 1
+            is_loud = each.action is not Action.REPAIRED and seen[each.code] <= MAX_LOGGED_PER_CODE
+            level = logging.WARNING if is_loud else logging.DEBUG
+            logger.log(
+                level, "%s %s: %s (%s)", each.code, each.record_id or "data set", said, each.action.value
+            )
+        for code, count in seen.items():
+            if count > MAX_LOGGED_PER_CODE:
+                logger.info("%s: %d findings in all; audit.csv lists each", code, count)
 
 
 class ImageGuard:
     """Context manager that turns the faults of one image into findings; see `Audit.image`."""
 
-    def __init__(self, audit: Audit, record_id: str, where: str) -> None:
-        self.record_id = record_id
-        self._audit, self._where = audit, where
+    def __init__(self, audit: Audit, record_id: str, where: str, place: str, path: Path | None) -> None:
+        self.record_id, self.path = record_id, path
+        self._audit, self._where, self._place = audit, where, place
 
     def __enter__(self) -> ImageGuard:
         return self
@@ -122,11 +120,17 @@ class ImageGuard:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         if isinstance(error, InvalidRecordError):
-            self._audit.drop(error.code, self.record_id, error.found, str(error))
+            self._quarantine(error.code, error.found, str(error))
         elif isinstance(error, DicomError):
-            found = "the DICOM file is not usable as a mammogram"
-            self._audit.drop("dicom-unusable", self.record_id, found, f"{self._where}: {error}")
-        return isinstance(error, InvalidRecordError | DicomError)
+            self._quarantine("dicom-unusable", "the DICOM file is not usable as a mammogram", str(error))
+        elif isinstance(error, OSError):
+            reason = error.strerror or type(error).__name__
+            self._quarantine("file-unreadable", f"a file cannot be read: {reason}", f"{error}")
+        return isinstance(error, InvalidRecordError | DicomError | OSError)
+
+    def _quarantine(self, code: str, found: str, message: str) -> None:
+        said = message if message.startswith(self._where) else f"{self._where}: {message}"
+        self._audit.quarantine(Quarantined(self.record_id, code, self.path, self._place), found, said)
 
 
 def drop_repeated_records(records: Sequence[ImageRecord], audit: Audit) -> list[ImageRecord]:
@@ -139,34 +143,3 @@ def drop_repeated_records(records: Sequence[ImageRecord], audit: Audit) -> list[
                 found = "the same image (SOPInstanceUID, else file) stands twice in the data set"
                 raise InvalidRecordError("image-repeated", record.source, found, f"First: {kept.source}.")
     return [*first.values()]
-
-
-def write_audit(path: Path, manifest_name: str, findings: Sequence[Finding]) -> None:
-    """Writes the rows of one manifest into audit.csv; rows of other manifests in it stay.
-
-    Args:
-        path: audit.csv beside the manifest. manifest_name: the manifest's file name.
-    """
-    rows = [row for row in _read_rows(path) if row["manifest"] != manifest_name]
-    rows += [
-        dict(zip(AUDIT_COLUMNS, (manifest_name, f.code, f.record_id, f.found, f.action.value), strict=True))
-        for f in findings
-    ]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, AUDIT_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text_atomic(path, text.getvalue())
-
-
-def _read_rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream)
-        if tuple(reader.fieldnames or ()) != AUDIT_COLUMNS:
-            raise ManifestError(
-                f"{path}: expected the columns {', '.join(AUDIT_COLUMNS)}, found "
-                f"{', '.join(reader.fieldnames or ['nothing'])}. Move that file away."
-            )
-        return list(reader)
