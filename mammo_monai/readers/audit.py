@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +42,7 @@ class Audit:
         self.findings: list[Finding] = []
         self.quarantined: list[Quarantined] = []
         self._faults: list[str] = []
+        self._logged = 0
 
     def note(
         self, code: str, record_id: str, found: str, action: Action = Action.WARNED, *, place: str = ""
@@ -75,7 +77,9 @@ class Audit:
         self._faults += other._faults
 
     def finish(self) -> None:
-        """Logs what was found, a few rows of each code; raises if strict and an image had a fault.
+        """Logs what was found since it was last called; raises if strict and an image had a fault.
+
+        Of each code a few findings are logged: audit.csv lists all.
 
         Raises:
             ManifestError: names the first fault and the number of the others.
@@ -92,18 +96,18 @@ class Audit:
 
     def _log(self) -> None:
         messages = iter(self._faults)
-        seen: dict[str, int] = {}
-        for each in self.findings:
-            said = next(messages) if each.action is Action.QUARANTINED else each.found
-            seen[each.code] = seen.get(each.code, 0) + 1
-            is_loud = each.action is not Action.REPAIRED and seen[each.code] <= MAX_LOGGED_PER_CODE
+        said = [next(messages) if f.action is Action.QUARANTINED else f.found for f in self.findings]
+        seen: Counter[str] = Counter()
+        for finding, text in [*zip(self.findings, said, strict=True)][self._logged :]:
+            seen[finding.code] += 1
+            is_loud = finding.action is not Action.REPAIRED and seen[finding.code] <= MAX_LOGGED_PER_CODE
             level = logging.WARNING if is_loud else logging.DEBUG
-            logger.log(
-                level, "%s %s: %s (%s)", each.code, each.record_id or "data set", said, each.action.value
-            )
+            what = finding.record_id or "data set"
+            logger.log(level, "%s %s: %s (%s)", finding.code, what, text, finding.action.value)
         for code, count in seen.items():
             if count > MAX_LOGGED_PER_CODE:
                 logger.info("%s: %d findings in all; audit.csv lists each", code, count)
+        self._logged = len(self.findings)
 
 
 class ImageGuard:

@@ -83,6 +83,15 @@ def test_ten_thousand_findings_do_not_flood_the_log(caplog: pytest.LogCaptureFix
     assert len(audit.findings) == 10_000
 
 
+def test_each_finding_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    audit = Audit()
+    audit.note("a", "1", "doubtful")
+    audit.finish()
+    audit.note("a", "2", "doubtful too")
+    audit.finish()
+    assert caplog.messages == ["a 1: doubtful (warned)", "a 2: doubtful too (warned)"]
+
+
 def test_merged_audits_keep_order_and_messages() -> None:
     audit, other = Audit(strict=True), Audit()
     audit.note("a", "", "first")
