@@ -17,8 +17,9 @@ from mammo_monai.errors import GeometryError, MammoError, ManifestError
 from mammo_monai.geometry import ImageFrame, Scale, box_area, clip_boxes, rowcol_to_xyxy
 from mammo_monai.inference.fingerprint import describe, fingerprint
 from mammo_monai.inference.fusion import Candidates, drop_small
-from mammo_monai.inference.inferers import Inferer, Prediction, SectionsInferer
+from mammo_monai.inference.inferers import Execution, Inferer, Prediction, SectionsInferer
 from mammo_monai.inference.journal import Journal
+from mammo_monai.inference.precision import check_precision
 from mammo_monai.records import Detections
 from mammo_monai.schema import DetectionsFile, write_detections
 
@@ -70,6 +71,9 @@ class Predictor:
             `{record_id, image, error}` in the file under `model.failed`, and the image has no entry.
         resume: False ignores and overwrites a journal.
         on_progress: called after each image; None logs a line every ten seconds.
+
+    Raises:
+        ValueError: another word for `on_error`, or a precision that the device cannot.
     """
 
     def __init__(
@@ -91,6 +95,8 @@ class Predictor:
         self.output = Path(output)
         self.model = dict(model or {})
         self.device = torch.device(device)
+        if isinstance(execution := getattr(inferer, "execution", None), Execution):
+            check_precision(execution.precision, self.device)  # now, not at the first image
         self.on_error = on_error
         self.resume = resume
         self.on_progress = on_progress or _ProgressLog()

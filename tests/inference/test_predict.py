@@ -247,6 +247,14 @@ def test_an_unknown_way_with_errors_is_refused(tmp_path: Path) -> None:
         _predictor(tmp_path / "d.json", on_error="ignore")
 
 
+def test_a_precision_the_device_cannot_is_refused_before_any_image(tmp_path: Path) -> None:
+    inferer = make_inferer(RectangleDetector(), precision="fp16")
+    with pytest.raises(
+        ValueError, match=r"precision fp16 needs a CUDA device, got cpu\. Use bf16 or fp32\.$"
+    ):
+        Predictor(inferer, _samples(), tmp_path / "d.json", on_error="skip")
+
+
 def test_sections_of_a_reduced_image_are_warned_about_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
