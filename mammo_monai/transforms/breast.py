@@ -1,4 +1,4 @@
-"""Cuts a mammogram to its breast and blackens what is not breast: labels, scanner borders, dust."""
+"""Cuts a mammogram to its breast; blackens labels, borders, dust and, if asked to, the pectoral muscle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from torch import Tensor
 
 from mammo_monai.geometry import Crop
 from mammo_monai.imaging.artifacts import remove_artifacts
-from mammo_monai.imaging.breast import breast_bounding_box, breast_region
+from mammo_monai.imaging.breast import breast_bounding_box, breast_region, with_margin
+from mammo_monai.imaging.pectoral import pectoral_muscle
+from mammo_monai.records import ViewPosition
 from mammo_monai.transforms.sample import (
     Sample,
     after_step,
@@ -26,6 +28,7 @@ from mammo_monai.transforms.sample import (
 )
 
 logger = logging.getLogger(__name__)
+Mask = NDArray[np.bool_]
 RegionMethod = Literal["otsu", "global"]  # the words of imaging.breast
 
 
@@ -40,8 +43,13 @@ class CropBreastd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # m
     Args:
         method: "otsu" for scanned film, "global" for digital images; see `imaging.breast.breast_region`.
         margin: kept around the region on every side, as a share of the image's longer side. 0.01 keeps every
-            annotated box that the bare rectangle cuts (docs/explanation/breast-region.md).
-        remove_artifacts: set pixels outside the region to 0.
+            annotated box that the bare rectangle cuts, and the skin's dim rim
+            (docs/explanation/breast-region.md).
+        remove_artifacts: set pixels outside the region and its margin to 0.
+        remove_pectoral: set pixels of the pectoral muscle to 0 where the sample's `view_position` is MLO;
+            other views stay as they are, an unknown one with a WARNING. Neither crop nor boxes change, so no
+            annotation is lost; but masses over the muscle and in the axilla become invisible: 34 of 711
+            annotated boxes on MLO films lost more than a quarter of their pixels.
         min_area_fraction: of a box.
 
     Source: P0, P3, P4 crop to the breast; margin: measured.
@@ -53,6 +61,7 @@ class CropBreastd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # m
         *,
         margin: float = 0.01,
         remove_artifacts: bool = True,
+        remove_pectoral: bool = False,
         min_area_fraction: float = 0.25,
     ) -> None:
         super().__init__(keys=("image", "box"))
@@ -63,32 +72,54 @@ class CropBreastd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # m
         self.method: RegionMethod = method
         self.margin = margin
         self.remove_artifacts = remove_artifacts
+        self.remove_pectoral = remove_pectoral
         self.min_area_fraction = min_area_fraction
 
     def __call__(self, data: Mapping[str, Any]) -> Sample:
         """The sample cut to its breast."""
         image = image_of(data)
-        region = breast_region(image[0].numpy(), self.method)
+        pixels = image[0].numpy()
+        region = breast_region(pixels, self.method)
         if region.any():
             x_min, y_min, x_max, y_max = breast_bounding_box(region, self.margin)
             step = Crop(x_min, y_min, x_max - x_min, y_max - y_min)
+            visible = self._visible(data, pixels, region)
         else:
             logger.warning(
-                "record %s: no breast region found by method %s; the whole image is kept. Look at the image, "
-                "or try the other method.",
+                "record %s: no breast region found by method %s; the whole image is kept. Look at the image: "
+                "if it is inverted (MONOCHROME1), correct it; else try the other method.",
                 data.get("record_id"),
                 self.method,
             )
-            step, region = Crop(0, 0, *size_of(image)), np.ones_like(region)
-        cropped = self._cleaned(crop_image(image, step), region, step)
+            step, visible = Crop(0, 0, *size_of(image)), None
+        cropped = _blackened(crop_image(image, step), visible, step)
         return clipped(after_step(data, cropped, step), min_area_fraction=self.min_area_fraction)
 
     def inverse(self, data: Mapping[str, Any]) -> Sample:
-        """The sample in its uncut frame; what was cut away is 0."""
+        """The sample in its uncut frame; what was cut away or blackened is 0."""
         return undo_step(data, (Crop,))
 
-    def _cleaned(self, image: Tensor, region: NDArray[np.bool_], step: Crop) -> Tensor:
-        if not self.remove_artifacts:
-            return image
-        inside = region[step.y_min : step.y_min + step.height, step.x_min : step.x_min + step.width]
-        return torch.from_numpy(remove_artifacts(image[0].numpy(), inside, background=0.0))[None]
+    def _visible(self, data: Mapping[str, Any], pixels: NDArray[np.float32], region: Mask) -> Mask | None:
+        """The pixels that stay; None for all."""
+        visible = with_margin(region, self.margin) if self.remove_artifacts else None
+        if not self.remove_pectoral:
+            return visible
+        view_position = data.get("view_position")
+        if view_position is None:
+            logger.warning(
+                "record %s: its view is unknown, so no pectoral muscle was looked for. Give the sample a "
+                "view_position, or leave remove_pectoral off.",
+                data.get("record_id"),
+            )
+        if view_position != ViewPosition.MLO:
+            return visible
+        muscle = pectoral_muscle(pixels, region)
+        return ~muscle if visible is None else visible & ~muscle
+
+
+def _blackened(image: Tensor, visible: Mask | None, step: Crop) -> Tensor:
+    """The cropped image with 0 where `visible`, in the frame before the crop, is False."""
+    if visible is None:
+        return image
+    inside = visible[step.y_min : step.y_min + step.height, step.x_min : step.x_min + step.width]
+    return torch.from_numpy(remove_artifacts(image[0].numpy(), inside, background=0.0))[None]

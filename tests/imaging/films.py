@@ -1,4 +1,4 @@
-"""Synthetic mammograms with everything that is not breast: label, white borders, dust, fog, dim skin rim."""
+"""Synthetic mammograms: what surrounds the breast (label, borders, dust, fog, dim rim), and the muscle."""
 
 from __future__ import annotations
 
@@ -57,6 +57,25 @@ def digital_image(height: int = 400, width: int = 260) -> Film:
     artifacts = np.zeros_like(breast)
     artifacts[20:40, -50:-20] = True
     return Film(np.where(artifacts, 4095.0, np.where(breast, tissue, 0.0)), breast, artifacts & ~breast)
+
+
+def oblique_film(
+    height: int = 480, width: int = 300, *, muscle_contrast: float = 60.0, seed: int = 0
+) -> tuple[Film, NDArray[np.bool_]]:
+    """A left breast that reaches the film's top, and its pectoral muscle with a bent edge, shape (H, W)."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:height, :width] + 0.5
+    y, x = rows / height, columns / width
+    axilla = (x < 0.5 - 0.2 * y) & (y < 0.5)
+    breast = axilla | ((x / 0.75) ** 2 + ((y - 0.55) / 0.37) ** 2 < 1)
+    muscle = breast & (x < 0.36 * (1 - y / 0.6) + 0.03 * np.sin(np.pi * y / 0.6)) & (y < 0.6)
+    texture = ndimage.gaussian_filter(rng.standard_normal((height, width)), height / 60)
+    tissue = 90 + 15 * texture / texture.std() + muscle_contrast * muscle
+    pixels = np.where(breast, tissue, 14) + rng.normal(0, 1.5, (height, width))
+    pixels = ndimage.gaussian_filter(pixels, height / 240)  # the muscle's edge is never sharp
+    artifacts = np.zeros_like(breast)
+    artifacts[height // 12 : height // 8, int(0.8 * width) : int(0.95 * width)] = True
+    return Film(np.clip(np.where(artifacts, 255, pixels), 0, 255), breast, artifacts), muscle
 
 
 def _breast(height: int, width: int) -> NDArray[np.bool_]:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mammo_monai.errors import GeometryError
-from mammo_monai.imaging import breast_bounding_box, breast_region
+from mammo_monai.imaging import breast_bounding_box, breast_region, with_margin
 from mammo_monai.imaging.breast import _otsu
-from tests.imaging.films import digital_image, scanned_film
+from tests.imaging.films import digital_image, oblique_film, scanned_film
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -85,11 +85,31 @@ def test_dust_beside_the_skin_is_not_kept() -> None:
 def test_white_rows_are_cut_but_not_a_breast_that_fills_the_film() -> None:
     film = scanned_film()
     assert not breast_region(film.pixels)[:4].any()
-    full = np.full((200, 130), 180.0)
+    full = np.random.default_rng(4).normal(180, 8, (200, 130))
     full[:, 120:] = 5.0
     region = breast_region(full)
     assert region[0, :100].all()
     assert region[-1, :100].all()
+
+
+def test_a_grey_strip_along_the_chest_wall_ends_near_the_breast() -> None:
+    film = scanned_film()
+    pixels = film.pixels.copy()
+    strip = 14  # px: 2.9 % of the height
+    pixels[:, :strip] = np.maximum(pixels[:, :strip], 120)
+    region = breast_region(pixels)
+    drawn = np.flatnonzero(film.breast.any(axis=1))
+    found = np.flatnonzero(region.any(axis=1))
+    assert found[0] > drawn[0] - 0.05 * 480
+    assert found[-1] < drawn[-1] + 0.05 * 480
+
+
+@pytest.mark.parametrize("method", ["otsu", "global"])
+def test_an_inverted_picture_gives_an_empty_region(method: str) -> None:
+    for film in (scanned_film(), digital_image(), oblique_film()[0]):
+        assert breast_region(film.pixels, method).any()  # type: ignore[arg-type]
+        inverted = film.pixels.max() - film.pixels
+        assert not breast_region(inverted, method).any()  # type: ignore[arg-type]
 
 
 def blank(name: str) -> NDArray[np.float64]:
@@ -163,6 +183,34 @@ def test_bounding_box_of_nothing_and_negative_margins_are_refused() -> None:
         breast_bounding_box(np.zeros((4, 6), dtype=np.bool_))
     with pytest.raises(ValueError, match=r"margin must not be negative, got -0\.1"):
         breast_bounding_box(np.ones((4, 6), dtype=np.bool_), -0.1)
+
+
+@given(
+    marked=st.lists(st.tuples(st.integers(0, 13), st.integers(0, 20)), max_size=5),
+    margin=st.sampled_from([0.0, 0.05, 0.2, 2.0]),
+)
+def test_margin_marks_what_lies_near_the_region_and_no_more(
+    marked: list[tuple[int, int]], margin: float
+) -> None:
+    region = np.zeros((14, 21), dtype=np.bool_)
+    expected = np.zeros_like(region)
+    for row, column in marked:
+        region[row, column] = True
+        rows, columns = np.mgrid[:14, :21]
+        expected |= (rows - row) ** 2 + (columns - column) ** 2 <= (margin * 21) ** 2
+    np.testing.assert_array_equal(with_margin(region, margin), expected)
+
+
+def test_margin_grows_a_region_of_full_size_by_its_share() -> None:
+    region = np.zeros((2000, 1300), dtype=np.bool_)
+    region[700:900, :400] = True
+    grown = with_margin(region, 0.02)
+    assert grown.shape == region.shape
+    assert grown[region].all()
+    reach = np.flatnonzero(grown[800])[-1] - 399, np.flatnonzero(grown[:, 100])[-1] - 899
+    np.testing.assert_allclose(reach, 40, atol=4)  # a working pixel is 4 wide
+    with pytest.raises(ValueError, match=r"margin must not be negative, got -0\.1"):
+        with_margin(region, -0.1)
 
 
 def test_otsu_equals_the_best_split_of_a_slow_search() -> None:

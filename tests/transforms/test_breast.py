@@ -8,9 +8,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from mammo_monai.geometry import Crop
+from mammo_monai.geometry import Crop, ImageFrame, flip_boxes, xyxy_to_rowcol
+from mammo_monai.records import ViewPosition
 from mammo_monai.transforms import CropBreastd, breast
 from mammo_monai.transforms.sample import boxes_of
+from tests.imaging.films import oblique_film
 from tests.transforms.films import (
     HEIGHT,
     INSIDE,
@@ -54,9 +56,6 @@ def test_inverse_gives_the_breast_back_and_nothing_else() -> None:
     assert inverted["frame"].steps == ()
 
 
-MARGIN = 2 / max(WIDTH, HEIGHT)  # two pixels
-
-
 def half_region(image: NDArray[np.float32], method: str) -> NDArray[np.bool_]:
     region = np.zeros(image.shape, dtype=bool)
     region[60:100, 10:40] = True
@@ -68,12 +67,14 @@ def test_margin_grows_the_crop_up_to_the_border(monkeypatch: pytest.MonkeyPatch)
     assert CropBreastd(margin=15 / max(WIDTH, HEIGHT))(film_sample())["frame"].steps == (Crop(0, 45, 55, 70),)
 
 
-def test_artifacts_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_margin_stays_visible_and_what_lies_further_is_black(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breast, "breast_region", half_region)
-    cleaned = CropBreastd(margin=MARGIN)(film_sample([]))["image"]
-    assert cleaned[0, 0].max() == 0
-    kept = CropBreastd(margin=MARGIN, remove_artifacts=False)(film_sample([]))["image"]
-    assert kept[0, 0].min() == np.float32(TISSUE)
+    transform = CropBreastd(margin=15 / max(WIDTH, HEIGHT))
+    cleaned = transform(film_sample([]))["image"][0]
+    assert cleaned[0, 25] == np.float32(TISSUE)  # 15 px above the region
+    assert cleaned[0, -1] == 0  # 15 px above it and as many beside it
+    kept = CropBreastd(margin=transform.margin, remove_artifacts=False)(film_sample([]))["image"][0]
+    assert kept[0, -1] == np.float32(TISSUE)
 
 
 def test_crop_ignores_truth_and_cuts_boxes(
@@ -106,3 +107,62 @@ def test_wrong_settings_are_refused() -> None:
 def test_lesion_inside_the_breast_is_never_cut() -> None:
     box = boxes_of(CropBreastd()(film_sample()))[0]
     assert (box[2] - box[0], box[3] - box[1]) == (INSIDE[2] - INSIDE[0], INSIDE[3] - INSIDE[1])
+
+
+MUSCLE_BOX = (5.0, 10.0, 25.0, 40.0)
+
+
+def oblique_sample(view_position: Any = "MLO", *, is_right: bool = False) -> dict[str, Any]:
+    """A loaded oblique view, 150 × 240, with one box over the muscle and one over the breast."""
+    pixels = (oblique_film(240, 150)[0].pixels / 255).astype(np.float32)
+    boxes = np.array([MUSCLE_BOX, (30.0, 120.0, 60.0, 150.0)])
+    if is_right:
+        pixels, boxes = pixels[:, ::-1], flip_boxes(boxes, 150)
+    image = torch.from_numpy(np.ascontiguousarray(pixels))[None]
+    box = torch.from_numpy(np.ascontiguousarray(xyxy_to_rowcol(boxes), dtype=np.float32))
+    sample = film_sample([]) | {"image": image, "box": box, "label": torch.zeros(2, dtype=torch.int64)}
+    return sample | {"frame": ImageFrame(150, 240), "view_position": view_position}
+
+
+@pytest.mark.parametrize("is_right", [False, True])
+@pytest.mark.parametrize("remove_artifacts", [False, True])
+@pytest.mark.parametrize("view_position", ["MLO", ViewPosition.MLO])
+def test_removing_the_muscle_blackens_it_and_nothing_else(
+    is_right: bool, remove_artifacts: bool, view_position: Any
+) -> None:
+    sample = oblique_sample(view_position, is_right=is_right)
+    before = copy_of(sample)
+    plain = CropBreastd(remove_artifacts=remove_artifacts)(sample)
+    transform = CropBreastd(remove_artifacts=remove_artifacts, remove_pectoral=True)
+    removed = transform(sample)
+    assert_same_sample(sample, before)
+    assert_same_sample(removed | {"image": plain["image"]}, plain)  # crop, boxes, labels: as without
+    changed = removed["image"] != plain["image"]
+    assert removed["image"][changed].abs().max() == 0
+    drawn = torch.from_numpy(oblique_film(240, 150)[1])
+    drawn = drawn.flip(-1) if is_right else drawn
+    blackened = (transform.inverse(removed)["image"] == 0)[0] & (sample["image"] > 0)[0]
+    assert float((blackened & drawn).sum() / drawn.sum()) > 0.95
+    row, column, row_end, column_end = (int(edge) for edge in removed["box"][0])
+    assert removed["image"][0, row:row_end, column:column_end].max() == 0
+    row, column, row_end, column_end = (int(edge) for edge in removed["box"][1])
+    assert removed["image"][0, row:row_end, column:column_end].min() > 0
+
+
+@pytest.mark.parametrize("view_position", ["CC", "ML", None])
+def test_the_muscle_is_only_looked_for_on_mlo_views(
+    view_position: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    sample = oblique_sample(view_position)
+    assert_same_sample(CropBreastd(remove_pectoral=True)(sample), CropBreastd()(sample))
+    is_warned = "record 00000000000000ab: its view is unknown" in caplog.text
+    assert is_warned is (view_position is None)
+    caplog.clear()
+    CropBreastd()(oblique_sample(None))
+    assert not caplog.records
+
+
+def test_an_mlo_view_without_breast_or_muscle_stays_as_it_is() -> None:
+    for sample in (film_sample([]), film_sample([]) | {"image": torch.zeros(1, HEIGHT, WIDTH)}):
+        oblique = sample | {"view_position": "MLO"}
+        assert_same_sample(CropBreastd(remove_pectoral=True)(oblique), CropBreastd()(oblique))

@@ -1,0 +1,58 @@
+"""The small copy of an image that shapes are found on, and the way back to full size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+@dataclass(frozen=True, eq=False)
+class WorkingCopy:
+    """A reduced image: every `skip`-th pixel was taken, and squares of `block` of them averaged.
+
+    Attributes:
+        pixels: float32, shape (rows, columns); edge pixels are repeated where a square reaches outside.
+    """
+
+    pixels: NDArray[np.float32]
+    skip: int
+    block: int
+
+    @property
+    def step_px(self) -> int:
+        """Pixels of the image along one pixel of the copy."""
+        return self.skip * self.block
+
+
+def working_copy(image: NDArray[np.generic], longer_side_px: int) -> WorkingCopy:
+    """Copy of about `longer_side_px` pixels along its longer side; smaller images keep their size.
+
+    Averaging all pixels would cost more time and find the same outlines; averaging none would keep the noise.
+
+    >>> working_copy(np.array([[1, 3, 5, 7], [1, 3, 5, 7]]), 2).pixels.tolist()
+    [[2.0, 6.0]]
+    """
+    skip = max(1, round(max(image.shape) / longer_side_px) // 3)
+    sample = image[::skip, ::skip].astype(np.float32)
+    block = max(1, round(max(sample.shape) / longer_side_px))
+    missing = [(0, -length % block) for length in sample.shape]
+    sample = np.pad(sample, missing, mode="edge")
+    rows, columns = (length // block for length in sample.shape)
+    means = sample.reshape(rows, block, columns, block).mean(axis=(1, 3))
+    return WorkingCopy(np.asarray(means, dtype=np.float32), skip, block)
+
+
+def enlarged(mask: NDArray[np.bool_], copy: WorkingCopy, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Mask of the copy at the image's full `shape`: interpolated by `block`, then repeated `skip` times.
+
+    Interpolating all the way would take three times as long to smooth stairs of `skip` pixels.
+    """
+    height, width = mask.shape
+    grey = Image.fromarray(mask.astype(np.uint8) * 255)
+    size = (width * copy.block, height * copy.block)
+    outline = np.asarray(grey.resize(size, Image.Resampling.BILINEAR)) > 127
+    full = outline.repeat(copy.skip, axis=1).repeat(copy.skip, axis=0)
+    return np.ascontiguousarray(full[: shape[0], : shape[1]])
