@@ -69,11 +69,15 @@ def write_json_atomic(path: Path, content: object) -> None:
     Raises:
         ValueError: a number is NaN or infinite; nothing is written.
     """
-    try:
-        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
-    except ValueError as error:
-        raise ValueError(f"could not write {path}: {error}. Undefined figures are null in JSON.") from error
-    write_text_atomic(path, text + "\n")
+    with atomic_path(path) as part, part.open("w", encoding="utf-8") as stream:
+        try:
+            # Written as it is encoded: the text of a large manifest is several times its objects.
+            json.dump(content, stream, indent=1, allow_nan=False, ensure_ascii=False)
+        except ValueError as error:
+            raise ValueError(
+                f"could not write {path}: {error}. Undefined figures are null in JSON."
+            ) from error
+        stream.write("\n")
 
 
 def sha256_of(path: Path) -> str:
