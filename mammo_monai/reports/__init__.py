@@ -1,6 +1,7 @@
 """Shows scored runs to people: FROC plots, tables, overlays and one self-contained HTML page."""
 
-from mammo_monai.reports.html import INTENDED_USE, ReportOptions, write_report
+from mammo_monai.reports.html import ReportOptions, write_report
+from mammo_monai.reports.html_page import INTENDED_USE
 from mammo_monai.reports.images import load_display_image
 from mammo_monai.reports.overlays import Mark, draw_overlay
 from mammo_monai.reports.plots import froc_svg, save_froc_plot

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
 from mammo_monai import __version__
@@ -14,6 +13,7 @@ from mammo_monai.errors import ManifestError
 from mammo_monai.files import sha256_of, write_text_atomic
 from mammo_monai.reports.html_figures import froc_section, headline_section, html_table, table_section
 from mammo_monai.reports.html_gallery import gallery_section
+from mammo_monai.reports.html_page import INTENDED_USE, html_page, stylesheet
 from mammo_monai.reports.images import load_display_image
 from mammo_monai.reports.overlays import MARK_COLOURS
 from mammo_monai.reports.pictures import ImageLoader
@@ -23,11 +23,6 @@ from mammo_monai.reports.tables import Table
 from mammo_monai.schema import Manifest
 
 logger = logging.getLogger(__name__)
-
-INTENDED_USE = (
-    "It marks, it never diagnoses. Research software, not a medical device: every mark, and every place "
-    "without one, needs a reader's own judgement."
-)
 
 
 @dataclass(frozen=True)
@@ -90,7 +85,8 @@ def write_report(
         ),
         _provenance(runs, manifest_file, options.command),
     ]
-    write_text_atomic(Path(path), _page(options.title, "\n".join(parts)))
+    styles = (_colours(), stylesheet("report.css"))
+    write_text_atomic(Path(path), html_page(options.title, "\n".join(parts), styles=styles))
     logger.info("wrote %s", path)
 
 
@@ -98,25 +94,6 @@ def _source_of(manifest: Manifest | None) -> SourceFile | None:
     if manifest is None or manifest.path is None:
         return None
     return SourceFile(manifest.path.name, sha256_of(manifest.path))
-
-
-def _page(title: str, body: str) -> str:
-    style = files("mammo_monai.reports").joinpath("page.css").read_text(encoding="utf-8")
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(title)}</title>
-<style>
-{_colours()}{style}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
 
 
 def _colours() -> str:

@@ -11,11 +11,14 @@ from PIL import Image
 _DICOM_PREAMBLE = 128
 
 
-def load_display_image(path: Path) -> NDArray[np.float32]:
+def load_display_image(path: Path, *, require_presentation: bool = True) -> NDArray[np.float32]:
     """Grey values of a mammogram, shape (H, W), float32 in [0, 1], dense tissue bright.
 
     DICOM goes through `dicom.pixels.read_mammogram`, everything else through Pillow; the darkest pixel shows
     as 0 and the brightest as 1.
+
+    Args:
+        require_presentation: refuse DICOM images FOR PROCESSING.
 
     Raises:
         OSError: no such file, or no image format Pillow knows.
@@ -25,7 +28,7 @@ def load_display_image(path: Path) -> NDArray[np.float32]:
     if _is_dicom(path):
         from mammo_monai.dicom.pixels import read_mammogram  # noqa: PLC0415  # pydicom only where DICOM is shown
 
-        return _stretched(read_mammogram(path).pixels)
+        return _stretched(read_mammogram(path, require_presentation=require_presentation).pixels)
     with Image.open(path) as image:
         grey = image if image.mode in ("L", "F", "I") or image.mode.startswith("I;16") else image.convert("L")
         return _stretched(np.asarray(grey))

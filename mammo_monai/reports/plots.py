@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from mammo_monai.files import atomic_path
 from mammo_monai.reports.runs import Run
+
+if TYPE_CHECKING:  # matplotlib takes a second to import, and pages of data have no plot
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe & Ito, 2008: told apart by colour-blind readers; markers and line styles repeat the distinction.
 RUN_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c6d00", "#56565c")
@@ -51,6 +51,8 @@ def save_froc_plot(path: Path, runs: Sequence[Run], *, size_in: tuple[float, flo
     path = Path(path)
     if path.suffix.lower() not in (".png", ".svg"):
         raise ValueError(f"a plot is written as .png or .svg, got {path.name!r}.")
+    from matplotlib import rc_context  # noqa: PLC0415  # see above
+
     with rc_context(_style("froc")), atomic_path(path) as part:
         figure = _figure(runs, size_in, _PRINT, has_legend=True)
         figure.savefig(part, format=path.suffix[1:].lower(), dpi=200, metadata=_metadata(path.suffix))
@@ -63,6 +65,8 @@ def froc_svg(runs: Sequence[Run], *, size_in: tuple[float, float], salt: str) ->
         salt: makes the ids inside unique on the page.
     """
     stream = StringIO()
+    from matplotlib import rc_context  # noqa: PLC0415  # see above
+
     with rc_context(_style(salt)):
         figure = _figure(runs, size_in, _STAND_INS, has_legend=False)
         figure.savefig(stream, format="svg", transparent=True, metadata=_metadata(".svg"))
@@ -87,6 +91,8 @@ def _metadata(suffix: str) -> dict[str, Any]:
 def _figure(
     runs: Sequence[Run], size_in: tuple[float, float], palette: _Palette, *, has_legend: bool
 ) -> Figure:
+    from matplotlib.figure import Figure  # noqa: PLC0415  # see above
+
     figure = Figure(figsize=size_in, layout="constrained")
     axes = figure.add_subplot()
     _prepare_axes(axes, palette)
@@ -108,6 +114,8 @@ def _figure(
 
 
 def _prepare_axes(axes: Axes, palette: _Palette) -> None:
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator  # noqa: PLC0415  # see above
+
     axes.set_xscale("log", base=2)
     axes.set_xlim(*_FPPI_RANGE)
     axes.set_ylim(-0.02, 1.03)

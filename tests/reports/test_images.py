@@ -38,7 +38,7 @@ def test_an_even_image_is_black_and_not_nan(tmp_path: Path) -> None:
 def test_dicom_is_known_by_suffix_or_preamble(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes
 ) -> None:
-    reader = SimpleNamespace(read_mammogram=lambda path: SimpleNamespace(pixels=RAMP.astype(np.float32)))
+    reader = SimpleNamespace(read_mammogram=lambda path, **_: SimpleNamespace(pixels=RAMP.astype(np.float32)))
     monkeypatch.setitem(sys.modules, "mammo_monai.dicom.pixels", reader)
     monkeypatch.setitem(sys.modules, "mammo_monai.dicom", SimpleNamespace(pixels=reader))
     (tmp_path / name).write_bytes(content)
