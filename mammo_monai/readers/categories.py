@@ -1,10 +1,11 @@
-"""The words data sets use for laterality, view, BI-RADS and density, as the package's own."""
+"""The words data sets use for laterality, view, BI-RADS, density and lesion types, as the package's own."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
-from mammo_monai.records import Laterality, ViewPosition
+from mammo_monai.records import LESION_LABELS, Laterality, ViewPosition
 
 LATERALITIES = {
     "L": Laterality.LEFT,
@@ -13,18 +14,19 @@ LATERALITIES = {
     "RIGHT": Laterality.RIGHT,
 }
 VIEWS = {view.value: view for view in ViewPosition}
-_BIRADS = re.compile(r"([0-6])(?:\.0|[abc])?", re.IGNORECASE)
-_DENSITIES = {"1": 1, "2": 2, "3": 3, "4": 4, "A": 1, "B": 2, "C": 3, "D": 4}
+_BIRADS = re.compile(r"(?:BI-?RADS[ :]*)?([0-6])(?:\.0|[abc])?", re.IGNORECASE)
+_DENSITY = re.compile(r"(?:DENSITY[ :]*)?([1-4](?:\.0)?|[a-d])", re.IGNORECASE)
+_DENSITIES = {"1": 1, "2": 2, "3": 3, "4": 4, "a": 1, "b": 2, "c": 3, "d": 4}
 
 
 def birads_category(text: str) -> int | None:
-    """BI-RADS assessment 0–6; 4a, 4b and 4c are 4; None for an empty text.
+    """BI-RADS assessment 0–6, with or without the word; 4a, 4b and 4c are 4; None for an empty text.
 
     Raises:
         ValueError: anything else.
 
-    >>> birads_category("4c"), birads_category(" ")
-    (4, None)
+    >>> birads_category("4c"), birads_category("BI-RADS 5"), birads_category(" ")
+    (4, 5, None)
     """
     if not text.strip():
         return None
@@ -35,17 +37,47 @@ def birads_category(text: str) -> int | None:
 
 
 def density_category(text: str) -> int | None:
-    """BI-RADS breast density 1–4, also written a–d; None for an empty text.
+    """BI-RADS breast density 1–4, also written a–d, with or without the word; None for an empty text.
 
     Raises:
         ValueError: anything else.
 
-    >>> density_category("b"), density_category("4")
-    (2, 4)
+    >>> density_category("b"), density_category("4"), density_category("DENSITY C")
+    (2, 4, 3)
     """
     if not text.strip():
         return None
-    try:
-        return _DENSITIES[text.strip().removesuffix(".0").upper()]
-    except KeyError:
-        raise ValueError(f"breast density must be 1 to 4 or a to d, got {text!r}") from None
+    match = _DENSITY.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"breast density must be 1 to 4 or a to d, got {text!r}")
+    return _DENSITIES[match[1][0].lower()]
+
+
+def joined_type(types: Iterable[str]) -> str:
+    """One lesion type of several: words of `LESION_LABELS` first, in its order, then the data set's own.
+
+    >>> joined_type(["other+skin retraction", "mass", "mass"])
+    'mass+other+skin retraction'
+    """
+    words = list(dict.fromkeys(word for each in types for word in each.split("+")))
+    known = [word for word in LESION_LABELS if word in words]
+    return "+".join(known + [word for word in words if word not in LESION_LABELS])
+
+
+def check_types(types: Sequence[str] | None) -> None:
+    """Refuses a choice of lesion types that names none, or an unknown one; None stands for all.
+
+    Raises:
+        ValueError: empty, or not among `LESION_LABELS`.
+    """
+    if types is not None and (not types or not set(types) <= set(LESION_LABELS)):
+        raise ValueError(f"types must be among {', '.join(LESION_LABELS)}, or None for all, got {types!r}.")
+
+
+def is_wanted(lesion_type: str, types: Sequence[str] | None) -> bool:
+    """Whether one of a lesion's types is asked for; None asks for all.
+
+    >>> is_wanted("mass+calcification", ("calcification",)), is_wanted("asymmetry", ("mass",))
+    (True, False)
+    """
+    return types is None or not set(types).isdisjoint(lesion_type.split("+"))

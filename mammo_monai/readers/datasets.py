@@ -1,137 +1,163 @@
-"""Makes whole manifests: a data set read in its own layout, split, counted, written with its audit."""
+"""Makes whole manifests: a data set read in its own layout, hashed, split, written with its audit."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
 
+from mammo_monai import __version__
 from mammo_monai.errors import ManifestError
-from mammo_monai.readers.audit import Audit, write_audit
+from mammo_monai.readers.audit import Audit
 from mammo_monai.readers.cbis_ddsm import read_cbis_ddsm
+from mammo_monai.readers.coco import read_coco
+from mammo_monai.readers.file_hashes import with_file_hashes
+from mammo_monai.readers.folder import read_folder
 from mammo_monai.readers.inbreast import read_inbreast
-from mammo_monai.readers.splits import carve_validation, check_patient_disjoint, split_records
+from mammo_monai.readers.merging import merge_overlapping_lesions
+from mammo_monai.readers.reading import DataSet, Reading
+from mammo_monai.readers.salt import holds_phantoms
+from mammo_monai.readers.splits import (
+    DEFAULT_VALIDATION_FRACTION,
+    SplitScheme,
+    apply_folds,
+    check_patient_disjoint,
+    split_data_set,
+)
+from mammo_monai.readers.vindr import read_vindr
 from mammo_monai.records import Split
-from mammo_monai.schema import Manifest, write_manifest
+from mammo_monai.schema import Action, Finding, Manifest, write_audit, write_manifest
+from mammo_monai.schema.folds import read_folds
 
 logger = logging.getLogger(__name__)
 
+AUDIT_NAME = "audit.csv"
 # P3 (Agarwal et al., 2019): a fifth of the cases for testing, where the data set has no official split.
 TEST_FRACTION = 0.2
 
 
-class DatasetReader(Protocol):
-    """Reads a data set below `root` and splits it: its official test list, where it has one, is kept."""
-
-    def __call__(
-        self,
-        root: Path,
-        *,
-        salt: str,
-        validation_fraction: float = 0.2,
-        seed: int = 0,
-        audit: Audit | None = None,
-    ) -> Manifest:
-        """The manifest of the data set."""
-        ...
+READERS: Mapping[str, Callable[..., DataSet]] = MappingProxyType(
+    {
+        "cbis-ddsm": read_cbis_ddsm,
+        "inbreast": read_inbreast,
+        "vindr": read_vindr,
+        "folder": read_folder,
+        "coco": read_coco,
+    }
+)
+"""`read(root, reading, options)` by layout; `root` is a folder, or a file where annotations are one."""
 
 
 @dataclass(frozen=True)
-class ListCounts:
-    """What one list of a manifest holds; `normals` are images without a lesion."""
+class FoldChoice:
+    """One fold of a folds file, and a stage of it; the last stage if None."""
 
-    name: str
-    images: int
-    normals: int
-    lesions: int
-    patients: int
+    path: Path
+    fold: str
+    stage: str | None = None
 
 
-def read_cbis_ddsm_manifest(
-    root: Path, *, salt: str, validation_fraction: float = 0.2, seed: int = 0, audit: Audit | None = None
-) -> Manifest:
-    """CBIS-DDSM by its official split; validation is a fraction of the training patients."""
-    audit = audit or Audit()
-    training, test = (
-        read_cbis_ddsm(root, salt=salt, split=split, audit=audit) for split in (Split.TRAINING, Split.TEST)
-    )
-    return carve_validation(training, test, validation_fraction=validation_fraction, seed=seed)
+@dataclass(frozen=True)
+class ManifestPlan:
+    """What a manifest is made of.
+
+    Attributes:
+        layout: a key of `READERS`. options: of its reader; its defaults if None.
+        lists: a scheme, a list that takes all images, or a fold of a folds file. None: the data set's own
+            split where it has one, with `validation_fraction` of its training patients for validation; else
+            a fifth of all patients for test (P3) and `validation_fraction` of all for validation.
+        merge_min_iou: see `merge_overlapping_lesions`; None keeps lesions as annotated.
+        has_hashes: whether each file's SHA-256 goes into the manifest, which reads every byte of it.
+    """
+
+    layout: str
+    root: Path
+    options: object | None = None
+    lists: SplitScheme | Split | FoldChoice | None = None
+    validation_fraction: float = DEFAULT_VALIDATION_FRACTION
+    seed: int = 0
+    merge_min_iou: float | None = None
+    has_hashes: bool = True
+
+    def __post_init__(self) -> None:
+        if self.layout not in READERS:
+            raise ManifestError(f"layout must be {' or '.join(READERS)}, got {self.layout!r}.")
+        if self.seed < 0:
+            raise ManifestError(f"seed must be at least 0, got {self.seed}.")
 
 
-def read_inbreast_manifest(
-    root: Path, *, salt: str, validation_fraction: float = 0.2, seed: int = 0, audit: Audit | None = None
-) -> Manifest:
-    """INbreast, without an official split: fractions of all patients for test (a fifth) and validation."""
-    fractions = {
-        "training": 1 - TEST_FRACTION - validation_fraction,
-        "validation": validation_fraction,
-        "test": TEST_FRACTION,
-    }
-    return split_records(read_inbreast(root, salt=salt, audit=audit), fractions=fractions, seed=seed)
-
-
-READERS: dict[str, DatasetReader] = {
-    "cbis-ddsm": read_cbis_ddsm_manifest,
-    "inbreast": read_inbreast_manifest,
-}
-
-
-def read_dataset(
-    layout: str,
-    root: Path,
-    *,
-    salt: str,
-    validation_fraction: float = 0.2,
-    seed: int = 0,
-    audit: Audit | None = None,
-) -> Manifest:
-    """The manifest of the data set below `root`, split by patient.
-
-    Args:
-        layout: a key of `READERS`.
-        validation_fraction: of the training patients where the test list is official, else of all patients.
-        seed: of the split.
+def read_dataset(plan: ManifestPlan, reading: Reading) -> Manifest:
+    """The manifest of a plan, with what was left out and how it was made.
 
     Raises:
-        ManifestError: an unknown layout, a fault in the data set, or no image that can be used.
+        ManifestError: the data set is not there, no image of it can be used, it cannot be split as asked, or
+            the reading is strict and an image has a fault.
     """
-    if layout not in READERS:
-        raise ManifestError(f"layout must be {' or '.join(READERS)}, got {layout!r}.")
-    reader = READERS[layout]
-    manifest = reader(Path(root), salt=salt, validation_fraction=validation_fraction, seed=seed, audit=audit)
-    _reject_empty(manifest, str(root))
+    read = READERS[plan.layout]
+    options = () if plan.options is None else (plan.options,)
+    data_set = read(plan.root, reading, *options)
+    records = with_file_hashes(data_set.records, reading, is_size_only=not plan.has_hashes)
+    reading.audit.finish()
+    if not records:
+        raise ManifestError(_no_image(plan.root, reading.audit))
+    manifest = _with_origin(_split(replace(data_set, records=tuple(records)), plan), data_set, plan, reading)
+    if plan.merge_min_iou is not None:
+        return merge_overlapping_lesions(manifest, min_iou=plan.merge_min_iou, audit=reading.audit)
     return manifest
 
 
 def save_manifest(path: Path, manifest: Manifest, audit: Audit) -> None:
-    """Writes manifest.json and audit.csv beside it, if no patient stands in two lists.
+    """Writes audit.csv and beside it manifest.json, if no patient stands in two lists.
 
     Raises:
-        ManifestError: no image at all, or a patient in two lists; nothing is written then.
+        ManifestError: no image at all, or a patient in two lists; audit.csv is written all the same.
     """
-    _reject_empty(manifest, str(path))
+    save_audit(path, audit)
+    if not manifest.images():
+        raise ManifestError(_no_image(path, audit))
     check_patient_disjoint(manifest)
-    write_audit(path.with_name("audit.csv"), path.name, audit.findings)
     write_manifest(path, manifest)  # last: where it stands, its audit stands too
     logger.info("wrote %s with %d images and %d findings", path, len(manifest.images()), len(audit.findings))
 
 
-def count_lists(manifest: Manifest) -> list[ListCounts]:
-    """The counts of the three lists, then of all."""
-    lists = [(split.value, manifest.images(split)) for split in Split]
-    return [
-        ListCounts(
-            name=name,
-            images=len(images),
-            normals=sum(record.is_normal for record in images),
-            lesions=sum(len(record.lesions) for record in images),
-            patients=len({record.patient_id for record in images}),
-        )
-        for name, images in [*lists, ("all", manifest.images())]
-    ]
+def save_audit(path: Path, audit: Audit) -> None:
+    """Writes the findings into audit.csv beside the manifest at `path`, whether that is written or not."""
+    write_audit(path.with_name(AUDIT_NAME), path.name, audit.findings)
 
 
-def _reject_empty(manifest: Manifest, where: str) -> None:
-    if not manifest.images():
-        raise ManifestError(f"{where}: no image can be used, so there is no manifest to write.")
+def needs_attention(findings: Sequence[Finding]) -> bool:
+    """Whether anything was left out or is doubtful; what was repaired needs nobody."""
+    return any(finding.action is not Action.REPAIRED for finding in findings)
+
+
+def _split(data_set: DataSet, plan: ManifestPlan) -> Manifest:
+    if isinstance(plan.lists, Split):
+        return Manifest(**{plan.lists.value: data_set.records}, about={"split": plan.lists.value})  # type: ignore[arg-type]  # the names are the fields
+    if isinstance(plan.lists, FoldChoice):
+        folds = read_folds(plan.lists.path)
+        everything = Manifest(test=data_set.records)
+        return apply_folds(folds, [everything], fold=plan.lists.fold, stage=plan.lists.stage)
+    return split_data_set(data_set, plan.lists or _default_scheme(data_set, plan), seed=plan.seed)
+
+
+def _default_scheme(data_set: DataSet, plan: ManifestPlan) -> SplitScheme:
+    share = plan.validation_fraction
+    if data_set.official:
+        return SplitScheme("official", validation_fraction=share)
+    return SplitScheme("fractions", fractions=(1 - TEST_FRACTION - share, share, TEST_FRACTION))
+
+
+def _with_origin(manifest: Manifest, data_set: DataSet, plan: ManifestPlan, reading: Reading) -> Manifest:
+    about: dict[str, object] = {"layout": plan.layout, "version": __version__, **manifest.about}
+    if data_set.published and not holds_phantoms(plan.root):
+        published = data_set.published
+        about["published"] = {"source": published.source, "counts": dict(published.counts)}
+    return replace(manifest, quarantined=tuple(reading.audit.quarantined), about=about)
+
+
+def _no_image(where: Path, audit: Audit) -> str:
+    left_out = len(audit.quarantined)
+    why = f" {left_out} were left out, the first because {audit.findings[0].found}." if left_out else ""
+    return f"{where}: no image can be used, so there is no manifest to write.{why}"

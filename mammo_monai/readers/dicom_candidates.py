@@ -8,26 +8,43 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from mammo_monai.dicom.decoders import decode_stored_values
 from mammo_monai.errors import DicomError
 
-# What pydicom raises on damaged files.
+DICOM_SUFFIXES = (".dcm", ".dicom")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+LOSSY_SUFFIXES = (".jpg", ".jpeg")
+
+# What pydicom and Pillow raise on damaged files.
 _DAMAGE = (
     AttributeError,
     EOFError,
+    Image.DecompressionBombError,
     InvalidDicomError,
     KeyError,
     NotImplementedError,
     OSError,
     OverflowError,
     RecursionError,
+    SyntaxError,
     TypeError,
     ValueError,
     struct.error,
 )
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is a JPEG or PNG by its name."""
+    return path.suffix.lower() in PICTURE_SUFFIXES
+
+
+def is_lossy(path: Path) -> bool:
+    """Whether a file is a JPEG by its name, so that grey values near an edge are smeared."""
+    return path.suffix.lower() in LOSSY_SUFFIXES
 
 
 def header_of(path: Path, *keywords: str) -> Dataset | None:
@@ -39,15 +56,26 @@ def header_of(path: Path, *keywords: str) -> Dataset | None:
 
 
 def size_of(path: Path) -> tuple[int, int] | None:
-    """`(width, height)` in pixels; None if a DICOM file has no pixels."""
-    header = header_of(path, "Rows", "Columns")
-    size = (int(header.get("Columns") or 0), int(header.get("Rows") or 0)) if header else (0, 0)
+    """`(width, height)` in pixels; None if the file has none."""
+    try:
+        if is_picture(path):
+            with Image.open(path) as picture:
+                size = (picture.width, picture.height)
+        else:
+            header = header_of(path, "Rows", "Columns")
+            size = (int(header.get("Columns") or 0), int(header.get("Rows") or 0)) if header else (0, 0)
+    except _DAMAGE:
+        return None
     return size if min(size) > 0 else None
 
 
 def stored_values_of(path: Path) -> NDArray[np.integer] | None:
-    """Stored pixel values, shape (H, W)."""
+    """Stored pixel values, shape (H, W); of a picture in colour, its luminance."""
     try:
+        if is_picture(path):
+            with Image.open(path) as picture:
+                grey = picture if picture.mode in ("L", "I;16", "I") else picture.convert("L")
+                return np.array(grey)
         return decode_stored_values(path, pydicom.dcmread(path))
     except (*_DAMAGE, DicomError):
         return None

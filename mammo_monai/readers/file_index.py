@@ -3,71 +3,167 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from threading import Lock
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.readers.dicom_candidates import header_of
+from mammo_monai.readers.dicom_candidates import DICOM_SUFFIXES, PICTURE_SUFFIXES, header_of
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class _ByHeader:
+    series: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
+    patients: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
 
 
 class FileIndex:
-    """The DICOM files (`*.dcm`) and tables (`*.csv`) below a folder, by the names of the folders they lie in.
+    """The images (DICOM, JPEG, PNG) and tables (`*.csv`) below a folder, by what their folders are called.
+
+    Names are compared without regard to upper and lower case. Headers are read only when a file is sought
+    that no name leads to, once each, and only of DICOM files that no known name explains.
+
+    Args:
+        workers: threads that read headers. on_progress: called with (done, total) after each of them.
 
     Raises:
         ManifestError: `root` is not a folder.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, workers: int = 1, on_progress: Progress | None = None) -> None:
         if not root.is_dir():
             raise ManifestError(f"{root}: no such folder; expected the data set as downloaded.")
         self.root = root
         self.tables: list[Path] = []
-        self.dicom_files: list[Path] = []
+        self.images: list[Path] = []
+        self.headers_read = 0
+        self._workers, self._on_progress = workers, on_progress
         self._by_folder: dict[str, list[Path]] = defaultdict(list)
-        for folder, subfolders, names in os.walk(root):
-            subfolders.sort()
-            for name in sorted(names):
-                self._add(Path(folder) / name)
+        self._listed: dict[str, list[Path]] = defaultdict(list)
+        self._known: set[str] = set()
+        self._known_pattern: re.Pattern[str] | None = None
+        self._lock = Lock()
+        self._headers: _ByHeader | None = None
+        for folder, names in _folders(root):
+            for name in names:
+                self._add(folder / name)
 
     def _add(self, path: Path) -> None:
         suffix = path.suffix.lower()
+        if path.name.startswith("."):  # "._1-1.dcm": what macOS leaves beside files on foreign disks
+            return
         if suffix == ".csv":
             self.tables.append(path)
-        if suffix != ".dcm":
+        if suffix not in DICOM_SUFFIXES + PICTURE_SUFFIXES:
             return
-        self.dicom_files.append(path)
-        for folder in path.relative_to(self.root).parent.parts:
+        self.images.append(path)
+        for folder in {each.lower() for each in path.relative_to(self.root).parent.parts}:
             self._by_folder[folder].append(path)
 
     def in_folder(self, name: str) -> list[Path]:
-        """DICOM files below any folder of this name."""
-        return list(self._by_folder.get(name, ()))
+        """Images below any folder of this name."""
+        return list(self._by_folder.get(name.lower(), ()))
+
+    def below(self, *parts: str) -> list[Path]:
+        """Images that lie directly in a folder whose path ends with these names."""
+        wanted = [part.lower() for part in parts]
+        return [path for path in self.in_folder(wanted[-1]) if _parts(path.parent)[-len(wanted) :] == wanted]
+
+    def know(self, names: Iterable[str], pattern: re.Pattern[str] | None = None) -> None:
+        """Folder names that say enough: no header below them is read.
+
+        Args:
+            names: of cases and series. pattern: that a folder's name matches as a whole, for more of them.
+        """
+        self._known.update(name.lower() for name in names)
+        self._known_pattern = pattern or self._known_pattern
+
+    def list_under(self, name: str, paths: Sequence[Path]) -> None:
+        """Files that a listing in the download names for a series or a case."""
+        known = self._listed[name.lower()]
+        known += [path for path in paths if path not in known]
 
     def locate(self, table_path: str) -> list[Path]:
         """The files a table's `case/study/series/file` can mean, by the surest clue that finds any.
 
         In this order: the path's own end; the series folder within the case folder; the case folder;
-        a series folder anywhere; the SeriesInstanceUID in the files' headers.
+        a series folder anywhere; a listing in the download, by series, then by case; the headers, by
+        SeriesInstanceUID, then by PatientID.
         """
-        parts = PurePosixPath(table_path.replace("\\", "/")).parts
+        parts = PurePosixPath(table_path.replace("\\", "/").lower()).parts
         if not parts:
             return []
-        in_case = self.in_folder(parts[0])
+        in_case = self.in_folder(parts[0]) if len(parts) > 1 else []
         series = parts[-2] if len(parts) > 1 else ""
         return (
-            [path for path in in_case if path.parts[-len(parts) :] == parts]
-            or [path for path in in_case if path.parent.name == series]
+            [path for path in in_case if tuple(_parts(path))[-len(parts) :] == parts]
+            or [path for path in in_case if path.parent.name.lower() == series]
             or in_case
-            or self.in_folder(series)
-            or list(self._by_series_uid.get(series, ()))
+            or (self.in_folder(series) if len(parts) > 1 else [])
+            or list(self._listed.get(series, ()))
+            or list(self._listed.get(parts[0], ()))
+            or self._by_header(series, parts[0])
         )
 
-    @cached_property
-    def _by_series_uid(self) -> dict[str, list[Path]]:
-        by_uid: dict[str, list[Path]] = defaultdict(list)
-        for path in self.dicom_files:
-            header = header_of(path, "SeriesInstanceUID")
-            if header is not None:  # a damaged file is reported when a row asks for it
-                by_uid[str(header.get("SeriesInstanceUID", ""))].append(path)
-        return by_uid
+    def _by_header(self, series: str, case: str) -> list[Path]:
+        with self._lock:
+            if self._headers is None:
+                self._headers = self._read_headers()
+        return list(self._headers.series.get(series, ()) or self._headers.patients.get(case, ()))
+
+    def _read_headers(self) -> _ByHeader:
+        found = _ByHeader()
+        listed = {path for paths in self._listed.values() for path in paths}
+        unexplained = [path for path in self.images if path not in listed and not self._is_known(path)]
+        self.headers_read = len(unexplained)
+        with ThreadPoolExecutor(max_workers=self._workers) as pool:
+            for done, (path, names) in enumerate(
+                zip(unexplained, pool.map(_series_and_patient, unexplained), strict=True), start=1
+            ):
+                for known, name in zip((found.series, found.patients), names, strict=True):
+                    if name:
+                        known[name].append(path)
+                if self._on_progress:
+                    self._on_progress(done, len(unexplained))
+        return found
+
+    def _is_known(self, path: Path) -> bool:
+        if path.suffix.lower() not in DICOM_SUFFIXES:
+            return True  # pictures have no header to ask
+        folders = path.relative_to(self.root).parent.parts
+        pattern = self._known_pattern
+        return any(
+            name.lower() in self._known or (pattern is not None and pattern.fullmatch(name))
+            for name in folders
+        )
+
+
+def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Every folder below `root` once, with its files in order; links are followed, also those in a circle."""
+    seen: set[tuple[int, int]] = set()
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            subfolders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        subfolders.sort()
+        yield Path(folder), sorted(names)
+
+
+def _parts(path: Path) -> list[str]:
+    return [part.lower() for part in path.parts]
+
+
+def _series_and_patient(path: Path) -> tuple[str, str]:
+    """Both in lower case; empty where the file does not say or is damaged: its row reports it."""
+    header = header_of(path, "SeriesInstanceUID", "PatientID")
+    if header is None:
+        return "", ""
+    return str(header.get("SeriesInstanceUID", "")).lower(), str(header.get("PatientID", "")).strip().lower()

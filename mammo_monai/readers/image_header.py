@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
+from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from mammo_monai.dicom.attributes import MammogramAttributes, read_attributes
+from mammo_monai.dicom.reading import damage_refused, first_text
+from mammo_monai.errors import DicomError
 from mammo_monai.readers.audit import InvalidRecordError
 from mammo_monai.records import Laterality, ViewPosition
 
-DICOM_SUFFIXES = (".dcm", ".dicom")
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+_PREAMBLE = 128
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,42 @@ def read_dicom_header(path: Path) -> MammogramAttributes:
     return attributes
 
 
+def has_dicom_preamble(path: Path) -> bool:
+    """Whether a file is DICOM by its content, whatever its name: DICM at byte 128.
+
+    Raises:
+        OSError: the file cannot be opened.
+
+    Source: DICOM PS3.10 7.1.
+    """
+    with path.open("rb") as stream:
+        stream.seek(_PREAMBLE)
+        return stream.read(4) == b"DICM"
+
+
+def elements_of(path: Path, *keywords: str) -> Dataset | None:
+    """The named elements of a DICOM file of any kind, None if it is none or damaged."""
+    try:
+        with damage_refused(path):
+            return dcmread(path, specific_tags=list(keywords), stop_before_pixels=True)
+    except DicomError:
+        return None
+
+
+def modality_of(path: Path) -> str:
+    """Modality (0008,0060) of a DICOM file of any kind, "" if it says none or cannot be read."""
+    elements = elements_of(path, "Modality")
+    return "" if elements is None else first_text(elements, "Modality").upper()
+
+
 def read_image_header(path: Path) -> ImageHeader:
-    """The header of an image file.
+    """The header of an image file, DICOM by content or name, else a picture.
 
     Raises:
         DicomError, InvalidRecordError: a DICOM file that is no mammogram for presentation, or no image.
+        OSError: the file cannot be opened.
     """
-    if path.suffix.lower() in DICOM_SUFFIXES:
+    if path.suffix.lower() in DICOM_SUFFIXES or has_dicom_preamble(path):
         attributes = read_dicom_header(path)
         return ImageHeader(
             width=attributes.columns,
@@ -61,7 +95,7 @@ def read_image_header(path: Path) -> ImageHeader:
     try:
         with Image.open(path) as image:
             return ImageHeader(width=image.width, height=image.height)
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InvalidRecordError(
             "image-unreadable", str(path), "the file is no readable image", f"{error}. Copy it again."
         ) from error

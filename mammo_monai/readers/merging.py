@@ -9,9 +9,10 @@ from typing import TypeVar
 import numpy as np
 
 from mammo_monai.geometry import merge_overlapping_boxes
-from mammo_monai.readers.audit import Action, Audit
+from mammo_monai.readers.audit import Audit
+from mammo_monai.readers.categories import joined_type
 from mammo_monai.records import Box, ImageRecord, Lesion, Split
-from mammo_monai.schema import Manifest
+from mammo_monai.schema import Action, Manifest
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ def merge_overlapping_lesions(
     Two lesions belong together when their IoU exceeds `min_iou`, or when a chain of such pairs links them.
     The joined lesion stands where its first member stood and has the box around all, their ids and types
     joined by "+", no area, no contour, and of the other fields those on which all members agree. Lesions
-    that overlap none stay as they are.
+    that overlap none stay as they are; so do dots, which have no extent that could overlap.
 
     Args:
         min_iou: in [0, 1); 0 joins whatever overlaps at all.
@@ -53,8 +54,10 @@ def merge_overlapping_lesions(
 
 def _merged(record: ImageRecord, min_iou: float, audit: Audit | None) -> ImageRecord:
     found: list[tuple[int, Lesion]] = []
+    is_dot = np.array([lesion.is_dot for lesion in record.lesions], dtype=bool)
+    found += [(row, record.lesions[row]) for row in np.flatnonzero(is_dot).tolist()]
     for label in np.unique(record.labels):
-        rows = np.flatnonzero(record.labels == label).tolist()
+        rows = np.flatnonzero((record.labels == label) & ~is_dot).tolist()
         boxes, groups = merge_overlapping_boxes(record.boxes[rows], min_iou)
         for box, group in zip(boxes.tolist(), groups, strict=True):
             members = [record.lesions[rows[each]] for each in group]
@@ -74,7 +77,7 @@ def _joined(members: Sequence[Lesion], box: Box) -> Lesion:
     return Lesion(
         box=box,
         id="+".join(each.id for each in members if each.id),
-        type="+".join(dict.fromkeys(each.type for each in members)),
+        type=joined_type(each.type for each in members),
         label=members[0].label,
         pathology=_agreed([each.pathology for each in members]),
         birads=_agreed([each.birads for each in members]),

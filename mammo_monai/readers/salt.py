@@ -25,14 +25,23 @@ def dataset_salt(root: Path, manifest: Path) -> str:
     """
     if not root.exists():
         raise ManifestError(f"{root}: no such file or folder; expected the data set.")
-    published = (root if root.is_dir() else root.parent) / PHANTOMS_FILE
-    if not published.is_file():
+    if not holds_phantoms(root):
         return salt_beside(manifest)
+    published = _phantoms_file(root)
     try:
         salt = json.loads(published.read_text(encoding="utf-8"))["salt"]
     except (ValueError, KeyError, TypeError) as error:
         raise ManifestError(f"{published}: expected JSON with a field 'salt': {error!r}.") from error
     return str(salt)
+
+
+def holds_phantoms(root: Path) -> bool:
+    """Whether the data set below `root`, or beside it if it is a file, is a synthetic one."""
+    return _phantoms_file(root).is_file()
+
+
+def _phantoms_file(root: Path) -> Path:
+    return (root if root.is_dir() else root.parent) / PHANTOMS_FILE
 
 
 def salt_beside(manifest: Path) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import plistlib
+import struct
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -75,12 +78,29 @@ def mask_of(width: int, height: int, box: Sequence[int]) -> NDArray[np.uint8]:
     return mask
 
 
+def breast_film(width: int, height: int, side: str, seed: int = 0) -> NDArray[np.uint16]:
+    """A film in standard display: tissue of all its own against the chest wall, black around it."""
+    texture = np.random.default_rng(seed).normal(size=(height, width)).cumsum(axis=0).cumsum(axis=1)
+    grey = 20000 + 12000 * texture / np.abs(texture).max()
+    rows, columns = np.mgrid[:height, :width] + 0.5
+    depth = columns if side.startswith("L") else width - columns
+    is_breast = (depth / (0.85 * width)) ** 2 + ((rows - height / 2) / (0.45 * height)) ** 2 < 1
+    return np.where(is_breast, grey, 100).astype(np.uint16)
+
+
 @dataclass
 class CbisTree:
-    """CBIS-DDSM below `root`, one case at a time."""
+    """CBIS-DDSM below `root`, one case at a time, in one of its three downloads.
+
+    Attributes:
+        layout: "classic" (TCIA's folders), "nbia" (the Data Retriever's) or "jpeg" (the re-release).
+    """
 
     root: Path
-    rows: dict[str, list[dict[str, str]]] = field(default_factory=lambda: {"train": [], "test": []})
+    layout: str = "classic"
+    film = staticmethod(breast_film)
+    rows: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    files: dict[tuple[str, int, str], Path] = field(default_factory=dict)
 
     def add(
         self,
@@ -91,46 +111,75 @@ class CbisTree:
         size: tuple[int, int] = (60, 90),
         mask: NDArray[Any] | None = None,
         swapped: bool = False,
+        pixels: NDArray[Any] | None = None,
         **cells: str,
     ) -> dict[str, str]:
         """Writes image, crop and mask of one abnormality; returns its row, which may be changed."""
-        kind, patient, side, view = case.split("_", 1)[0], *case.split("_", 1)[1].rsplit("_", 2)
-        image = f"{case}/1.2.{len(case)}/1.2.3/000000.dcm"
-        series = f"{case}_{abnormality}/1.4.{abnormality}/1.5.{abnormality}"
-        write_dicom(self.root / image, film(*size), ImageLaterality=side[0])
-        crop_name, mask_name = ("000001.dcm", "000000.dcm") if swapped else ("000000.dcm", "000001.dcm")
-        write_dicom(self.root / series / crop_name, film(box[2] - box[0], box[3] - box[1]))
+        prefix, rest = case.split("_", 1)
+        kind, part = prefix.lower().split("-")
+        patient, side, view = rest.rsplit("_", 2)
+        pixels = breast_film(*size, side, zlib.crc32(rest.encode())) if pixels is None else pixels
         mask = mask_of(*size, box) if mask is None else mask
-        write_dicom(self.root / series / mask_name, mask)
-        values = [
-            patient,
-            "3",
-            side,
-            view,
-            str(abnormality),
-            "mass",
-            "OVAL",
-            "OBSCURED",
-            "4",
-            "BENIGN",
-            "2",
-            image,
-        ]
+        crop = pixels[box[1] : box[3], box[0] : box[2]]
+        uid = f"1.2.{zlib.crc32(case.encode())}"
+        image_uid, series_uid = f"{uid}.3", f"{uid}.5.{abnormality}"
+        image = f"{case}/{uid}/{image_uid}/000000.dcm"
+        series = f"{case}_{abnormality}/{uid}.4.{abnormality}/{series_uid}"
+        self.write(case, 0, "full mammogram images", image_uid, pixels, 1)
+        self.write(case, abnormality, "cropped images", series_uid, crop, 2 if swapped else 1)
+        self.write(case, abnormality, "ROI mask images", series_uid, mask, 1 if swapped else 2)
+        values = [patient, "3", side, view, str(abnormality), "mass" if kind == "mass" else "calcification"]
+        values += ["OVAL", "OBSCURED", "4", "BENIGN", "2", image]
         values += [f"{series}/000000.dcm", f"{series}/000001.dcm\n"]
         row = dict(zip(CASE_HEADER, values, strict=True)) | cells
-        self.rows["train" if "Training" in kind else "test"].append(row)
+        self.rows.setdefault(f"{kind}_case_description_{part.replace('ing', '')}_set.csv", []).append(row)
         return row
+
+    def write(
+        self, case: str, abnormality: int, description: str, series: str, pixels: NDArray[Any], number: int
+    ) -> Path:
+        """Writes one image where the layout has it; `file` finds it again."""
+        label = f"{case}_{abnormality}" if abnormality else case
+        path = self.root / self._place(label, case, series, number)
+        if self.layout == "jpeg":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            grey = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+            Image.fromarray(grey).save(path, quality=90)
+        else:
+            names = {"SeriesInstanceUID": series, "PatientID": label, "SeriesDescription": description}
+            side, view = case.split("_")[-2:]
+            write_dicom(path, pixels, ImageLaterality=side[0], ViewPosition=view, **names)
+        self.files[case, abnormality, description.split(maxsplit=1)[0].lower()] = path
+        return path
+
+    def _place(self, label: str, case: str, series: str, number: int) -> str:
+        if self.layout == "jpeg":
+            return f"jpeg/{series}/{number}-{zlib.crc32(label.encode()) % 999:03d}.jpg"
+        if self.layout == "nbia":
+            shown = "full mammogram images" if label == case else "ROI mask images"
+            code = f"{zlib.crc32(series.encode()) % 99999:05d}"
+            return f"CBIS-DDSM/{label}/10-04-2016-DDSM-NA-{code}/1.000000-{shown}-{code}/1-{number}.dcm"
+        study = f"1.2.{zlib.crc32(case.encode())}" + (
+            f".4.{label.rsplit('_', 1)[1]}" if label != case else ""
+        )
+        return f"{label}/{study}/{series}/{number - 1:06d}.dcm"
+
+    def file(self, case: str, kind: str = "full", abnormality: int = 1) -> Path:
+        """The file of a case's "full" image, or of an abnormality's "cropped" or "roi" image."""
+        return self.files[case, 0 if kind == "full" else abnormality, kind]
 
     def write_tables(
         self, *, newline: str = "\r\n", encoding: str = "utf-8", header: Sequence[str] = ()
     ) -> Path:
-        """Writes both tables as they stand now; returns the root."""
-        for name, rows in self.rows.items():
-            path = self.root / f"mass_case_description_{name}_set.csv"
-            with path.open("w", newline="", encoding=encoding) as stream:
+        """Writes the tables as they stand now, both of masses in any case; returns the root."""
+        folder = self.root / "csv" if self.layout == "jpeg" else self.root
+        folder.mkdir(parents=True, exist_ok=True)
+        both = [f"mass_case_description_{part}_set.csv" for part in ("train", "test")]
+        for name in dict.fromkeys([*both, *self.rows]):
+            with (folder / name).open("w", newline="", encoding=encoding) as stream:
                 writer = csv.writer(stream, lineterminator=newline)
                 writer.writerow(header or CASE_HEADER)
-                writer.writerows(row.values() for row in rows)
+                writer.writerows(row.values() for row in self.rows.get(name, []))
         return self.root
 
 
@@ -176,12 +225,100 @@ class InbreastTree:
         path.write_bytes(plistlib.dumps({"Images": [{"ImageIndex": 0, "ROIs": rois}]}))
         return path
 
+    HEADER = "Patient ID;Patient age;Laterality;View;Acquisition date;File Name;ACR;Bi-Rads"
+
     def write_table(self) -> Path:
         """Writes INbreast.csv as it stands now; returns the root."""
-        header = "Patient ID;Patient age;Laterality;View;Acquisition date;File Name;ACR;Bi-Rads"
         (self.root / "AllXML").mkdir(parents=True, exist_ok=True)
-        (self.root / "INbreast.csv").write_bytes("\r\n".join([header, *self.rows, ""]).encode())
+        (self.root / "INbreast.csv").write_bytes("\r\n".join([self.HEADER, *self.rows, ""]).encode())
         return self.root
+
+    def write_workbook(self, marks: Sequence[str] = ()) -> Path:
+        """Writes INbreast.xls with numbers as numbers and totals below; `marks` fill the column Mass."""
+        (self.root / "AllXML").mkdir(parents=True, exist_ok=True)
+        table = [[*self.HEADER.split(";"), "Mass "]]
+        marks = [*marks, *[""] * len(self.rows)][: len(self.rows)]
+        table += [[*row.split(";"), mark] for row, mark in zip(self.rows, marks, strict=True)]
+        totals = ["", "", "", "", "", "", "28", "49", "108"]
+        (self.root / "INbreast.xls").write_bytes(workbook_bytes([*table, [""] * 9, totals]))
+        return self.root
+
+
+def workbook_bytes(rows: Sequence[Sequence[str]]) -> bytes:
+    """A sheet in BIFF2, the oldest format of .xls: records of kind, length, row, column, value."""
+
+    def record(kind: int, payload: bytes) -> bytes:
+        return struct.pack("<HH", kind, len(payload)) + payload
+
+    content = record(0x0009, struct.pack("<HH", 2, 0x10))
+    for row, cells in enumerate(rows):
+        for column, cell in enumerate(cells):
+            place = struct.pack("<HH3x", row, column)
+            if cell.isdigit():
+                content += record(0x0003, place + struct.pack("<d", float(cell)))
+            elif cell:
+                content += record(0x0004, place + struct.pack("<B", len(cell)) + cell.encode("cp1252"))
+    return content + record(0x000A, b"")
+
+
+VINDR_HEADER = (
+    "study_id,series_id,image_id,laterality,view_position,height,width,breast_birads,breast_density,"
+    "finding_categories,finding_birads,xmin,ymin,xmax,ymax,split"
+)
+VINDR_COLUMNS = VINDR_HEADER.split(",")
+
+
+@dataclass
+class VindrTree:
+    """VinDr-Mammo below `root`, one row at a time."""
+
+    root: Path
+    rows: list[dict[str, str]] = field(default_factory=list)
+
+    def add(
+        self,
+        image: str = "a1",
+        categories: str = "['Mass']",
+        box: Sequence[float] | None = (10.5, 20.25, 30.0, 44.5),
+        *,
+        study: str = "s1",
+        size: tuple[int, int] = (60, 90),
+        **cells: str,
+    ) -> dict[str, str]:
+        """Adds a row, which may be changed until the tables are written; no image."""
+        values = [study, f"series of {image}", image, "R", "CC", str(size[1]), str(size[0])]
+        values += ["BI-RADS 4", "DENSITY C", categories, "BI-RADS 4" if box else ""]
+        values += [*(str(side) for side in box or [""] * 4), "training"]
+        row = dict(zip(VINDR_COLUMNS, values, strict=True)) | cells
+        self.rows.append(row)
+        return row
+
+    def add_image(
+        self, image: str = "a1", *, study: str = "s1", size: tuple[int, int] = (60, 90), **tags: object
+    ) -> Path:
+        """Writes the DICOM file of an image."""
+        path = self.root / "images" / study / f"{image}.dicom"
+        return write_dicom(path, film(*size), **({"ImagerPixelSpacing": [0.07, 0.05]} | tags))
+
+    def write_tables(self, *, with_breasts: bool = False) -> Path:
+        """Writes finding_annotations.csv as it stands now; returns the root."""
+        tables = {"finding_annotations.csv": (VINDR_COLUMNS, self.rows)}
+        if with_breasts:
+            columns = [*VINDR_COLUMNS[:9], "split"]
+            by_image = {row["image_id"]: row for row in self.rows}
+            tables["breast-level_annotations.csv"] = (columns, [*by_image.values()])
+        self.root.mkdir(parents=True, exist_ok=True)
+        for name, (columns, rows) in tables.items():
+            with (self.root / name).open("w", newline="", encoding="utf-8") as stream:
+                writer = csv.DictWriter(stream, columns, extrasaction="ignore")
+                writer.writeheader()
+                writer.writerows(rows)
+        return self.root
+
+
+@pytest.fixture
+def vindr(tmp_path: Path) -> VindrTree:
+    return VindrTree(tmp_path / "vindr-mammo")
 
 
 @pytest.fixture

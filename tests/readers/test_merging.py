@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mammo_monai.readers import Action, Audit, Finding, merge_overlapping_lesions
+from mammo_monai.readers import Audit, merge_overlapping_lesions
 from mammo_monai.records import ImageRecord, Lesion
-from mammo_monai.schema import Manifest
+from mammo_monai.schema import Action, Finding, Manifest
 from tests.strategies import records
 
 CONTOUR = ((0.0, 0.0), (4.0, 0.0), (4.0, 4.0))
@@ -64,6 +64,23 @@ def test_lesions_of_different_labels_stay_apart() -> None:
 def test_ids_that_are_missing_leave_no_plus_and_types_are_named_once() -> None:
     (found,) = merged(lesion(0, type="a"), lesion(1, "x", type="b"), lesion(2, type="a"))
     assert (found.id, found.type) == ("x", "a+b")
+
+
+def test_the_words_of_joined_types_stand_once_and_known_ones_first() -> None:
+    (found,) = merged(lesion(0, type="mass"), lesion(1, type="mass+calcification"))
+    assert found.type == "mass+calcification"
+    first, second = lesion(0, type="other+skin thickening", label=4), lesion(1, type="other", label=4)
+    assert merged(first, second)[0].type == "other+skin thickening"
+
+
+def test_dots_stay_as_they_are_and_join_nothing() -> None:
+    dot = lesion(0, "1", label=1, contour=((5.0, 5.0),))
+    pair = lesion(2, "2", label=1, contour=((3.0, 1.0), (11.0, 9.0)))
+    cluster = lesion(1, "3", label=1, contour=CONTOUR)
+    assert merged(dot, pair, cluster) == (dot, pair, cluster)
+    assert merged(dot, pair) == (dot, pair)
+    found = merged(cluster, dot, lesion(4, "4", label=1))
+    assert [each.id for each in found] == ["3+4", "1"]
 
 
 def test_each_changed_image_has_a_row_and_no_other() -> None:

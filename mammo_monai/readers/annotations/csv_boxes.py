@@ -1,0 +1,218 @@
+"""A table of boxes (CSV by comma, semicolon or tab), its columns known by their usual names."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mammo_monai.errors import ManifestError
+from mammo_monai.readers.annotations.annotated import AnnotatedImage, Target, without_repeats
+from mammo_monai.readers.annotations.boxes import box_inside, check_stated_size
+from mammo_monai.readers.audit import Audit, InvalidRecordError
+from mammo_monai.readers.categories import birads_category
+from mammo_monai.readers.tables import TableRow, read_table
+from mammo_monai.records import Lesion, label_of
+
+SUFFIXES = (".csv", ".tsv")
+SEPARATORS = (",", ";", "\t")
+# By what a column means: its names without blanks, hyphens and underscores, lower case; the best first.
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "image": (
+        *("filepath", "imagepath", "relativepath", "path", "filename", "imagefilename", "imagefile", "file"),
+        *("image", "imagename", "img", "dicompath", "dicomfile", "imageid", "imageuid"),
+    ),
+    "uid": ("sopinstanceuid", "sopuid", "uid"),
+    "x_min": ("xmin", "x1", "left", "bboxxmin", "bboxx1", "boxxmin", "x0"),
+    "y_min": ("ymin", "y1", "top", "bboxymin", "bboxy1", "boxymin", "y0"),
+    "x_max": ("xmax", "x2", "right", "bboxxmax", "bboxx2", "boxxmax"),
+    "y_max": ("ymax", "y2", "bottom", "bboxymax", "bboxy2", "boxymax"),
+    "x": ("x", "bboxx", "boxx"),
+    "y": ("y", "bboxy", "boxy"),
+    "width": ("w", "bboxw", "bboxwidth", "boxw", "boxwidth", "width"),
+    "height": ("h", "bboxh", "bboxheight", "boxh", "boxheight", "height"),
+    "image_width": ("imagewidth", "imgwidth", "imgw", "columns"),
+    "image_height": ("imageheight", "imgheight", "imgh", "rows"),
+    "class": (
+        *("label", "class", "classname", "category", "categoryname", "lesiontype", "type"),
+        *("abnormalitytype", "abnormality", "finding", "findings", "findingcategory"),
+    ),
+    "patient": ("patientid", "patient", "subjectid", "subject", "pid"),
+    "laterality": ("laterality", "imagelaterality", "side", "leftorrightbreast", "breast"),
+    "view": ("viewposition", "view", "imageview", "projection"),
+    "split": ("split", "subset", "partition", "set"),
+    "birads": ("breastbirads", "birads", "assessment", "findingbirads"),
+    "density": ("breastdensity", "density", "acr"),
+    "pathology": ("pathology",),
+}
+_IMAGE_FIELDS = ("patient", "laterality", "view", "split", "birads", "density")
+_EMPTY = {"", "nan", "na", "n/a", "none", "null", "-"}
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The table's own column names by what they mean, and the four cells of a box."""
+
+    by_meaning: Mapping[str, str]
+    corners: tuple[str, ...]
+    has_sizes: bool
+
+    def text(self, row: TableRow, meaning: str) -> str:
+        """The cell, "" where it is empty or the table has no such column."""
+        cell = row.values.get(self.by_meaning.get(meaning, ""), "")
+        return "" if cell.casefold() in _EMPTY else cell
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is a table of boxes: by its name and the columns it begins with."""
+    return path.suffix.lower() in SUFFIXES and _columns_of(_header(path)) is not None
+
+
+def read_csv(files: Sequence[Path], base: Path, audit: Audit) -> list[AnnotatedImage]:
+    """One annotation per image of the tables; a row per box, or a row without a box for a normal image.
+
+    A box is `x_min, y_min, x_max, y_max` or `x, y, width, height` in pixels, half-open. Where corners are
+    given, `width` and `height` are the image's and must agree with it. A row that names a lesion but has
+    no box is a fault: its image is not normal.
+
+    Raises:
+        ManifestError: no table, columns of image or box missing, or rows cut short.
+    """
+    return [image for path in files for image in _read(path)]
+
+
+def _read(path: Path) -> list[AnnotatedImage]:
+    header = _header(path)
+    columns = _columns_of(header)
+    if columns is None:
+        raise ManifestError(
+            f"{path}: expected columns for the image (file_name, path, image_id, SOPInstanceUID) and the box "
+            f"(xmin, ymin, xmax, ymax or x, y, width, height); found {', '.join(header) or 'nothing'}."
+        )
+    by_image: dict[tuple[str, ...], list[TableRow]] = defaultdict(list)
+    for row in read_table(path, [*columns.by_meaning.values()]):
+        by_image[_image_names(columns, row)].append(row)
+    return [_annotated(names, rows, columns) for names, rows in by_image.items()]
+
+
+def _header(path: Path) -> list[str]:
+    """Column names as `read_table` spells them, by the separator that yields most."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            line = next((line for line in stream if line.strip()), "")
+        tables = [next(csv.reader([line], delimiter=separator), []) for separator in SEPARATORS]
+    except OSError as error:
+        raise ManifestError(f"{path}: the table cannot be read: {error.strerror}.") from error
+    except csv.Error:
+        return []
+    return [" ".join(cell.replace("_", " ").lower().split()) for cell in max(tables, key=len)]
+
+
+def _columns_of(header: Sequence[str]) -> _Columns | None:
+    """None where image or box have no column."""
+    plain = {re.sub(r"[\s_\-]", "", name): name for name in reversed(header)}
+    found = {
+        meaning: plain[name]
+        for meaning, names in _NAMES.items()
+        if (name := next((name for name in names if name in plain), None)) is not None
+    }
+    has_corners = {"x_min", "y_min", "x_max", "y_max"} <= found.keys()
+    if has_corners:  # then width and height are the image's
+        for axis in ("width", "height"):
+            own = found.pop(axis, None)
+            if own is not None:
+                found.setdefault(f"image_{axis}", own)
+        corners = tuple(found[name] for name in ("x_min", "y_min", "x_max", "y_max"))
+    else:
+        x, y = found.get("x", found.get("x_min")), found.get("y", found.get("y_min"))
+        sizes = (found.get("width"), found.get("height"))
+        corners = tuple(name for name in (x, y, *sizes) if name is not None)
+    if len(corners) < 4 or not found.keys() & {"image", "uid"}:
+        return None
+    return _Columns(found, corners, has_sizes=not has_corners)
+
+
+def _image_names(columns: _Columns, row: TableRow) -> tuple[str, ...]:
+    names = tuple(text for meaning in ("uid", "image") if (text := columns.text(row, meaning)))
+    if not names:
+        raise ManifestError(f"{row.where}: expected the name of an image, got an empty cell. Fill it in.")
+    return names
+
+
+def _annotated(names: tuple[str, ...], rows: Sequence[TableRow], columns: _Columns) -> AnnotatedImage:
+    first = rows[0]
+    fields = {
+        name: text
+        for name in _IMAGE_FIELDS
+        if (text := next((text for row in rows if (text := columns.text(row, name))), ""))
+    }
+    return AnnotatedImage(
+        names=names,
+        where=first.where,
+        lesions=partial(_lesions, rows, columns),
+        fields=fields,
+        place=f"{first.table.suffix.lstrip('.').upper()} row {first.number}",
+        is_part=True,
+    )
+
+
+def _lesions(rows: Sequence[TableRow], columns: _Columns, target: Target) -> list[Lesion]:
+    _refuse_contradictions(rows, columns)
+    found = [_lesion(row, columns, target) for row in rows]
+    return without_repeats([lesion for lesion in found if lesion is not None], target)
+
+
+def _refuse_contradictions(rows: Sequence[TableRow], columns: _Columns) -> None:
+    for name in ("patient", "laterality", "view", "split"):
+        said = {text.casefold() for row in rows if (text := columns.text(row, name))}
+        if len(said) > 1:
+            found = f"the rows of one image differ in {name}"
+            raise InvalidRecordError("identity-differs", rows[0].where, found, "Mend the table.")
+
+
+def _lesion(row: TableRow, columns: _Columns, target: Target) -> Lesion | None:
+    stated = (_number(columns.text(row, "image_width")), _number(columns.text(row, "image_height")))
+    check_stated_size(stated, target.header, row.where, "the table")
+    cells = [row.values[name] for name in columns.corners]
+    name = columns.text(row, "class")
+    kind = target.types.type_of(name or target.types.category)
+    is_empty = [cell.casefold() in _EMPTY for cell in cells]
+    if all(is_empty):
+        if name and kind is not None:
+            found = f"the row says {name!r} but has no box"
+            remedy = "Give its box; or, where that word means no lesion, say --class NAME=ignore."
+            raise InvalidRecordError("box-missing", row.where, found, remedy)
+        return None
+    if kind is None:
+        return None
+    numbers = [_number(cell) for cell in cells]
+    if columns.has_sizes and all(isinstance(number, float) for number in numbers):
+        x, y, width, height = numbers
+        numbers = [x, y, x + width, y + height]
+    box = box_inside(numbers, target.header, row.where, "the row", clip=target.clip)
+    pathology = columns.text(row, "pathology") or None
+    return Lesion(
+        box, str(row.number), kind, label_of(kind), pathology=pathology, birads=_birads(row, columns)
+    )
+
+
+def _number(text: str) -> Any:
+    """A number; other text stays as it is, for the message, and "" is None."""
+    try:
+        number = float(text) if text else None
+    except ValueError:
+        return text
+    return number if number is None or math.isfinite(number) else text
+
+
+def _birads(row: TableRow, columns: _Columns) -> int | None:
+    try:
+        return birads_category(columns.text(row, "birads"))
+    except ValueError as error:
+        raise InvalidRecordError("grade-unknown", row.where, str(error)) from None

@@ -1,0 +1,122 @@
+"""Makes the record of one image from its file, its header and what annotations say of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mammo_monai.readers.annotations.annotated import AnnotatedImage, Target, bare_name
+from mammo_monai.readers.annotations.identity import (
+    grades_of,
+    groups_in_name,
+    identity_of,
+    laterality_of,
+    view_of,
+)
+from mammo_monai.readers.annotations.lesion_types import LesionTypes
+from mammo_monai.readers.audit import Audit, InvalidRecordError
+from mammo_monai.readers.image_header import read_image_header
+from mammo_monai.records import ImageRecord, record_id_of
+
+
+@dataclass(frozen=True)
+class ImageItem:
+    """An image file and the annotations that were found to be its own.
+
+    Attributes:
+        name: relative path, POSIX: stands for the image in its record id where it has no SOPInstanceUID.
+        where: file, and row where a table lists it, for messages. source: the same for the manifest.
+        folder_patient: of the image's folder, "" where folders tell no patient.
+        fault: why the image cannot be used, known before it is opened.
+    """
+
+    path: Path
+    name: str
+    where: str
+    source: str
+    annotated: tuple[AnnotatedImage, ...] = ()
+    folder_patient: str = ""
+    fault: InvalidRecordError | None = None
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """What the annotations say of the image besides lesions; the first that says a thing counts."""
+        return merged_fields(self.annotated)
+
+    @property
+    def place(self) -> str:
+        """Table and row for audit.csv, "" where no table lists the image."""
+        return next((each.place for each in self.annotated if each.place), "")
+
+
+@dataclass(frozen=True)
+class RecordMaker:
+    """What it takes to read one image after the other; safe in threads.
+
+    Attributes:
+        by_uid: annotations that name their image by SOPInstanceUID alone.
+        told_by_folder: gets the record ids of images whose patient only their folder tells.
+    """
+
+    salt: str
+    types: LesionTypes
+    pattern: re.Pattern[str] | None = None
+    clip: bool = False
+    by_uid: Mapping[str, tuple[AnnotatedImage, ...]] = field(default_factory=dict)
+    told_by_folder: list[str] = field(default_factory=list)
+
+    def read(self, item: ImageItem, audit: Audit) -> ImageRecord | None:
+        """The record of an image, or None where a fault quarantined it."""
+        guard = audit.image(
+            record_id_of(item.name, self.salt), item.where, place=item.place, path=item.path.absolute()
+        )
+        with guard:
+            if item.fault is not None:
+                raise item.fault
+            header = read_image_header(item.path)
+            guard.record_id = record_id_of(header.sop_instance_uid or item.name, self.salt)
+            annotated = (*item.annotated, *self.by_uid.get(header.sop_instance_uid, ()))
+            refuse_contradictions(annotated, item.where)
+            target = Target(item.path, header, guard.record_id, self.types, audit, self.clip)
+            fields = merged_fields(annotated)
+            folder, _, name = item.name.rpartition("/")
+            groups = groups_in_name(self.pattern, f"{folder}/{bare_name(name)}".lstrip("/"), item.where)
+            known = identity_of(fields, groups, header)
+            if not known.get("patient") and item.folder_patient:
+                known["patient"] = item.folder_patient
+                self.told_by_folder.append(guard.record_id)  # atomic; only counted, so the order is nothing
+            birads, density = grades_of(fields, item.where)
+            return ImageRecord(
+                image=item.path.absolute(),
+                record_id=guard.record_id,
+                patient_id=known.get("patient", ""),
+                width=header.width,
+                height=header.height,
+                lesions=tuple(lesion for each in annotated for lesion in each.lesions(target)),
+                laterality=laterality_of(known, header, item.where),
+                view_position=view_of(known, guard.record_id, audit),
+                pixel_spacing_mm=header.pixel_spacing_mm,
+                breast_density=density,
+                birads=birads,
+                source=item.source,
+                file_size=item.path.stat().st_size,
+            )
+        return None
+
+
+def merged_fields(annotated: tuple[AnnotatedImage, ...]) -> Mapping[str, str]:
+    """The fields of all annotations of an image; the first that says a thing counts."""
+    merged: dict[str, str] = {}
+    for each in reversed(annotated):
+        merged.update(each.fields)
+    return merged
+
+
+def refuse_contradictions(annotated: tuple[AnnotatedImage, ...], where: str) -> None:
+    """Raises where several annotations claim to be the whole truth of one image."""
+    if len(annotated) > 1 and not all(each.is_part for each in annotated):
+        found = f"{len(annotated)} annotations claim the same image"
+        remedy = f"Keep one of them: {annotated[0].where}; {annotated[1].where}."
+        raise InvalidRecordError("annotation-repeated", where, found, remedy)

@@ -1,0 +1,144 @@
+"""Finds the image that each annotation belongs to, by names; what two images could be is never guessed."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from mammo_monai.readers.annotations.annotated import AnnotatedImage, bare_name
+
+# Folders that say what kind of file lies in them, not whose: `labels/p1/a.txt` belongs to `images/p1/a.png`.
+_KINDS = (
+    "images image imgs img dicom dicoms dcm png pngs jpg jpegimages pictures labels label masks mask "
+    "annotations annotation annots xml xmls seg segs segmentation segmentations roi rois boxes bboxes final "
+    "ground_truth groundtruth gt coco voc yolo nifti data ."
+)
+KIND_FOLDERS = frozenset(_KINDS.split())
+
+
+@dataclass
+class Joined:
+    """Annotations by their image.
+
+    Attributes:
+        by_image: the annotations of each image, by its path.
+        unmatched: those that no name leads from; they may still name a SOPInstanceUID.
+        ambiguous: those that could belong to each of several images, with these.
+        by_name_alone: how many were joined by a unique file name although their folders differ.
+    """
+
+    by_image: dict[Path, list[AnnotatedImage]] = field(default_factory=lambda: defaultdict(list))
+    unmatched: list[AnnotatedImage] = field(default_factory=list)
+    ambiguous: list[tuple[AnnotatedImage, tuple[Path, ...]]] = field(default_factory=list)
+    by_name_alone: int = 0
+
+
+class ImageNames:
+    """The images below a folder, by their names.
+
+    Args:
+        root: the folder. paths: of the images.
+    """
+
+    def __init__(self, root: Path, paths: Sequence[Path]) -> None:
+        self._folders = {path: _folders(path.relative_to(root).as_posix()) for path in paths}
+        self._exact = {path.relative_to(root).as_posix(): path for path in paths}
+        self._by_name: dict[str, list[Path]] = defaultdict(list)
+        self._by_stem: dict[str, list[Path]] = defaultdict(list)
+        # By the innermost folder too: in a tree of patients each file name occurs once per patient.
+        self._by_folder: dict[tuple[str, str], list[Path]] = defaultdict(list)
+        for path in paths:
+            name, stem = path.name.casefold(), bare_name(path.name).casefold()
+            self._by_name[name].append(path)
+            self._by_stem[stem].append(path)
+            for key in {name, stem}:
+                self._by_folder[key, _innermost(self._folders[path])].append(path)
+        self.are_unique = all(len(each) == 1 for each in self._by_stem.values())
+
+    def called(self, name: str) -> list[Path]:
+        """Images whose file has this name, else this name but for the suffix; folders are not compared."""
+        key = self._key(name)
+        return self._by_name.get(key) or self._by_stem.get(key) or []
+
+    def matching(self, name: str) -> tuple[Path, ...]:
+        """The images that a relative path can mean: one if it is sure, several if it is not.
+
+        Of the images with that file name those count whose folders do not contradict the path's: one list
+        of folders ends with the other. The same folders come first, then the more that agree. Folders that
+        only tell kinds of files (images, labels) do not count.
+        """
+        if _posix(name) in self._exact:
+            return (self._exact[_posix(name)],)
+        wanted = _folders(name)
+        ranks: dict[Path, tuple[bool, int]] = {}
+        for path in self._near(name, wanted):
+            has = self._folders[path]
+            shared = min(len(has), len(wanted))
+            if has[len(has) - shared :] == wanted[len(wanted) - shared :]:
+                ranks[path] = (has == wanted, shared)
+        best = max(ranks.values(), default=None)
+        return tuple(path for path, rank in ranks.items() if rank == best)
+
+    def _near(self, name: str, wanted: tuple[str, ...]) -> list[Path]:
+        """The images of that name whose innermost folder does not contradict these folders."""
+        if not wanted:
+            return self.called(name)
+        key = self._key(name)
+        return [*self._by_folder.get((key, wanted[-1]), ()), *self._by_folder.get((key, ""), ())]
+
+    def _key(self, name: str) -> str:
+        """The file name, if an image has it, else the name without its suffix."""
+        own = PurePosixPath(_posix(name)).name
+        return own.casefold() if own.casefold() in self._by_name else bare_name(own).casefold()
+
+
+def join(images: ImageNames, annotated: Sequence[AnnotatedImage]) -> Joined:
+    """Joins annotations to images by relative path, else by file name.
+
+    Folders that contradict each other are overlooked only where no two images and no two annotations share
+    a name: then the name alone tells them apart.
+    """
+    joined = Joined()
+    left: list[AnnotatedImage] = []
+    for each in annotated:
+        paths = next((found for name in each.names if (found := images.matching(name))), ())
+        if len(paths) == 1:
+            joined.by_image[paths[0]].append(each)
+        elif paths:
+            joined.ambiguous.append((each, paths))
+        else:
+            left.append(each)
+    names = Counter(key for each in annotated for key in {_stem(name) for name in each.names})
+    are_unique = images.are_unique and max(names.values(), default=0) <= 1
+    for each in left:
+        paths = tuple(dict.fromkeys(path for name in each.names for path in images.called(name)))
+        if are_unique and len(paths) == 1 and paths[0] not in joined.by_image:
+            joined.by_image[paths[0]].append(each)
+            joined.by_name_alone += 1
+        else:
+            joined.unmatched.append(each)
+    return joined
+
+
+def _posix(name: str) -> str:
+    return str(PurePosixPath(name.replace("\\", "/").removeprefix("./")))
+
+
+def _innermost(folders: tuple[str, ...]) -> str:
+    return folders[-1] if folders else ""
+
+
+def _stem(name: str) -> str:
+    return bare_name(PurePosixPath(_posix(name)).name).casefold()
+
+
+def _folders(name: str) -> tuple[str, ...]:
+    """The folders of a relative or foreign path that tell whose file it is.
+
+    >>> _folders("C:\\\\data\\\\images\\\\p1\\\\left.png")
+    ('c:', 'p1')
+    """
+    parts = PurePosixPath(_posix(name)).parent.parts
+    return tuple(part.casefold() for part in parts if part != "/" and part.casefold() not in KIND_FOLDERS)

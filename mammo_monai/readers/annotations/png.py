@@ -1,0 +1,94 @@
+"""Masks as pictures (PNG, TIFF, BMP, JPG) named like their images: `a_mask.png`, `masks/a.png`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mammo_monai.readers.annotations.annotated import AnnotatedImage, Target, name_below
+from mammo_monai.readers.annotations.mask_lesions import check_mask_size, lesions_of_mask, without_grey
+from mammo_monai.readers.audit import Audit, InvalidRecordError
+from mammo_monai.records import Lesion
+from mammo_monai.schema import Action
+
+SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+_FOLDERS = "mask masks label labels segmentation segmentations seg roi rois annotation annotations gt"
+FOLDERS = frozenset((*_FOLDERS.split(), "ground_truth", "groundtruth"))
+_ENDING = re.compile(
+    r"(?P<image>.+?)[ ._-](?:mask|label|segmentation|seg|roi|gt|annotation)s?[ ._-]?\d*", re.IGNORECASE
+)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is a picture by its name."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def is_mask(relative: PurePosixPath) -> bool:
+    """Whether a picture is a mask by its own name or its folder's.
+
+    >>> is_mask(PurePosixPath("p1/left_mask.png")), is_mask(PurePosixPath("p1/left.png"))
+    (True, False)
+    """
+    if relative.suffix.lower() not in SUFFIXES:
+        return False
+    in_folder = any(part.lower() in FOLDERS for part in relative.parent.parts)
+    return in_folder or _ENDING.fullmatch(relative.stem) is not None
+
+
+def image_names(name: str) -> tuple[str, ...]:
+    """The names an image of a mask may have: its own, then without the ending that says mask.
+
+    >>> image_names("masks/left_mask_2")
+    ('masks/left_mask_2', 'masks/left')
+    """
+    path = PurePosixPath(name)
+    match = _ENDING.fullmatch(path.name)
+    return (name, str(path.with_name(match["image"]))) if match else (name,)
+
+
+def read_png(files: Sequence[Path], base: Path, audit: Audit) -> list[AnnotatedImage]:
+    """One annotation per mask; the pixels are read when the image is.
+
+    A binary mask marks lesions by its connected parts, whatever its value. A mask of several values marks
+    lesions of several kinds, or one lesion each. Smoothed edges and JPEG noise are cut at half the maximum.
+    """
+    return [
+        AnnotatedImage(image_names(name_below(path, base)), str(path), partial(_lesions, path), is_part=True)
+        for path in files
+    ]
+
+
+def _lesions(path: Path, target: Target) -> list[Lesion]:
+    where = str(path)
+    try:
+        with Image.open(path) as picture:
+            check_mask_size(picture.size, target, where)
+            pixels = _values(picture)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        found = "the mask is no readable picture"
+        raise InvalidRecordError("mask-unreadable", where, found, f"{error}. Copy it again.") from error
+    sharp = without_grey(pixels)
+    if sharp is not None:
+        found = "a mask with smoothed edges was cut at half its maximum"
+        target.audit.note("mask-soft", target.record_id, found, Action.REPAIRED)
+    return lesions_of_mask(pixels if sharp is None else sharp, target, where)
+
+
+def _values(picture: Image.Image) -> NDArray[np.integer]:
+    """One number per pixel, 0 for black or fully transparent: grey, palette index, or packed colour."""
+    if picture.mode in ("RGBA", "LA", "PA"):
+        opaque = np.asarray(picture.getchannel("A")) > 0
+        return _values(picture.convert("RGB")) * opaque
+    if picture.mode in ("1", "L", "P", "I", "I;16", "I;16B", "I;16L"):
+        return np.asarray(picture).astype(np.int64)
+    colour = np.asarray(picture.convert("RGB")).astype(np.int64)
+    if (colour == colour[..., :1]).all():
+        return colour[..., 0]
+    return colour[..., 0] << 16 | colour[..., 1] << 8 | colour[..., 2]

@@ -1,0 +1,80 @@
+"""Turns a COCO annotation (x, y, width, height) into a lesion with a checked box."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mammo_monai.geometry import contour_area_px
+from mammo_monai.readers.annotations.annotated import Target
+from mammo_monai.readers.annotations.boxes import box_inside
+from mammo_monai.readers.audit import InvalidRecordError
+from mammo_monai.readers.categories import birads_category
+from mammo_monai.readers.coco.file import CocoAnnotation
+from mammo_monai.records import Lesion, label_of
+
+
+def lesion_of(
+    annotation: CocoAnnotation, target: Target, where: str, *, image_birads: int | None
+) -> Lesion | None:
+    """The lesion of an annotation; its contour where `segmentation` is one polygon; None for no lesion.
+
+    Args:
+        target: the image the box must lie in. where: file and image, for messages.
+        image_birads: for annotations that have no `birads` of their own.
+
+    Raises:
+        InvalidRecordError: an unknown category, an id used before, a box without area or outside the image.
+    """
+    item, row = annotation.item, f"annotations row {annotation.row}"
+    if annotation.category is None:
+        found = f"category_id {item.get('category_id')!r} is none of the categories"
+        raise InvalidRecordError("category-unknown", where, f"{row}: {found}")
+    if annotation.is_repeated:
+        found = f"{row}: id {item.get('id')!r} stood on an annotation before"
+        raise InvalidRecordError("annotation-repeated", where, found, "Is the lesion there twice?")
+    kind = target.types.type_of(annotation.category)
+    if kind is None:
+        return None
+    contour = _contour(item.get("segmentation"))
+    spacing = target.header.pixel_spacing_mm
+    corners = _corners(item.get("bbox"), where, row)
+    return Lesion(
+        box=box_inside(corners, target.header, where, row, clip=target.clip),
+        id=str(item.get("id", annotation.row)),
+        type=kind,
+        label=label_of(kind),
+        area_mm2=contour_area_px(contour) * spacing[0] * spacing[1] if contour and spacing else None,
+        contour=contour,
+        pathology=str(item["pathology"]) if item.get("pathology") else None,
+        birads=_birads(item, where) if item.get("birads") is not None else image_birads,
+        subtlety=item["subtlety"] if isinstance(item.get("subtlety"), int) else None,
+    )
+
+
+def _corners(bbox: Any, where: str, row: str) -> tuple[float, float, float, float]:
+    try:
+        x, y, width, height = (float(number) for number in bbox)
+    except (TypeError, ValueError, OverflowError):
+        width = height = 0.0
+    if not (width > 0 and height > 0):
+        found = f"{row}: bbox must be x, y, width, height with an area, got {bbox!r:.120}"
+        raise InvalidRecordError("box-invalid", where, found)
+    return x, y, x + width, y + height
+
+
+def _contour(segmentation: Any) -> tuple[tuple[float, float], ...] | None:
+    """The points of a segmentation that is one polygon; None for none, several, or a run-length mask."""
+    if not isinstance(segmentation, list) or len(segmentation) != 1 or not isinstance(segmentation[0], list):
+        return None
+    numbers = segmentation[0]
+    if len(numbers) < 6 or len(numbers) % 2 or not all(isinstance(n, int | float) for n in numbers):
+        return None
+    return tuple((float(x), float(y)) for x, y in zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _birads(item: Mapping[str, Any], where: str) -> int | None:
+    try:
+        return birads_category(str(item["birads"]))
+    except ValueError as error:
+        raise InvalidRecordError("grade-unknown", where, str(error)) from None

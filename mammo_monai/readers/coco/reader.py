@@ -1,0 +1,88 @@
+"""Reads a COCO JSON of boxes and its folder of images: PNG, JPG, TIFF or DICOM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mammo_monai.readers.annotations.annotated import AnnotatedImage
+from mammo_monai.readers.annotations.coco import annotated_image
+from mammo_monai.readers.annotations.identity import compiled_pattern, ml_as_mlo, with_patients
+from mammo_monai.readers.annotations.image_records import ImageItem, RecordMaker
+from mammo_monai.readers.annotations.lesion_types import LesionTypes
+from mammo_monai.readers.annotations.splits import official_split, split_of
+from mammo_monai.readers.audit import InvalidRecordError, drop_repeated_records
+from mammo_monai.readers.coco.file import CocoFile, read_coco_file
+from mammo_monai.readers.reading import DataSet, Reading
+
+
+@dataclass(frozen=True)
+class CocoOptions:
+    """How to read what COCO leaves open.
+
+    Attributes:
+        images: the folder that the images' `file_name` is relative to; None: the JSON's own.
+        name_pattern: regular expression searched in the `file_name` without its suffix; its groups
+            `patient`, `laterality` and `view` fill what the JSON's image fields do not say.
+        category: the category of masses, label 0, in any case, singular or plural; "mass" always is one.
+        classes: what other categories mean, as types of `LESION_LABELS`, or `ignore`.
+        clip_boxes: cut boxes at the image border; without it a box more than 1 px outside is a fault.
+    """
+
+    images: Path | None = None
+    name_pattern: str | None = None
+    category: str = "mass"
+    classes: Mapping[str, str] = field(default_factory=dict)
+    clip_boxes: bool = False
+
+
+def read_coco(json_path: Path, reading: Reading, options: CocoOptions = CocoOptions()) -> DataSet:
+    """The images of a COCO JSON; those without an annotation are normal.
+
+    Patient, laterality and view come from the image's fields (patient_id, laterality, view_position or
+    view), else from `name_pattern`, else from the DICOM header. Where ML occurs and MLO does not, ML is
+    read as MLO: some sets name that view so. Record ids stand for SOPInstanceUIDs, else for `file_name`.
+    A field `split` of the images makes the official split.
+
+    Args:
+        json_path: `images`, `annotations` (bbox x, y, width, height) and `categories`.
+
+    Raises:
+        ManifestError: not such a JSON, a bad pattern, no category of masses, or (strict) images with faults.
+    """
+    maker = RecordMaker(
+        salt=reading.salt,
+        types=LesionTypes(options.category, options.classes),
+        pattern=compiled_pattern(options.name_pattern),
+        clip=options.clip_boxes,
+    )
+    coco = read_coco_file(Path(json_path), reading.audit)
+    folder = Path(options.images or Path(json_path).parent)
+    items = [_item(coco, row, folder) for row in range(len(coco.images))]
+    records = ml_as_mlo(reading.images(maker.read, items), reading.audit)
+    records = drop_repeated_records(records, reading.audit)
+    maker.types.check(reading.audit, has_masses=any(record.has_mass for record in records))
+    records = with_patients(records, reading.audit)
+    words = {item.path.absolute(): item.fields.get("split", "") for item in items}
+    splits = {record.record_id: split_of(words[record.image]) for record in records}
+    return DataSet(tuple(records), official_split(splits))
+
+
+def _item(coco: CocoFile, row: int, folder: Path) -> ImageItem:
+    annotated: AnnotatedImage = annotated_image(coco, row)
+    name = next(iter(annotated.names), "")
+    paths = [path for path in (folder / name, folder / Path(name).name) if name and path.is_file()]
+    fault = None
+    if not paths:
+        found = "the image file is missing" if name else "the image has no file_name"
+        remedy = f"Looked for it in {folder}." if name else ""
+        fault = InvalidRecordError("image-missing", annotated.where, found, remedy)
+    return ImageItem(
+        path=paths[0] if paths else folder / name,
+        name=name,
+        where=annotated.where,
+        source=f"COCO {coco.path.name}, images row {row}",
+        annotated=(annotated,),
+        fault=fault,
+    )

@@ -1,0 +1,103 @@
+"""The files of an in-house folder: which are images, and what their folders tell of patient and split."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePosixPath
+
+from mammo_monai.errors import ManifestError
+from mammo_monai.readers.annotations.annotated import ANNOTATION_SUFFIXES, IMAGE_SUFFIXES, bare_name
+from mammo_monai.readers.annotations.joining import KIND_FOLDERS
+from mammo_monai.readers.annotations.png import image_names, is_mask
+from mammo_monai.readers.annotations.splits import SPLIT_FOLDERS
+from mammo_monai.readers.image_header import has_dicom_preamble
+
+# Folders called after a class, a side or a view hold many patients, or part of one.
+_CLASSES = (
+    "mass masses normal normals benign malignant cancer cancers positive negative abnormal suspicious lesion "
+    "lesions calcification calcifications left right l r cc mlo ml"
+)
+_CLASS_FOLDERS = frozenset(_CLASSES.split())
+_END_BYTES = 4096
+_OTHER_SUFFIXES = (
+    *ANNOTATION_SUFFIXES,
+    ".md",
+    ".pdf",
+    ".xls",
+    ".xlsx",
+    ".zip",
+    ".gz",
+    ".py",
+    ".yaml",
+    ".yml",
+)
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files below a folder in the order of their paths, without hidden ones.
+
+    Raises:
+        ManifestError: no such folder.
+    """
+    if not folder.is_dir():
+        raise ManifestError(f"{folder}: no such folder; expected the folder of the images or annotations.")
+    found: list[Path] = []
+    for parent, subfolders, names in os.walk(folder):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
+        found += [Path(parent) / name for name in sorted(names) if not name.startswith(".")]
+    return found
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is an image by its name, or DICOM by its content where the name says nothing."""
+    name = path.name.lower()
+    if name.endswith(IMAGE_SUFFIXES):
+        return True
+    if name.endswith(_OTHER_SUFFIXES) or name == "dicomdir":
+        return False
+    try:
+        return has_dicom_preamble(path)
+    except OSError:
+        return False
+
+
+def ends_of(path: Path) -> bytes:
+    """The first and last 4 KiB of a file: enough to tell most pictures of one size apart."""
+    with path.open("rb") as stream:
+        start = stream.read(_END_BYTES)
+        stream.seek(-min(_END_BYTES, path.stat().st_size), os.SEEK_END)
+        return start + stream.read(_END_BYTES)
+
+
+def without_masks(images: Sequence[Path], root: Path) -> list[Path]:
+    """The images without pictures that are named like a mask of another image.
+
+    Where boxes come from elsewhere, masks may still lie beside the images.
+    """
+    names = {path: PurePosixPath(path.relative_to(root).as_posix()) for path in images}
+    sure = {bare_name(path.name).casefold() for path, name in names.items() if not is_mask(name)}
+    return [
+        path
+        for path, name in names.items()
+        if not (is_mask(name) and any(_stem(each) in sure for each in image_names(_bare(name))))
+    ]
+
+
+def patient_folder(name: str) -> str:
+    """The nearest folder on an image's relative path that may tell its patient, "" if none does.
+
+    >>> patient_folder("train/P017/left/cc.png"), patient_folder("images/normal/a.png")
+    ('P017', '')
+    """
+    passed_over: Collection[str] = KIND_FOLDERS | SPLIT_FOLDERS | _CLASS_FOLDERS
+    folders = [part for part in PurePosixPath(name).parent.parts if part.casefold() not in passed_over]
+    return folders[-1] if folders else ""
+
+
+def _bare(name: PurePosixPath) -> str:
+    return str(name.with_name(bare_name(name.name)))
+
+
+def _stem(name: str) -> str:
+    return bare_name(PurePosixPath(name).name).casefold()

@@ -1,0 +1,272 @@
+"""Reads an in-house set: a tree of DICOM, PNG, JPG, TIFF images and annotations in any common format.
+
+The codes of its findings stand in docs/how-to/in-house-data.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from mammo_monai.errors import ManifestError
+from mammo_monai.files import sha256_of
+from mammo_monai.readers.annotations.annotated import AnnotatedImage, bare_name
+from mammo_monai.readers.annotations.formats import FORMATS, FormatName, Place, find_annotations
+from mammo_monai.readers.annotations.identity import compiled_pattern, ml_as_mlo, with_patients
+from mammo_monai.readers.annotations.image_records import ImageItem, RecordMaker
+from mammo_monai.readers.annotations.joining import ImageNames, Joined, join
+from mammo_monai.readers.annotations.lesion_types import LesionTypes
+from mammo_monai.readers.annotations.splits import official_split, split_of, split_of_folder
+from mammo_monai.readers.audit import Audit, InvalidRecordError, drop_repeated_records
+from mammo_monai.readers.folder.files import ends_of, files_below, is_image, patient_folder, without_masks
+from mammo_monai.readers.image_header import modality_of
+from mammo_monai.readers.reading import DataSet, Reading
+from mammo_monai.records import ImageRecord, Split, record_id_of
+from mammo_monai.schema import Action
+
+logger = logging.getLogger(__name__)
+
+# DICOM objects that lie beside images and are none: PS3.3 C.7.3.1.1.1.
+_OTHER_MODALITIES = {"SEG", "SR", "PR", "KO", "DOC", "PLAN", "RTSTRUCT", "RTPLAN", "REG", "AU", "FID"}
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """How to read what a folder leaves open.
+
+    Attributes:
+        annotations: file or folder of the annotations; None: among the images.
+        format: of the annotations; "auto" looks at the files.
+        name_pattern: regular expression searched in the relative path without its suffix; its groups
+            `patient`, `laterality` and `view` come before the DICOM header.
+        category: the site's word for masses, label 0, in any case, singular or plural.
+        classes: what the site's other class names, or class numbers, mean: types of `LESION_LABELS`, or
+            `ignore`.
+        clip_boxes: cut boxes at the image border; without it a box more than 1 px outside is a fault.
+        unlisted: what images without annotation are: "normal", or "leave-out". None: normal, with a
+            warning; of MONAI Label and 3D Slicer left out, as nobody has looked at them.
+    """
+
+    annotations: Path | None = None
+    format: FormatName = "auto"
+    name_pattern: str | None = None
+    category: str = "mass"
+    classes: Mapping[str, str] = field(default_factory=dict)
+    clip_boxes: bool = False
+    unlisted: Literal["normal", "leave-out"] | None = None
+
+
+@dataclass(frozen=True)
+class _Site:
+    """The images below the root, and the annotations by their images."""
+
+    root: Path
+    images: Sequence[Path]
+    format: str
+    joined: Joined
+
+    @property
+    def by_uid(self) -> Mapping[str, tuple[AnnotatedImage, ...]]:
+        """Annotations that no path leads from, by each of their names."""
+        found: dict[str, list[AnnotatedImage]] = defaultdict(list)
+        for each in self.joined.unmatched:
+            for name in dict.fromkeys(bare_name(name.rpartition("/")[2]) for name in each.names):
+                found[name].append(each)
+        return {name: tuple(each) for name, each in found.items()}
+
+
+def read_folder(root: Path, reading: Reading, options: FolderOptions = FolderOptions()) -> DataSet:
+    """The images below a folder with the lesions that annotations beside, below or elsewhere give them.
+
+    An annotation finds its image by SOPInstanceUID, else by relative path, else by file name; what could
+    belong to several images quarantines them all. Patient, laterality and view come from the annotations,
+    else the name pattern, else the DICOM header, the patient last from the folder. A split column, or
+    folders called train, val, test, make the official split.
+
+    Raises:
+        ManifestError: no folder, no annotations or several formats of them, a pattern or class that cannot
+            be used, or (strict) images with faults.
+    """
+    root = Path(root)
+    types = LesionTypes(options.category, options.classes)
+    pattern = compiled_pattern(options.name_pattern)
+    site = _look_around(root, options, reading.audit)
+    maker = RecordMaker(reading.salt, types, pattern, options.clip_boxes, site.by_uid)
+    items = _items(site)
+    records = reading.images(lambda item, audit: _read(maker, item, audit), items)
+    records = drop_repeated_records(ml_as_mlo(records, reading.audit), reading.audit)
+    listed = _listed(site, records, reading)
+    records = _without_copies(records, items, listed, reading)
+    records = _judge_unlisted(records, listed, site, options, reading.audit)
+    types.check(
+        reading.audit,
+        has_masses=any(record.has_mass for record in records),
+        are_classes=FORMATS[site.format].numbers_are_classes,
+    )
+    splits = _splits(records, items, maker, reading)
+    return DataSet(tuple(_with_patients(records, maker, reading.audit)), official_split(splits))
+
+
+def _look_around(root: Path, options: FolderOptions, audit: Audit) -> _Site:
+    files = files_below(root)
+    images = [path for path in files if is_image(path)]
+    location = Path(options.annotations) if options.annotations else root
+    if location.is_file():
+        place = Place(location.parent, (location,))
+    elif location.resolve() == root.resolve():
+        place = Place(root, files, frozenset(bare_name(path.name).casefold() for path in images))
+    else:
+        place = Place(location, files_below(location))
+    name, chosen = find_annotations(place, options.format)
+    # A file inside the root is named from there, so that folders on the way can tell images apart.
+    base = root if place.base.is_relative_to(root) else place.base
+    annotations = {*chosen, *(place.files if place.image_stems is None else ())}
+    images = without_masks([path for path in images if path not in annotations], root)
+    if not images:
+        raise ManifestError(f"{root}: expected DICOM, PNG, JPG or TIFF images below it, found none.")
+    annotated = FORMATS[name].read(chosen, base, audit)
+    joined = join(ImageNames(root, images), annotated)
+    if joined.by_name_alone:
+        found = (
+            f"{joined.by_name_alone} annotations name other folders than their images lie in; joined by name"
+        )
+        audit.note("joined-by-name", "", found, Action.REPAIRED)
+    return _Site(root, images, name, joined)
+
+
+def _items(site: _Site) -> list[ImageItem]:
+    faults: dict[Path, InvalidRecordError] = {}
+    for unclear, paths in site.joined.ambiguous:
+        found = f"an annotation could belong to this image or to {len(paths) - 1} others of the same name"
+        remedy = "Put folders into the annotation's name, or use SOPInstanceUIDs."
+        for path in paths:
+            faults[path] = InvalidRecordError("annotation-ambiguous", unclear.where, found, remedy)
+    items = []
+    for path in site.images:
+        name = path.relative_to(site.root).as_posix()
+        annotated = tuple(site.joined.by_image.get(path, ()))
+        row = next((each.place for each in annotated if each.place), site.format)
+        items.append(
+            ImageItem(
+                path=path,
+                name=name,
+                where=f"{path}, {row}" if annotated else str(path),
+                source=f"folder, {row}",
+                annotated=annotated,
+                folder_patient=patient_folder(name),
+                fault=faults.get(path),
+            )
+        )
+    return items
+
+
+def _read(maker: RecordMaker, item: ImageItem, audit: Audit) -> ImageRecord | None:
+    """The record of an image; other DICOM objects are passed over."""
+    own = Audit()
+    record = maker.read(item, own)
+    if [each.code for each in own.quarantined] == ["dicom-unusable"] and not item.annotated:
+        modality = modality_of(item.path)
+        if modality in _OTHER_MODALITIES:
+            found = f"a DICOM object of modality {modality} is no image; passed over"
+            audit.note("other-object", own.quarantined[0].record_id, found, Action.REPAIRED)
+            return None
+    audit.merge(own)
+    return record
+
+
+def _listed(site: _Site, records: Sequence[ImageRecord], reading: Reading) -> set[str]:
+    """The record ids of images that have an annotation; annotations without an image are noted."""
+    by_path = {path.absolute() for path in site.joined.by_image}
+    listed = {record.record_id for record in records if record.image in by_path}
+    met = {record.record_id for record in records} | {q.record_id for q in reading.audit.quarantined}
+    seen: set[int] = set()
+    for uid, annotated in site.by_uid.items():
+        record_id = record_id_of(uid, reading.salt)
+        if record_id in met:
+            listed.add(record_id)
+            seen.update(map(id, annotated))
+    for each in site.joined.unmatched:
+        if id(each) not in seen:
+            logger.warning("%s: names an image that is not there", each.where)
+            found = "an annotation names an image that is not there"
+            reading.audit.note("annotation-orphan", "", found, place=each.place)
+    return listed
+
+
+def _without_copies(
+    records: Sequence[ImageRecord], items: Sequence[ImageItem], listed: set[str], reading: Reading
+) -> list[ImageRecord]:
+    """The records without byte-for-byte copies of another's picture; an annotated one is kept first.
+
+    Files with a SOPInstanceUID are told apart by that. Whole files are hashed only where their sizes and
+    both ends agree.
+    """
+    by_name = {record_id_of(item.name, reading.salt) for item in items}
+    alike: dict[tuple[int | None, bytes], list[ImageRecord]] = defaultdict(list)
+    sizes = Counter(record.file_size for record in records if record.record_id in by_name)
+    for record in records:
+        if record.record_id in by_name and sizes[record.file_size] > 1:
+            alike[record.file_size, ends_of(record.image)].append(record)
+    copies: set[str] = set()
+    for group in (each for each in alike.values() if len(each) > 1):
+        first: dict[str, ImageRecord] = {}
+        for record in sorted(group, key=lambda each: each.record_id not in listed):
+            kept = first.setdefault(sha256_of(record.image), record)
+            with reading.audit.image(record.record_id, str(record.image), path=record.image):
+                if kept is not record:
+                    copies.add(record.record_id)
+                    found = f"the picture is a copy of record {kept.record_id}"
+                    raise InvalidRecordError("image-repeated", str(record.image), found, f"See {kept.image}.")
+    return [record for record in records if record.record_id not in copies]
+
+
+def _judge_unlisted(
+    records: Sequence[ImageRecord], listed: set[str], site: _Site, options: FolderOptions, audit: Audit
+) -> list[ImageRecord]:
+    unlisted = [record for record in records if record.record_id not in listed]
+    default = "normal" if FORMATS[site.format].absent_is_normal else "leave-out"
+    verdict = options.unlisted or default
+    said = f"{len(unlisted)} of {len(records)} images have no annotation: "
+    said += "they count as normal" if verdict == "normal" else "they are left out"
+    logger.info(said)
+    if unlisted and options.unlisted is None:
+        said += "; say --unlisted leave-out if nobody has read them, --unlisted normal if they show no lesion"
+        audit.note("images-unlisted", "", said)
+    return list(records) if verdict == "normal" else [r for r in records if r.record_id in listed]
+
+
+def _splits(
+    records: Sequence[ImageRecord], items: Sequence[ImageItem], maker: RecordMaker, reading: Reading
+) -> Mapping[str, Split | None]:
+    """The list each record belongs to: by its annotation's word, else by its folder."""
+    by_path = {item.path.absolute(): item for item in items}
+    uid_words = {
+        record_id_of(uid, reading.salt): each.fields.get("split", "")
+        for uid, annotated in maker.by_uid.items()
+        for each in annotated
+    }
+    unknown: Counter[str] = Counter()
+    splits: dict[str, Split | None] = {}
+    for record in records:
+        item = by_path[record.image]
+        word = item.fields.get("split") or uid_words.get(record.record_id, "")
+        splits[record.record_id] = split_of(word) if word else split_of_folder(item.name)
+        if word and split_of(word) is None:
+            unknown[word] += 1
+    if unknown:
+        words = ", ".join(f"{word!r} ({count})" for word, count in sorted(unknown.items())[:5])
+        reading.audit.note(
+            "split-unknown", "", f"splits called {words} are none of training, validation, test"
+        )
+    return splits
+
+
+def _with_patients(records: Sequence[ImageRecord], maker: RecordMaker, audit: Audit) -> list[ImageRecord]:
+    if maker.told_by_folder:
+        found = f"the patients of {len(maker.told_by_folder)} images are told by their folders alone"
+        audit.note("patient-from-folder", "", found, Action.REPAIRED)
+    return with_patients(records, audit)

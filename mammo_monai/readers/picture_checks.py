@@ -1,0 +1,155 @@
+"""Holds what is written about an image against the picture itself: a breast, its side, its lesions.
+
+Findings: picture-constant (quarantined), picture-blank, laterality-picture, lesion-outside-breast,
+display-reversed (warned).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mammo_monai.dicom.pixels import read_mammogram
+from mammo_monai.imaging import breast_region
+from mammo_monai.imaging.breast import Method
+from mammo_monai.readers.audit import Audit, InvalidRecordError
+from mammo_monai.readers.dicom_candidates import is_picture, stored_values_of
+from mammo_monai.records import ImageRecord, Laterality
+
+# Work is done on every n-th pixel, so that the longer side keeps about this many.
+CHECKED_PX = 720
+_EDGE = 0.05  # of the width: the columns that are compared
+_CLEAR = 0.3  # of their height: on 1231 films the fuller edge was ahead by 0.33 and more
+
+
+def read_reduced(path: Path) -> NDArray[np.generic]:
+    """A mammogram, dense tissue bright, every n-th pixel of it; shape (H, W), longer side at most 1440.
+
+    Raises:
+        DicomError: not readable as a mammogram for presentation.
+        InvalidRecordError: a picture that cannot be decoded ("image-unreadable").
+    """
+    if not is_picture(path):
+        return reduced(read_mammogram(path).pixels)
+    pixels = stored_values_of(path)
+    if pixels is None:
+        found = "the file is no readable image"
+        raise InvalidRecordError("image-unreadable", str(path), found, "Copy it again.")
+    return reduced(pixels)
+
+
+def reduced(pixels: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Every n-th pixel, as a copy; shape (H, W), longer side at most 1440."""
+    step = max(1, max(pixels.shape) // CHECKED_PX)
+    return pixels[::step, ::step].copy()
+
+
+def check_picture(
+    pixels: NDArray[np.generic], record: ImageRecord, audit: Audit, *, method: Method = "otsu"
+) -> Laterality | None:
+    """Notes a blank picture and lesions outside the breast; returns the side the picture shows.
+
+    That is the breast it would be in standard display; see `chest_wall_side`. The caller decides what a
+    difference means: `note_laterality` for a detector's images, `note_displays` for scanned films.
+
+    Args:
+        pixels: shape (H, W), dense tissue bright, whole or reduced: boxes are scaled to it.
+        method: of `breast_region`: "otsu" for scanned film, "global" for digital detectors.
+
+    Raises:
+        InvalidRecordError: all pixels have one value ("picture-constant").
+    """
+    if pixels.min() == pixels.max():
+        found, remedy = "all pixels of the picture have the same value", "Copy the file again."
+        raise InvalidRecordError("picture-constant", str(record.image), found, remedy)
+    region = breast_region(pixels, method)
+    if not region.any():
+        audit.note("picture-blank", record.record_id, "no breast can be seen on the picture")
+        return None
+    outside = lesions_outside(region, record)
+    if outside:
+        said = f"{outside} of {len(record.lesions)} lesions lie outside the breast region"
+        audit.note("lesion-outside-breast", record.record_id, said)
+    return chest_wall_side(region)
+
+
+def lesions_outside(region: NDArray[np.bool_], record: ImageRecord) -> int:
+    """How many lesions' boxes hold no pixel of the breast region, which may be of reduced size."""
+    scale_y, scale_x = region.shape[0] / record.height, region.shape[1] / record.width
+    count = 0
+    for x_min, y_min, x_max, y_max in record.boxes.tolist():
+        rows = slice(int(y_min * scale_y), int(np.ceil(y_max * scale_y)))
+        columns = slice(int(x_min * scale_x), int(np.ceil(x_max * scale_x)))
+        count += not region[rows, columns].any()
+    return count
+
+
+def chest_wall_side(region: NDArray[np.bool_]) -> Laterality | None:
+    """The breast whose chest wall lies where the region meets the image's edge; None if unclear.
+
+    In standard display the chest wall of a left breast is at the image's left edge, the nipple points right.
+    Clear means: the outer twentieth of the columns is fuller on one side by 0.3 of the height, and the
+    region's centre lies on that side as well. On the 1231 training films of the largest public set of scanned
+    films every film is clear.
+
+    >>> chest_wall_side(np.array([[True, True, False, False], [True, False, False, False]]))
+    <Laterality.LEFT: 'L'>
+    """
+    fullness = region.mean(axis=0)
+    columns = np.arange(len(fullness)) + 0.5
+    if not fullness.any():
+        return None
+    edge = max(1, round(_EDGE * len(fullness)))
+    lead = float(fullness[:edge].mean() - fullness[-edge:].mean())
+    centre = float(np.average(columns, weights=fullness)) / len(fullness)
+    if abs(lead) < _CLEAR or (lead > 0) is not (centre < 0.5):
+        return None
+    return Laterality.LEFT if lead > 0 else Laterality.RIGHT
+
+
+def note_laterality(record: ImageRecord, shown: Laterality | None, audit: Audit) -> None:
+    """Notes a picture that shows the other breast than the record says, in standard display."""
+    if shown is not None and record.laterality is not None and shown is not record.laterality:
+        said = f"the picture looks like the other breast than {record.laterality.value}; that one is kept"
+        audit.note("laterality-picture", record.record_id, said)
+
+
+def note_displays(
+    records: Iterable[ImageRecord], shown: Mapping[str, Laterality | None], audit: Audit
+) -> None:
+    """Notes films whose side differs from the other films of the same patient, and how many are reversed.
+
+    Films may be scanned from either face, so a left breast can point either way; but all films of a patient
+    are scanned alike. On 1231 films of 691 patients 325 are reversed and no patient has films of both kinds,
+    so one that differs within a patient has the wrong side, or belongs to somebody else.
+
+    Args:
+        shown: what `check_picture` returned, by record id.
+    """
+    films: dict[str, list[tuple[ImageRecord, bool]]] = defaultdict(list)
+    for record in records:
+        side = shown.get(record.record_id)
+        if side is not None and record.laterality is not None:
+            films[record.patient_id].append((record, side is not record.laterality))
+    reversed_films = 0
+    for each in films.values():
+        count = sum(is_reversed for _, is_reversed in each)
+        if count == len(each):
+            reversed_films += count
+        elif count:
+            # The fewer are the odd ones; of two against two nobody can say.
+            odd = {True} if 2 * count < len(each) else {False} if 2 * count > len(each) else {True, False}
+            for record, is_reversed in each:
+                if is_reversed in odd:
+                    said = "the picture points another way than other films of the same patient; side kept"
+                    audit.note("laterality-picture", record.record_id, said)
+    if reversed_films:
+        said = (
+            f"{reversed_films} films point the other way than in standard display, as do all films of "
+            "their patients. Their side holds; turn films by the picture, not by their side"
+        )
+        audit.note("display-reversed", "", said)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mammo_monai.errors import ManifestError
+from mammo_monai.records import Split
+from tests.readers.annotations.in_house import BOXES, InHouse, boxes_of
+
+
+def coco(*images: Any, **lists: Any) -> str:
+    """COCO of images `(file_name, boxes)`."""
+    content: dict[str, Any] = {"images": [], "annotations": [], "categories": [{"id": 3, "name": "mass"}]}
+    for number, (name, boxes) in enumerate(images):
+        content["images"].append({"id": number, "file_name": name})
+        for x_min, y_min, x_max, y_max in boxes:
+            bbox = [x_min, y_min, x_max - x_min, y_max - y_min]
+            annotation = {
+                "id": len(content["annotations"]),
+                "image_id": number,
+                "category_id": 3,
+                "bbox": bbox,
+            }
+            content["annotations"].append(annotation)
+    return json.dumps(content | lists)
+
+
+def test_boxes_come_back_and_listed_images_are_normal(site: InHouse) -> None:
+    site.png("p1/left.png")
+    site.png("p1/right.png")
+    site.text("annotations/boxes.json", coco(("p1/left.png", BOXES), ("p1/right.png", ())))
+    records = site.read()
+    assert boxes_of(records["p1/left.png"].lesions) == [*BOXES]
+    assert records["p1/right.png"].is_normal
+    assert "images-unlisted" not in site.codes()
+
+
+def test_one_json_per_split_makes_the_official_split(site: InHouse) -> None:
+    for folder, box in (("train", BOXES[0]), ("valid", BOXES[1])):
+        site.png(f"{folder}/left.png")
+        site.text(f"{folder}/_annotations.coco.json", coco(("left.png", [box])))
+    data_set = site.data_set()
+    found = {record.image.parent.name: record for record in data_set.records}
+    assert boxes_of(found["train"].lesions) == [BOXES[0]]
+    assert boxes_of(found["valid"].lesions) == [BOXES[1]]
+    splits = {name: data_set.official[record.record_id] for name, record in found.items()}
+    assert splits == {"train": Split.TRAINING, "valid": Split.VALIDATION}
+
+
+def test_the_jsons_name_may_say_the_split(site: InHouse) -> None:
+    for name, box in (("train", BOXES[0]), ("test", BOXES[1])):
+        site.png(f"pictures/{name}_left.png")
+        site.text(f"annotations/instances_{name}2017.json", coco((f"{name}_left.png", [box])))
+    data_set = site.data_set()
+    splits = {record.image.name: data_set.official[record.record_id] for record in data_set.records}
+    assert splits == {"train_left.png": Split.TRAINING, "test_left.png": Split.TEST}
+
+
+def test_other_jsons_are_passed_over(site: InHouse) -> None:
+    site.png("left.png")
+    site.text("settings.json", '{"a": 1}')
+    site.text("broken.json", "{")
+    site.text("boxes.json", coco(("left.png", BOXES)))
+    assert len(site.lesions("left.png")) == 2
+
+
+def test_half_a_json_is_one_clear_error(site: InHouse) -> None:
+    site.png("left.png")
+    site.text("boxes.json", coco(("left.png", BOXES))[:120])
+    with pytest.raises(ManifestError, match=r"boxes\.json: expected a COCO JSON, cannot be read as JSON"):
+        site.read()
+
+
+@pytest.mark.parametrize(
+    ("bbox", "code"),
+    [([1, 2, float("nan"), 4], "box-invalid"), ([50, 2, 30, 4], "box-outside"), (7, "box-invalid")],
+)
+def test_a_bad_box_quarantines_its_image_alone(site: InHouse, bbox: Any, code: str) -> None:
+    site.png("left.png")
+    site.png("right.png")
+    content = json.loads(coco(("left.png", [BOXES[0]]), ("right.png", [BOXES[1]])))
+    content["annotations"][0]["bbox"] = bbox
+    site.text("boxes.json", json.dumps(content))
+    assert [*site.read()] == ["right.png"]
+    assert site.quarantined() == [code]
+
+
+def test_the_same_image_twice_contradicts_itself(site: InHouse) -> None:
+    site.png("left.png")
+    site.text("boxes.json", coco(("left.png", [BOXES[0]]), ("left.png", ())))
+    assert site.read() == {}
+    assert site.quarantined() == ["annotation-repeated"]
+
+
+def test_an_image_of_the_json_that_is_not_there_is_a_finding(site: InHouse) -> None:
+    site.png("left.png")
+    site.text("boxes.json", coco(("left.png", BOXES), ("Smith.png", BOXES), (None, ())))
+    assert [*site.read()] == ["left.png"]
+    orphans = [each for each in site.audit.findings if each.code == "annotation-orphan"]
+    assert [each.place for each in orphans] == ["COCO images row 1", "COCO images row 2"]

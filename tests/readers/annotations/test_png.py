@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from mammo_monai.schema import Action
+from tests.readers.annotations.in_house import BOXES, SIZE, InHouse, boxes_of, drawn
+
+
+def write_mask(path: Path, mask: Any = None, mode: str | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(drawn() if mask is None else mask)
+    (picture.convert(mode) if mode else picture).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "left_mask.png",
+        "masks/left.png",
+        "masks/left_mask.tif",
+        "seg/left.bmp",
+        "left-Seg.png",
+        "left.gt.png",
+        "left_labels.png",
+    ],
+)
+def test_boxes_come_back_from_masks_by_many_names(site: InHouse, name: str) -> None:
+    site.png("left.png")
+    write_mask(site.root / name)
+    assert boxes_of(site.lesions("left.png")) == [*BOXES]
+    assert "patient-unknown" in site.codes()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "RGBA", "P", "LA"])
+def test_every_kind_of_picture_gives_the_same_boxes(site: InHouse, mode: str) -> None:
+    site.png("left.png")
+    write_mask(site.root / "masks" / "left.png", mode=mode)
+    assert boxes_of(site.lesions("left.png")) == [*BOXES]
+
+
+def test_sixteen_bits_and_ones_are_flags_too(site: InHouse) -> None:
+    for name, mask in (("a", drawn().astype(np.uint16) * 257), ("b", drawn() // 255)):
+        site.png(f"{name}.png")
+        write_mask(site.root / "masks" / f"{name}.png", mask)
+    records = site.read()
+    assert all(boxes_of(record.lesions) == [*BOXES] for record in records.values())
+    assert "mask-values" not in site.codes()
+
+
+def test_transparent_pixels_mark_nothing(site: InHouse) -> None:
+    site.png("left.png")
+    colours = np.full((*SIZE[::-1], 4), 255, dtype=np.uint8)
+    colours[..., 3] = drawn()
+    write_mask(site.root / "left_mask.png", colours)
+    assert boxes_of(site.lesions("left.png")) == [*BOXES]
+
+
+def test_colours_are_values(site: InHouse) -> None:
+    site.png("left.png")
+    colours = np.zeros((*SIZE[::-1], 3), dtype=np.uint8)
+    colours[20:45, 10:20] = (255, 0, 0)
+    colours[20:45, 20:31] = (0, 0, 255)
+    write_mask(site.root / "left_mask.png", colours)
+    assert sorted(boxes_of(site.lesions("left.png"))) == [(10, 20, 20, 45), (20, 20, 31, 45)]
+
+
+def test_several_masks_of_an_image_are_several_lesions(site: InHouse) -> None:
+    site.png("left.png")
+    for number, box in enumerate(BOXES, start=1):
+        write_mask(site.root / f"left_mask_{number}.png", drawn([box]))
+    assert boxes_of(site.lesions("left.png")) == [*BOXES]
+
+
+def test_parts_that_touch_at_a_corner_are_one(site: InHouse) -> None:
+    site.png("left.png")
+    write_mask(site.root / "left_mask.png", drawn([(10, 10, 20, 20), (20, 20, 30, 40)]))
+    assert boxes_of(site.lesions("left.png")) == [(10, 10, 30, 40)]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_smoothed_edges_are_cut_at_half(site: InHouse, suffix: str) -> None:
+    site.png("left.png")
+    picture = Image.fromarray(drawn([(10, 20, 40, 60)]))
+    path = site.root / "masks" / f"left.{suffix}"
+    path.parent.mkdir()
+    picture.filter(ImageFilter.GaussianBlur(1.5)).save(path)
+    (box,) = boxes_of(site.lesions("left.png"))
+    assert box == pytest.approx((10, 20, 40, 60), abs=1)
+    assert "mask-soft" in site.codes(Action.REPAIRED)
+
+
+def test_the_area_of_a_mask_is_its_pixels(site: InHouse) -> None:
+    site.dicom("left.dcm", ImagerPixelSpacing=[0.5, 0.25])
+    mask = drawn([(10, 20, 30, 40)])
+    mask[20:25, 10:30] = 0
+    write_mask(site.root / "left_mask.png", mask)
+    (lesion,) = site.lesions("left.dcm")
+    assert lesion.area_mm2 == pytest.approx(20 * 15 * 0.125)
+
+
+def test_strokes_beside_a_drawn_lesion_are_left_out(site: InHouse) -> None:
+    site.png("left.png")
+    write_mask(site.root / "left_mask.png", drawn([(10, 20, 40, 60), (50, 80, 52, 81)]))
+    assert boxes_of(site.lesions("left.png")) == [(10, 20, 40, 60)]
+    assert "mask-specks" in site.codes(Action.WARNED)
+
+
+def test_small_lesions_alone_are_kept(site: InHouse) -> None:
+    site.png("left.png")
+    write_mask(site.root / "left_mask.png", drawn([(10, 20, 12, 22), (50, 80, 52, 81)]))
+    assert len(site.lesions("left.png")) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "mask-unreadable"),
+        (b"no picture", "mask-unreadable"),
+        ("half", "mask-unreadable"),
+        (drawn([], size=(90, 60)), "mask-aspect"),
+        (drawn([], size=(60, 60)), "mask-aspect"),
+        (np.random.default_rng(1).integers(0, 255, (90, 60), dtype=np.uint8), "mask-values"),
+    ],
+)
+def test_a_mask_that_is_none_quarantines_its_image_alone(site: InHouse, content: Any, code: str) -> None:
+    site.png("left.png")
+    site.png("right.png")
+    path = write_mask(site.root / "masks" / "left.png", content if isinstance(content, np.ndarray) else None)
+    write_mask(site.root / "masks" / "right.png")
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, str):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert [*site.read()] == ["right.png"]
+    assert site.quarantined() == [code]
+
+
+def test_an_image_without_a_mask_is_normal_and_counted(site: InHouse) -> None:
+    site.png("left.png")
+    site.png("right.png")
+    write_mask(site.root / "left_mask.png")
+    records = site.read()
+    assert records["right.png"].is_normal
+    (finding,) = [each for each in site.audit.findings if each.code == "images-unlisted"]
+    assert finding.found.startswith("1 of 2 images have no annotation: they count as normal")
+    assert [*site.read(unlisted="leave-out")] == ["left.png"]
+    assert "images-unlisted" not in site.codes()
+    assert len(site.read(unlisted="normal")) == 2
+    assert "images-unlisted" not in site.codes()
