@@ -275,7 +275,11 @@ def test_a_planted_fault_is_seen(check: Check, path: str, text: str, expected: s
     ("check", "path", "text"),
     [
         (upward_imports, in_folder("cli"), "from mammo_monai import __version__, engines"),
-        (upward_imports, f"{PACKAGE}/schema/manifest.py", "from mammo_monai.geometry.boxes import check_boxes"),
+        (
+            upward_imports,
+            f"{PACKAGE}/schema/manifest.py",
+            "from mammo_monai.geometry.boxes import check_boxes",
+        ),
         (upward_imports, in_folder("metrics"), "from mammo_monai.metrics.froc import froc_curve"),
         (upward_imports, f"{PACKAGE}/__init__.py", "from mammo_monai.readers import x"),
         (foreign_packages, in_folder("geometry"), TYPE_ONLY),

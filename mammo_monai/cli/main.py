@@ -12,7 +12,19 @@ from typing import NoReturn
 from mammo_monai import __version__
 from mammo_monai.errors import MammoError
 
-VERBS = ("phantoms", "manifest", "train", "predict", "evaluate", "report", "bundle", "weights")
+VERBS = (
+    "phantoms",
+    "manifest",
+    "show",
+    "folds",
+    "prepare",
+    "train",
+    "predict",
+    "evaluate",
+    "report",
+    "bundle",
+    "weights",
+)
 DESCRIPTION = (
     "Marks masses in mammograms: DICOM in, boxes with honest figures out. "
     "It marks, it never diagnoses: a research tool, not a medical device."

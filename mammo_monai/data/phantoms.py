@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mammo_monai.errors import ManifestError
 from mammo_monai.phantoms import LAYOUTS, write_phantoms
-from mammo_monai.readers import Audit, dataset_salt, read_dataset, save_manifest
+from mammo_monai.readers import Audit, ManifestPlan, Reading, dataset_salt, read_dataset, save_manifest
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +41,11 @@ def phantom_manifest(request: str) -> Path:
         logger.info("generating %d phantom patients (%s) in %s", patients, layout, root)
         images = root / "images"
         write_phantoms(images, layout=layout, patients=patients, seed=SEED, pixel_spacing_mm=PIXEL_SPACING_MM)
-        audit = Audit()
-        manifest = read_dataset(layout, images, salt=dataset_salt(images, path), audit=audit)
-        save_manifest(path, manifest, audit)  # last: a killed run leaves no manifest and goes on next time
+        reading = Reading(dataset_salt(images, path), Audit(strict=True))
+        manifest = read_dataset(ManifestPlan(layout, images), reading)
+        save_manifest(
+            path, manifest, reading.audit
+        )  # last: a killed run leaves no manifest and goes on next time
     logger.warning("%s%s are synthetic: figures on them are not clinical figures", PHANTOMS_PREFIX, request)
     return path
 

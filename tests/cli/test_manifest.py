@@ -13,8 +13,7 @@ from PIL import Image
 from mammo_monai.cli import manifest as verb
 from mammo_monai.errors import ManifestError
 from mammo_monai.phantoms import write_phantoms
-from mammo_monai.records import ImageRecord, Lesion
-from mammo_monai.schema import Manifest, read_manifest
+from mammo_monai.schema import read_manifest
 
 PATTERN = r"(?P<patient>\d+)_(?P<laterality>LEFT|RIGHT)_(?P<view>CC|MLO)"
 
@@ -35,7 +34,7 @@ def coco(tmp_path: Path) -> dict[str, Any]:
         {"id": n, "file_name": name, "width": 60, "height": 90} for n, name in enumerate(names)
     ]
     for n, name in enumerate(names):
-        Image.new("L", (60, 90)).save(tmp_path / name)
+        Image.new("L", (60, 90), n).save(tmp_path / name)
         if "CC" in name:
             content["annotations"].append({"id": n, "image_id": n, "category_id": 0, "bbox": [1, 2, 30, 40]})
     (tmp_path / "boxes.json").write_text(json.dumps(content))
@@ -49,14 +48,21 @@ def test_coco_is_split_by_patient_and_counted(
     code = run("coco", tmp_path / "boxes.json", "--images", tmp_path, "--name-pattern", PATTERN, "-o", out)
     assert code == 0
     assert capsys.readouterr().out.splitlines() == [
-        "list          images  normals  lesions  patients",
-        "training          12        6        6         6",
-        "validation         4        2        2         2",
-        "test               4        2        2         2",
-        "all               20       10       10        10",
-        f"wrote {out}; audit.csv: 0 findings, 0 left out",
+        "list        images  patients  masses  other lesions  normal images",
+        "training    12      6         6       0              6",
+        "validation  4       2         2       0              2",
+        "test        4       2         2       0              2",
+        "all lists   20      10        10      0              10",
+        "",
+        f"wrote {out}, and beside it audit.csv and audit.html",
+        "findings: 0 repaired, 0 left out, 0 to look at",
     ]
-    assert sorted(path.name for path in out.parent.iterdir()) == ["audit.csv", "m.json", "m.salt"]
+    assert sorted(path.name for path in out.parent.iterdir()) == [
+        "audit.csv",
+        "audit.html",
+        "m.json",
+        "m.salt",
+    ]
     assert len(read_manifest(out).images()) == 20
 
 
@@ -86,19 +92,86 @@ def test_fractions_and_seed_choose_the_split(coco: dict[str, Any], tmp_path: Pat
     assert lists[0] != lists[1]
 
 
-def test_faults_stop_unless_they_are_skipped(
+def test_an_image_with_a_fault_is_left_out_and_named(
     coco: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "00003_RIGHT_CC.png").unlink()
     command = ("coco", tmp_path / "boxes.json", "--images", tmp_path, "--name-pattern", PATTERN)
-    with pytest.raises(ManifestError, match=r"00003_RIGHT_CC\.png\): the image file is missing"):
-        run(*command, "-o", tmp_path / "m.json")
-    assert not (tmp_path / "m.json").exists()
-    assert run(*command, "--skip-invalid", "-o", tmp_path / "m.json") == 1
-    assert "1 findings, 1 left out" in capsys.readouterr().out
-    assert len(read_manifest(tmp_path / "m.json").images()) == 19
+    assert run(*command, "-o", tmp_path / "m.json") == 1
+    assert "findings: 0 repaired, 1 left out, 0 to look at" in capsys.readouterr().out
+    manifest = read_manifest(tmp_path / "m.json")
+    assert len(manifest.images()) == 19
+    assert [(each.code, each.image) for each in manifest.quarantined] == [
+        ("image-missing", tmp_path / "00003_RIGHT_CC.png")
+    ]
     assert "m.json,image-missing," in (tmp_path / "audit.csv").read_text()
-    assert "00003" not in (tmp_path / "audit.csv").read_text()
+    for name in ("audit.csv", "audit.html"):
+        assert "00003" not in (tmp_path / name).read_text()
+
+
+def test_strict_writes_no_manifest_and_keeps_the_audit(coco: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "00003_RIGHT_CC.png").unlink()
+    out = tmp_path / "out" / "m.json"
+    with pytest.raises(ManifestError, match=r"00003_RIGHT_CC\.png\).*the image file is missing"):
+        run("coco", tmp_path / "boxes.json", "--name-pattern", PATTERN, "--strict", "-o", out)
+    assert not out.exists()
+    assert "m.json,image-missing," in (out.parent / "audit.csv").read_text()
+    assert "No manifest was written" in (out.parent / "audit.html").read_text()
+
+
+def test_a_folds_file_fills_the_lists(coco: dict[str, Any], tmp_path: Path) -> None:
+    from mammo_monai.cli import folds
+
+    command = ("coco", tmp_path / "boxes.json", "--name-pattern", PATTERN)
+    run(*command, "-o", tmp_path / "m.json")
+    parser = argparse.ArgumentParser()
+    folds.add_parser(parser.add_subparsers())
+    made = ["folds", "make", str(tmp_path / "m.json"), "-o", str(tmp_path / "folds.json")]
+    parsed = parser.parse_args(made)
+    assert parsed.run(parsed) == 0
+    tests = []
+    for fold in range(1, 6):
+        (tmp_path / f"{fold}.salt").write_text((tmp_path / "m.salt").read_text())
+        words = ("--folds", tmp_path / "folds.json", "--fold", fold, "-o", tmp_path / f"{fold}.json")
+        assert run(*command, *words) == 0
+        tests += [record.record_id for record in read_manifest(tmp_path / f"{fold}.json").test]
+    assert sorted(tests) == sorted(record.record_id for record in read_manifest(tmp_path / "m.json").images())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--folds", "folds.json"), "--folds and --fold go together"),
+        (("--fold", "1"), "--folds and --fold go together"),
+        (("--split", "half", "--fractions", "0.5", "0", "0.5"), "--fractions goes with --split fractions"),
+        (("--folds", "f.json", "--fold", "1", "--split", "half"), "--folds fills the lists"),
+        (("--class", "mass=lump"), "lump"),
+        (("--seed", "-1"), "seed must be at least 0, got -1"),
+        (("--split", "official"), "this data set has no official split"),
+    ],
+)
+def test_options_that_contradict_one_another_are_refused(
+    words: tuple[str, ...], message: str, coco: dict[str, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "out" / "m.json"
+    with pytest.raises((ManifestError, ValueError), match=message):
+        run("coco", tmp_path / "boxes.json", "--name-pattern", PATTERN, *words, "-o", out)
+    assert not out.exists()
+
+
+def test_a_manifest_is_checked_against_its_files(
+    coco: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "m.json"
+    run("coco", tmp_path / "boxes.json", "--name-pattern", PATTERN, "-o", out)
+    before = out.read_bytes()
+    assert run("check", out) == 0
+    Image.new("L", (60, 90), 77).save(tmp_path / "00003_RIGHT_CC.png")
+    capsys.readouterr()
+    assert run("check", out) == 2
+    assert "file-" in capsys.readouterr().out
+    assert "m.json check,file-" in (tmp_path / "audit.csv").read_text()
+    assert out.read_bytes() == before
 
 
 @pytest.mark.parametrize("layout", ["cbis-ddsm", "inbreast"])
@@ -122,7 +195,7 @@ def test_overlapping_lesions_are_merged_on_demand_and_noted(
     (tmp_path / "boxes.json").write_text(json.dumps(coco))
     out = tmp_path / "m.json"
     words = () if option == () else ("--merge-overlapping", *(option or ()))
-    assert run("coco", tmp_path / "boxes.json", "--images", tmp_path, "-o", out, *words) == 0
+    assert run("coco", tmp_path / "boxes.json", "--name-pattern", PATTERN, "-o", out, *words) == 0
     records = [record for record in read_manifest(out).images() if not record.is_normal]
     rows = [line.split(",") for line in (tmp_path / "audit.csv").read_text().splitlines()]
     changed = {row[2] for row in rows if row[1] == "lesions-merged"}
@@ -130,15 +203,6 @@ def test_overlapping_lesions_are_merged_on_demand_and_noted(
     assert changed == ({record.record_id for record in records} if lesions == 10 else set())
     if lesions == 10:
         assert {record.lesions[0].box for record in records} == {(1, 2, 46, 42)}
-
-
-@pytest.mark.parametrize("layout", ["cbis-ddsm", "inbreast"])
-def test_every_layout_can_merge(layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    twice = (Lesion((0, 0, 4, 4)), Lesion((2, 2, 6, 6)))
-    made = Manifest(test=(ImageRecord(tmp_path / "a.png", "0f", "p", width=9, height=9, lesions=twice),))
-    monkeypatch.setattr("mammo_monai.readers.read_dataset", lambda *args, **options: made)
-    assert run(layout, tmp_path, "-o", tmp_path / "m.json", "--merge-overlapping") == 0
-    assert read_manifest(tmp_path / "m.json").test[0].boxes.tolist() == [[0, 0, 6, 6]]
 
 
 @pytest.mark.parametrize("word", ["1", "-0.1", "nan", "boxes.json"])
