@@ -8,7 +8,8 @@ from mammo_monai.imaging.intensity import (
     scale_range,
     to_eight_bit,
 )
-from mammo_monai.imaging.pectoral import Side, chest_wall_side, pectoral_muscle
+from mammo_monai.imaging.orientation import Side, chest_wall_side
+from mammo_monai.imaging.pectoral import pectoral_muscle
 
 __all__ = [
     "Side",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +10,10 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from mammo_monai.imaging.checks import check_image, check_region
+from mammo_monai.imaging.orientation import Side, chest_wall_side
 from mammo_monai.imaging.working_copy import working_copy
 
 Mask = NDArray[np.bool_]
-Side = Literal["left", "right"]
 _Numbers = NDArray[np.float64]
 
 # Work is done on a copy of about this many pixels along its longer side. Lengths are shares of the height;
@@ -61,7 +60,7 @@ def pectoral_muscle(image: NDArray[np.generic], region: Mask, *, chest_wall: Sid
     check_region(image, region)
     if chest_wall not in (None, "left", "right"):
         raise ValueError(f"chest_wall must be 'left', 'right' or None, got {chest_wall!r}.")
-    is_right = (chest_wall or chest_wall_side(region)) == "right"
+    is_right = (chest_wall or chest_wall_side(region) or _fuller_side(region)) == "right"
     turn = slice(None, None, -1 if is_right else 1)
     small = working_copy(image[:, turn], _WORKING_PX)
     inside = working_copy(region[:, turn], _WORKING_PX).pixels > 0.5
@@ -75,22 +74,8 @@ def pectoral_muscle(image: NDArray[np.generic], region: Mask, *, chest_wall: Sid
     return muscle if muscle.sum() <= _LARGEST_SHARE * region.sum() else np.zeros_like(region)
 
 
-def chest_wall_side(region: Mask) -> Side:
-    """The side of the picture that the breast lies against: the edge that more of the region reaches.
-
-    Told from the picture, not from the laterality: right breasts may be mirrored, digitised films turned.
-
-    Args:
-        region: boolean mask of `breast_region`, shape (H, W).
-
-    Raises:
-        GeometryError: the mask is empty or not two-dimensional.
-
-    >>> chest_wall_side(np.array([[True, True, False], [True, False, False]]))
-    'left'
-    """
-    check_image(region)
-    check_region(region, region)
+def _fuller_side(region: Mask) -> Side:
+    """The edge that more of the region reaches, however little more."""
     columns = region.sum(axis=0)
     for share in (20, 2):  # the strips along both edges; where they tie, or are both empty, the halves
         strip = max(1, len(columns) // share)

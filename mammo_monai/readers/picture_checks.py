@@ -1,7 +1,7 @@
 """Holds what is written about an image against the picture itself: a breast, its side, its lesions.
 
-Findings: picture-constant (quarantined), picture-blank, laterality-picture, lesion-outside-breast,
-display-reversed (warned).
+Findings: picture-constant (quarantined), picture-blank, laterality-picture, lesion-outside-breast (warned),
+display-reversed (repaired: transforms turn films by the picture).
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.dicom.pixels import read_mammogram
-from mammo_monai.imaging import breast_region
+from mammo_monai.imaging import breast_region, chest_wall_side
 from mammo_monai.imaging.breast import Method
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.dicom_candidates import is_picture, stored_values_of
 from mammo_monai.records import ImageRecord, Laterality
+from mammo_monai.schema import Action
 
 # Work is done on every n-th pixel, so that the longer side keeps about this many.
 CHECKED_PX = 720
-_EDGE = 0.05  # of the width: the columns that are compared
-_CLEAR = 0.3  # of their height: on 1231 films the fuller edge was ahead by 0.33 and more
+# In standard display the chest wall of a left breast is at the image's left edge, the nipple points right.
+_BREAST_BY_WALL = {"left": Laterality.LEFT, "right": Laterality.RIGHT}
 
 
 def read_reduced(path: Path) -> NDArray[np.generic]:
@@ -53,8 +54,8 @@ def check_picture(
 ) -> Laterality | None:
     """Notes a blank picture and lesions outside the breast; returns the side the picture shows.
 
-    That is the breast it would be in standard display; see `chest_wall_side`. The caller decides what a
-    difference means: `note_laterality` for a detector's images, `note_displays` for scanned films.
+    That is the breast it would be in standard display; see `imaging.chest_wall_side`. The caller decides what
+    a difference means: `note_laterality` for a detector's images, `note_displays` for scanned films.
 
     Args:
         pixels: shape (H, W), dense tissue bright, whole or reduced: boxes are scaled to it.
@@ -74,7 +75,8 @@ def check_picture(
     if outside:
         said = f"{outside} of {len(record.lesions)} lesions lie outside the breast region"
         audit.note("lesion-outside-breast", record.record_id, said)
-    return chest_wall_side(region)
+    wall = chest_wall_side(region)
+    return _BREAST_BY_WALL[wall] if wall else None
 
 
 def lesions_outside(region: NDArray[np.bool_], record: ImageRecord) -> int:
@@ -86,29 +88,6 @@ def lesions_outside(region: NDArray[np.bool_], record: ImageRecord) -> int:
         columns = slice(int(x_min * scale_x), int(np.ceil(x_max * scale_x)))
         count += not region[rows, columns].any()
     return count
-
-
-def chest_wall_side(region: NDArray[np.bool_]) -> Laterality | None:
-    """The breast whose chest wall lies where the region meets the image's edge; None if unclear.
-
-    In standard display the chest wall of a left breast is at the image's left edge, the nipple points right.
-    Clear means: the outer twentieth of the columns is fuller on one side by 0.3 of the height, and the
-    region's centre lies on that side as well. On the 1231 training films of the largest public set of scanned
-    films every film is clear.
-
-    >>> chest_wall_side(np.array([[True, True, False, False], [True, False, False, False]]))
-    <Laterality.LEFT: 'L'>
-    """
-    fullness = region.mean(axis=0)
-    columns = np.arange(len(fullness)) + 0.5
-    if not fullness.any():
-        return None
-    edge = max(1, round(_EDGE * len(fullness)))
-    lead = float(fullness[:edge].mean() - fullness[-edge:].mean())
-    centre = float(np.average(columns, weights=fullness)) / len(fullness)
-    if abs(lead) < _CLEAR or (lead > 0) is not (centre < 0.5):
-        return None
-    return Laterality.LEFT if lead > 0 else Laterality.RIGHT
 
 
 def note_laterality(record: ImageRecord, shown: Laterality | None, audit: Audit) -> None:
@@ -150,6 +129,6 @@ def note_displays(
     if reversed_films:
         said = (
             f"{reversed_films} films point the other way than in standard display, as do all films of "
-            "their patients. Their side holds; turn films by the picture, not by their side"
+            "their patients; their side holds, and training turns films by the picture"
         )
-        audit.note("display-reversed", "", said)
+        audit.note("display-reversed", "", said, Action.REPAIRED)

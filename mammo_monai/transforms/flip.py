@@ -1,4 +1,4 @@
-"""One orientation for all breasts: right ones are mirrored, so that the chest wall lies on the left."""
+"""One orientation for all breasts: mirrored where the chest wall lies on the right."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ from monai.transforms import InvertibleTransform, MapTransform
 from torch import Tensor
 
 from mammo_monai.geometry import Crop, Flip
+from mammo_monai.imaging import chest_wall_side
 from mammo_monai.records import Laterality
 from mammo_monai.transforms.sample import Sample, after_step, image_of, size_of, undo_step
 
+_LOOKED_AT = 4  # every n-th pixel tells the side as well as all
+
 
 class FlipRightd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # monai carries no types
-    """Mirrors right breasts left to right; boxes follow.
+    """Mirrors images whose chest wall lies at the right edge, as right breasts' does; boxes follow.
 
-    A sample without laterality is mirrored when the right half of its image is the brighter one: the breast
-    lies at the chest wall, which is at the right edge of a right breast's image. A left breast gets an empty
-    crop as its step, so that every sample has one step to undo.
+    The picture decides where it is clear (`imaging.chest_wall_side` of the pixels above 0, so after
+    `CropBreastd`): of scanned films a quarter shows the breast from the other face, and the laterality would
+    turn those away from all others. Else the sample's laterality does, else the brighter half. An image that
+    stays gets an empty crop as its step, so that every sample has one step to undo.
 
     Args:
         laterality_key: where the sample keeps "L", "R" or None.
 
-    Source: P3 (Agarwal et al., 2019) flips to one orientation; detection from brightness: no source known.
+    Source: P3 (Agarwal et al., 2019) flips to one orientation; by the picture: measured, see
+    `imaging.chest_wall_side`; detection from brightness: no source known.
     """
 
     def __init__(self, laterality_key: str = "laterality") -> None:
@@ -32,16 +37,10 @@ class FlipRightd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # mo
         self.laterality_key = laterality_key
 
     def __call__(self, data: Mapping[str, Any]) -> Sample:
-        """The sample, mirrored if it shows a right breast."""
+        """The sample with its chest wall on the left."""
         image = image_of(data)
-        laterality = data.get(self.laterality_key)
-        is_right = (
-            right_half_is_brighter(image)
-            if laterality is None
-            else Laterality(laterality) is Laterality.RIGHT
-        )
         width, height = size_of(image)
-        if is_right:
+        if faces_left(image, data.get(self.laterality_key)):
             return after_step(data, image.flip(-1), Flip(width))
         return after_step(data, image, Crop(0, 0, width, height))
 
@@ -50,8 +49,22 @@ class FlipRightd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # mo
         return undo_step(data, (Flip, Crop))
 
 
+def faces_left(image: Tensor, laterality: str | None) -> bool:
+    """Whether the nipple of an image (1, H, W) points left; see `FlipRightd` for what decides.
+
+    Args:
+        laterality: "L", "R" or None.
+    """
+    seen = chest_wall_side(image[0, ::_LOOKED_AT, ::_LOOKED_AT].numpy() > 0)
+    if seen is not None:
+        return seen == "right"
+    if laterality is not None:
+        return Laterality(laterality) is Laterality.RIGHT
+    return right_half_is_brighter(image)
+
+
 def right_half_is_brighter(image: Tensor) -> bool:
     """Whether the right half of an image (1, H, W) sums to more than the left; a middle column is in none."""
-    columns = image[0, ::4].numpy().sum(axis=0, dtype=np.float64)
+    columns = image[0, ::_LOOKED_AT].numpy().sum(axis=0, dtype=np.float64)
     half = len(columns) // 2
     return bool(columns[len(columns) - half :].sum() > columns[:half].sum())

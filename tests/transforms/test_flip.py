@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mammo_monai.geometry import Crop, Flip
+from mammo_monai.imaging import chest_wall_side
 from mammo_monai.transforms import FlipRightd
 from mammo_monai.transforms.flip import right_half_is_brighter
 from tests.strategies import boxes_inside
@@ -33,12 +34,26 @@ def test_left_breast_stays_as_it_is() -> None:
 @pytest.mark.parametrize("is_right", [False, True])
 def test_side_is_found_from_brightness_where_unknown(is_right: bool) -> None:
     sample = film_sample(is_right=is_right) | {"laterality": None}
+    sample["image"] = sample["image"] + 0.1
     flipped = FlipRightd()(sample)
     assert isinstance(flipped["frame"].steps[0], Flip) is is_right
 
 
+@pytest.mark.parametrize("is_right", [False, True])
+@pytest.mark.parametrize("said", ["L", "R", None])
+def test_where_the_picture_is_clear_it_decides(is_right: bool, said: str | None) -> None:
+    """A film scanned from its other face shows a left breast as a right one."""
+    sample = film_sample(is_right=is_right) | {"laterality": said}
+    assert chest_wall_side(sample["image"][0].numpy() > 0) == ("right" if is_right else "left")
+    flipped = FlipRightd()(sample)
+    assert isinstance(flipped["frame"].steps[0], Flip) is is_right
+    assert chest_wall_side(flipped["image"][0].numpy() > 0) == "left"
+
+
 def test_laterality_wins_over_brightness_and_may_have_another_key() -> None:
     sample = film_sample(is_right=True) | {"side": "L"}
+    sample["image"] = sample["image"] + 0.1  # a film's ground is not black: no region to see
+    assert chest_wall_side(sample["image"][0].numpy() > 0) is None
     assert not isinstance(FlipRightd(laterality_key="side")(sample)["frame"].steps[0], Flip)
 
 
