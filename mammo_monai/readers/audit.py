@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 from mammo_monai.errors import DicomError, ManifestError
-from mammo_monai.records import ImageRecord
 from mammo_monai.schema import Action, Finding, Quarantined
 
 logger = logging.getLogger(__name__)
@@ -135,15 +133,3 @@ class ImageGuard:
     def _quarantine(self, code: str, found: str, message: str) -> None:
         said = message if message.startswith(self._where) else f"{self._where}: {message}"
         self._audit.quarantine(Quarantined(self.record_id, code, self.path, self._place), found, said)
-
-
-def drop_repeated_records(records: Sequence[ImageRecord], audit: Audit) -> list[ImageRecord]:
-    """The records without those whose record id came before; each repeat is a fault."""
-    first: dict[str, ImageRecord] = {}
-    for record in records:
-        with audit.image(record.record_id, record.source):
-            kept = first.setdefault(record.record_id, record)
-            if kept is not record:
-                found = "the same image (SOPInstanceUID, else file) stands twice in the data set"
-                raise InvalidRecordError("image-repeated", record.source, found, f"First: {kept.source}.")
-    return [*first.values()]

@@ -99,7 +99,7 @@ def check_manifest(
     lists = Audit()
     _note_sides(manifest.images(), look.shown, lists)
     _note_patients(manifest, lists)
-    _note_repeated_bytes(manifest, lists)
+    note_repeated_bytes(manifest, lists)
     for left_out in manifest.quarantined:
         _note_mended(left_out, lists)
     found = [*findings, *lists.findings]
@@ -110,7 +110,7 @@ def check_manifest(
 
 def exit_code(findings: Iterable[Finding]) -> int:
     """2 if the manifest cannot be used as it stands, 1 if something is odd, 0 if nothing is."""
-    codes = {finding.code for finding in findings}
+    codes = {finding.code for finding in findings if finding.action is not Action.REPAIRED}
     return 2 if codes & FATAL_CODES else int(bool(codes))
 
 
@@ -218,7 +218,8 @@ def _note_patients(manifest: Manifest, audit: Audit) -> None:
             audit.note("patient-in-two-lists", lists[other], said)
 
 
-def _note_repeated_bytes(manifest: Manifest, audit: Audit) -> None:
+def note_repeated_bytes(manifest: Manifest, audit: Audit) -> None:
+    """Notes files with the same bytes under two record ids, within a list and across lists."""
     first: dict[str, tuple[Split, str]] = {}
     for split in Split:
         for record in manifest.images(split):

@@ -12,6 +12,7 @@ from mammo_monai import __version__
 from mammo_monai.errors import ManifestError
 from mammo_monai.readers.audit import Audit
 from mammo_monai.readers.cbis_ddsm import read_cbis_ddsm
+from mammo_monai.readers.checking import note_repeated_bytes
 from mammo_monai.readers.coco import read_coco
 from mammo_monai.readers.file_hashes import with_file_hashes
 from mammo_monai.readers.folder import read_folder
@@ -99,10 +100,12 @@ def read_dataset(plan: ManifestPlan, reading: Reading) -> Manifest:
     options = () if plan.options is None else (plan.options,)
     data_set = read(plan.root, reading, *options)
     records = with_file_hashes(data_set.records, reading, is_size_only=not plan.has_hashes)
-    reading.audit.finish()
     if not records:
+        reading.audit.finish()
         raise ManifestError(_no_image(plan.root, reading.audit))
     manifest = _with_origin(_split(replace(data_set, records=tuple(records)), plan), data_set, plan, reading)
+    note_repeated_bytes(manifest, reading.audit)
+    reading.audit.finish()
     if plan.merge_min_iou is not None:
         return merge_overlapping_lesions(manifest, min_iou=plan.merge_min_iou, audit=reading.audit)
     return manifest

@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from PIL import Image
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from mammo_monai.dicom.decoders import decode_stored_values
+from mammo_monai.dicom.reading import damage_refused
 from mammo_monai.errors import DicomError
+from mammo_monai.readers.image_header import elements_of
 
 DICOM_SUFFIXES = (".dcm", ".dicom")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 LOSSY_SUFFIXES = (".jpg", ".jpeg")
-
-# What pydicom and Pillow raise on damaged files.
-_DAMAGE = (
-    AttributeError,
-    EOFError,
-    Image.DecompressionBombError,
-    InvalidDicomError,
-    KeyError,
-    NotImplementedError,
-    OSError,
-    OverflowError,
-    RecursionError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
 
 
 def is_picture(path: Path) -> bool:
@@ -47,24 +29,16 @@ def is_lossy(path: Path) -> bool:
     return path.suffix.lower() in LOSSY_SUFFIXES
 
 
-def header_of(path: Path, *keywords: str) -> Dataset | None:
-    """The named elements of a DICOM file."""
-    try:
-        return pydicom.dcmread(path, specific_tags=list(keywords), stop_before_pixels=True)
-    except _DAMAGE:
-        return None
-
-
 def size_of(path: Path) -> tuple[int, int] | None:
     """`(width, height)` in pixels; None if the file has none."""
     try:
-        if is_picture(path):
-            with Image.open(path) as picture:
-                size = (picture.width, picture.height)
-        else:
-            header = header_of(path, "Rows", "Columns")
+        with damage_refused(path):
+            if is_picture(path):
+                with Image.open(path) as picture:
+                    return picture.width, picture.height
+            header = elements_of(path, "Rows", "Columns")
             size = (int(header.get("Columns") or 0), int(header.get("Rows") or 0)) if header else (0, 0)
-    except _DAMAGE:
+    except DicomError:
         return None
     return size if min(size) > 0 else None
 
@@ -72,10 +46,11 @@ def size_of(path: Path) -> tuple[int, int] | None:
 def stored_values_of(path: Path) -> NDArray[np.integer] | None:
     """Stored pixel values, shape (H, W); of a picture in colour, its luminance."""
     try:
-        if is_picture(path):
-            with Image.open(path) as picture:
-                grey = picture if picture.mode in ("L", "I;16", "I") else picture.convert("L")
-                return np.array(grey)
-        return decode_stored_values(path, pydicom.dcmread(path))
-    except (*_DAMAGE, DicomError):
+        with damage_refused(path):
+            if is_picture(path):
+                with Image.open(path) as picture:
+                    grey = picture if picture.mode in ("L", "I;16", "I") else picture.convert("L")
+                    return np.array(grey)
+            return decode_stored_values(path, pydicom.dcmread(path))
+    except DicomError:
         return None

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from threading import Lock
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.readers.dicom_candidates import DICOM_SUFFIXES, PICTURE_SUFFIXES, header_of
+from mammo_monai.readers.dicom_candidates import DICOM_SUFFIXES, PICTURE_SUFFIXES
+from mammo_monai.readers.image_header import elements_of
 
 Progress = Callable[[int, int], None]
 
@@ -163,7 +164,7 @@ def _parts(path: Path) -> list[str]:
 
 def _series_and_patient(path: Path) -> tuple[str, str]:
     """Both in lower case; empty where the file does not say or is damaged: its row reports it."""
-    header = header_of(path, "SeriesInstanceUID", "PatientID")
+    header = elements_of(path, "SeriesInstanceUID", "PatientID")
     if header is None:
         return "", ""
     return str(header.get("SeriesInstanceUID", "")).lower(), str(header.get("PatientID", "")).strip().lower()

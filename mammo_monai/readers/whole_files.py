@@ -10,11 +10,25 @@ from typing import BinaryIO
 from mammo_monai.dicom.wholeness import check_whole
 from mammo_monai.errors import DicomError
 from mammo_monai.readers.audit import InvalidRecordError
+from mammo_monai.readers.image_header import DICOM_SUFFIXES, has_dicom_preamble
 
 _PNG_START, _JPEG_START = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 _JPEG_SCAN, _JPEG_END = 0xDA, b"\xff\xd9"
 # What stands behind the end of a JPEG (a preview, a maker's note) is rarely longer; no source known.
 _JPEG_TAIL_BYTES = 1 << 16
+
+
+def refuse_cut_short(path: Path) -> None:
+    """Raises when an image file, DICOM by its content or name, else a picture, ends early.
+
+    Raises:
+        InvalidRecordError: code `file-truncated`.
+        OSError: the file cannot be read.
+    """
+    if path.suffix.lower() in DICOM_SUFFIXES or has_dicom_preamble(path):
+        refuse_cut_short_dicom(path)
+    else:
+        refuse_cut_short_picture(path)
 
 
 def refuse_cut_short_dicom(path: Path) -> None:

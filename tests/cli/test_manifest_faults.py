@@ -43,8 +43,8 @@ EXPECTED: dict[str, dict[str, tuple[str, str] | None]] = {
         "zero-byte-file": ("dicom-unusable", "quarantined"),
         "text-for-dicom": ("dicom-unusable", "quarantined"),
         "missing-image": ("image-missing", "quarantined"),
-        "duplicate-same-bytes": ("image-repeated", "quarantined"),
-        "duplicate-other-bytes": ("image-repeated", "quarantined"),
+        "duplicate-same-bytes": ("uid-repeated", "repaired"),
+        "duplicate-other-bytes": ("uid-conflict", "quarantined"),
         "wrong-laterality": ("identity-differs", "quarantined"),
         "missing-contours": ("contour-missing", "quarantined"),
         "xml-bomb": ("xml-unusable", "quarantined"),
@@ -132,11 +132,12 @@ def test_a_fault_is_a_row_about_its_image_and_the_others_stay(
     ]
     assert expected in [(each.code, each.action.value) for each in rows]
     assert made.code == (0 if expected[1] == "repaired" else 1)
-    # An image that stands twice may stay once; whatever else is left out, it is this image alone.
+    # Whatever is left out, it is this image alone; of two that contradict each other, both.
     assert every - kept <= {own}
-    is_left_out = expected[1] == "quarantined" and not (layout == "inbreast" and name.startswith("duplicate"))
+    is_left_out = expected[1] == "quarantined"
     assert (own not in kept) is is_left_out
-    assert len(made.manifest.quarantined) == (expected[1] == "quarantined")
+    copies = 2 if (layout, name) == ("inbreast", "duplicate-other-bytes") else 1
+    assert len(made.manifest.quarantined) == copies * is_left_out
 
 
 @pytest.mark.parametrize(("layout", "name"), [("cbis-ddsm", "mask-other-size"), ("inbreast", "extra-files")])

@@ -35,14 +35,14 @@ from mammo_monai.readers.cbis_ddsm.case_tables import (
 )
 from mammo_monai.readers.cbis_ddsm.listings import read_listings
 from mammo_monai.readers.cbis_ddsm.masks import Film, mask_of
-from mammo_monai.readers.dicom_candidates import header_of, is_lossy
+from mammo_monai.readers.dicom_candidates import is_lossy
 from mammo_monai.readers.file_index import FileIndex
-from mammo_monai.readers.image_header import ImageHeader, read_image_header
+from mammo_monai.readers.image_header import ImageHeader, elements_of, read_image_header
 from mammo_monai.readers.picture_checks import check_picture, note_displays, read_reduced
 from mammo_monai.readers.reading import DataSet, Reading
 from mammo_monai.readers.repeated import are_same_files, drop_repeated_records
 from mammo_monai.readers.roi_masks import RoiMask
-from mammo_monai.readers.whole_files import refuse_cut_short_dicom, refuse_cut_short_picture
+from mammo_monai.readers.whole_files import refuse_cut_short
 from mammo_monai.records import ImageRecord, Laterality, Lesion, Split, label_of, record_id_of
 from mammo_monai.schema import Action
 
@@ -110,10 +110,11 @@ class _ImageReader:
         with audit.image(record_id_of(item.image_path, self.salt), first.where, place=first.place) as guard:
             copies = _full_images(self.index, item.image_path, first.where)
             guard.path = path = copies[0]
-            header = _header(path)
+            header = read_image_header(path)
             guard.record_id = record_id = record_id_of(
                 header.sop_instance_uid or path.relative_to(self.index.root).as_posix(), self.salt
             )
+            refuse_cut_short(path)
             if len(copies) > 1:
                 found = f"{len(copies)} copies of the full image; one is used"
                 audit.note("file-repeated", record_id, found, Action.REPAIRED, place=first.place)
@@ -164,21 +165,12 @@ def _full_images(index: FileIndex, wanted: str, where: str) -> list[Path]:
 
 
 def _series_of(path: Path) -> str:
-    header = header_of(path, "SeriesInstanceUID")
+    header = elements_of(path, "SeriesInstanceUID")
     return str(header.get("SeriesInstanceUID", "")) if header else ""
 
 
 def _is_full_image(path: Path) -> bool:
     return FULL_IMAGE in path.parent.name.lower()
-
-
-def _header(path: Path) -> ImageHeader:
-    header = read_image_header(path)
-    if header.sop_instance_uid:
-        refuse_cut_short_dicom(path)
-    else:
-        refuse_cut_short_picture(path)
-    return header
 
 
 def _refuse_other_case(header: ImageHeader, case: CaseRow, path: Path) -> None:

@@ -12,9 +12,10 @@ from mammo_monai.readers.annotations.identity import compiled_pattern, ml_as_mlo
 from mammo_monai.readers.annotations.image_records import ImageItem, RecordMaker
 from mammo_monai.readers.annotations.lesion_types import LesionTypes
 from mammo_monai.readers.annotations.splits import official_split, split_of
-from mammo_monai.readers.audit import InvalidRecordError, drop_repeated_records
+from mammo_monai.readers.audit import InvalidRecordError
 from mammo_monai.readers.coco.file import CocoFile, read_coco_file
 from mammo_monai.readers.reading import DataSet, Reading
+from mammo_monai.readers.repeated import drop_repeated_records
 
 
 @dataclass(frozen=True)

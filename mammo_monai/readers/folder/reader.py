@@ -21,10 +21,11 @@ from mammo_monai.readers.annotations.image_records import ImageItem, RecordMaker
 from mammo_monai.readers.annotations.joining import ImageNames, Joined, join
 from mammo_monai.readers.annotations.lesion_types import LesionTypes
 from mammo_monai.readers.annotations.splits import official_split, split_of, split_of_folder
-from mammo_monai.readers.audit import Audit, InvalidRecordError, drop_repeated_records
+from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.folder.files import ends_of, files_below, is_image, patient_folder, without_masks
 from mammo_monai.readers.image_header import modality_of
 from mammo_monai.readers.reading import DataSet, Reading
+from mammo_monai.readers.repeated import drop_repeated_records
 from mammo_monai.records import ImageRecord, Split, record_id_of
 from mammo_monai.schema import Action
 

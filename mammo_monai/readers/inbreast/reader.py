@@ -44,7 +44,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mammo_monai.dicom.attributes import MammogramAttributes
-from mammo_monai.readers.audit import Audit, InvalidRecordError, drop_repeated_records
+from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.categories import LATERALITIES, birads_category, check_types, is_wanted
 from mammo_monai.readers.image_header import read_dicom_header
 from mammo_monai.readers.inbreast.files import VIEWS, DicomName, find_inbreast
@@ -52,6 +52,7 @@ from mammo_monai.readers.inbreast.osirix import RegionOfInterest, read_regions
 from mammo_monai.readers.inbreast.regions import RegionReader
 from mammo_monai.readers.inbreast.table import TableEntry, read_entries
 from mammo_monai.readers.reading import DataSet, PublishedCounts, Reading
+from mammo_monai.readers.repeated import drop_repeated_records
 from mammo_monai.readers.tables import TableRow
 from mammo_monai.readers.whole_files import refuse_cut_short_dicom
 from mammo_monai.records import ImageRecord, Laterality, ViewPosition, record_id_of
@@ -143,8 +144,8 @@ def _read_image(image: _Image, salt: str, options: InbreastOptions, audit: Audit
     with audit.image(record_id_of(number, salt), image.where, place=place, path=path) as guard:
         name = _only_name(image, number)
         attributes = read_dicom_header(name.path)
-        refuse_cut_short_dicom(name.path)
         guard.record_id = record_id_of(attributes.sop_instance_uid or f"AllDICOMs/{name.path.name}", salt)
+        refuse_cut_short_dicom(name.path)
         if image.entry is None or row is None:
             raise InvalidRecordError("row-missing", image.where, "the table has no row for this image")
         _check_rows(image.entry, guard.record_id, audit)

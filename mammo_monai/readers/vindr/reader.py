@@ -36,7 +36,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.readers.audit import Audit, InvalidRecordError, drop_repeated_records
+from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.categories import (
     LATERALITIES,
     VIEWS,
@@ -46,6 +46,7 @@ from mammo_monai.readers.categories import (
     is_wanted,
 )
 from mammo_monai.readers.reading import DataSet, PublishedCounts, Reading
+from mammo_monai.readers.repeated import drop_repeated_records
 from mammo_monai.readers.table_folder import find_table_folder
 from mammo_monai.readers.tables import UNKNOWN_MARKS, TableRow
 from mammo_monai.readers.vindr.files import (

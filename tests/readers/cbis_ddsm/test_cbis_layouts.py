@@ -12,7 +12,7 @@ import pytest
 
 from mammo_monai.readers.audit import Audit
 from mammo_monai.readers.cbis_ddsm.reader import CbisOptions, read_cbis_ddsm
-from mammo_monai.readers.dicom_candidates import header_of
+from mammo_monai.readers.image_header import elements_of
 from mammo_monai.readers.reading import Reading
 from mammo_monai.schema import Action
 
@@ -46,9 +46,9 @@ def headers_asked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     def counting(path: Path, *keywords: str) -> Any:
         asked.append(path)
-        return header_of(path, *keywords)
+        return elements_of(path, *keywords)
 
-    monkeypatch.setattr("mammo_monai.readers.file_index.header_of", counting)
+    monkeypatch.setattr("mammo_monai.readers.file_index.elements_of", counting)
     return asked
 
 

@@ -307,10 +307,11 @@ class TestFaults:
 
     def test_two_numbers_with_one_uid(self, inbreast: Any) -> None:
         inbreast.add(1, SOPInstanceUID="1.2.3")
-        inbreast.add(2, SOPInstanceUID="1.2.3")
+        inbreast.add(2, SOPInstanceUID="1.2.3", SeriesNumber=2)
         audit = Audit()
+        inbreast.add(3)
         assert len(read(inbreast.write_table(), audit)) == 1
-        assert [each.code for each in audit.quarantined] == ["image-repeated"]
+        assert [each.code for each in audit.quarantined] == ["uid-conflict"] * 2
 
     def test_strict_refuses_in_the_end(self, tree: Any) -> None:
         self.second(tree).unlink()
