@@ -4,6 +4,7 @@ from mammo_monai.data.dataset import EpochIndex, MammogramDataset
 from mammo_monai.data.expansion import TrainingView, training_views
 from mammo_monai.data.loader import EpochDataLoader, EpochSampler, data_loader
 from mammo_monai.data.manifests import manifest_path
+from mammo_monai.data.preparation import PreparedSet, prepare_manifest
 from mammo_monai.data.samples import load_samples, sample_of
 
 __all__ = [
@@ -11,10 +12,12 @@ __all__ = [
     "EpochIndex",
     "EpochSampler",
     "MammogramDataset",
+    "PreparedSet",
     "TrainingView",
     "data_loader",
     "load_samples",
     "manifest_path",
+    "prepare_manifest",
     "sample_of",
     "training_views",
 ]

@@ -52,6 +52,7 @@ class MammogramDataset(CacheDataset):  # type: ignore[misc]  # monai carries no 
         cache_workers: threads that fill the cache.
 
     Raises:
+        ValueError: `cache_rate` is outside [0, 1].
         MammoError: an image cannot be read or prepared; the file is named.
     """
 
@@ -65,6 +66,8 @@ class MammogramDataset(CacheDataset):  # type: ignore[misc]  # monai carries no 
         cache_rate: float = 0.0,
         cache_workers: int = 1,
     ) -> None:
+        if not 0 <= cache_rate <= 1:
+            raise ValueError(f"cache_rate must be a fraction of the images, in [0, 1], got {cache_rate}.")
         self.views: tuple[TrainingView, ...] = tuple(training_views(samples, views))
         self.seed = seed
         self.epoch = 0

@@ -49,7 +49,8 @@ def load_samples(
 
     Returns:
         Per image: `image`, `image_path` (absolute), `record_id`, `patient_id`, `laterality`, `view_position`,
-        `pixel_spacing_mm` `(row, column)`, `width`, `height` (None where unknown); `box` float32 (N, 4),
+        `pixel_spacing_mm` `(row, column)`, `width`, `height` (None where unknown); `prepared`, how the image
+        was prepared (None for an original); `box` float32 (N, 4),
         `box_original` float64 (N, 4), both `(x_min, y_min, x_max, y_max)` in original pixels; `label` and
         `label_original` int64 (N,).
 
@@ -107,6 +108,7 @@ def sample_of(record: ImageRecord, *, labels: Sequence[int] | None = None) -> Sa
         "height": record.height or None,
         "box": record.boxes[is_target].astype(np.float32),
         "label": record.labels[is_target],
+        "prepared": record.prepared,
         "box_original": record.boxes,
         "label_original": record.labels,
     }

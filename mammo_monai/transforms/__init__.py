@@ -12,16 +12,19 @@ from mammo_monai.transforms.breast import CropBreastd
 from mammo_monai.transforms.flip import FlipRightd
 from mammo_monai.transforms.intensity import NormaliseIntensityd
 from mammo_monai.transforms.load import LoadMammogramd
+from mammo_monai.transforms.prepare import PrepareMammogramd
 from mammo_monai.transforms.presets import (
     evaluation_transforms,
     inference_transforms,
     section_inference_transforms,
     training_transforms,
 )
+from mammo_monai.transforms.recipe import PREPARED_VERSION, Recipe, image_recipe
 from mammo_monai.transforms.resize import ResizeShortSided, ResizeToSpacingd, StretchToSized
 from mammo_monai.transforms.sections import CutSectiond
 
 __all__ = [
+    "PREPARED_VERSION",
     "ClipBoxesd",
     "CropBreastd",
     "CutSectiond",
@@ -30,16 +33,19 @@ __all__ = [
     "LoadMammogramd",
     "MergeBoxesd",
     "NormaliseIntensityd",
+    "PrepareMammogramd",
     "RandContrastd",
     "RandCropKeepingBoxesd",
     "RandFlipsd",
     "RandNoised",
     "RandQuarterTurnsd",
     "RandRotateScaled",
+    "Recipe",
     "ResizeShortSided",
     "ResizeToSpacingd",
     "StretchToSized",
     "evaluation_transforms",
+    "image_recipe",
     "inference_transforms",
     "section_inference_transforms",
     "training_transforms",

@@ -15,20 +15,24 @@ from mammo_monai.transforms.augment_spatial import (
     RandRotateScaled,
 )
 from mammo_monai.transforms.boxes import ClipBoxesd, EnlargeBoxesd
-from mammo_monai.transforms.breast import CropBreastd, RegionMethod
-from mammo_monai.transforms.flip import FlipRightd
 from mammo_monai.transforms.intensity import IntensityMethod, NormaliseIntensityd
-from mammo_monai.transforms.load import LoadMammogramd
-from mammo_monai.transforms.resize import ResizeShortSided, ResizeToSpacingd, StretchToSized
+from mammo_monai.transforms.prepare import MAX_ASPECT, PrepareMammogramd, resize_steps
+from mammo_monai.transforms.recipe import Preset, Recipe, Region, image_recipe
 from mammo_monai.transforms.sections import CutSectiond
 
-Preset = Literal["full_image", "sections", "full_and_sections", "fixed_size", "fixed_spacing"]
+__all__ = [
+    "MAX_ASPECT",
+    "Augment",
+    "Preset",
+    "Region",
+    "evaluation_transforms",
+    "inference_transforms",
+    "section_inference_transforms",
+    "training_transforms",
+]
+
 Augment = Literal["none", "light", "p1", "p2", "p3"]
-Region = RegionMethod | Literal["none"]
 Steps = list[Callable[..., Any]]
-# Longest side of a resized image, in short sides: no breast is as narrow, but a failed breast region may be,
-# and its enlarged strip would not fit into memory.
-MAX_ASPECT = 5
 
 
 def training_transforms(
@@ -37,11 +41,14 @@ def training_transforms(
     size_px: int = 600,
     spacing_mm: float | None = None,
     region: Region = "otsu",
+    remove_pectoral: bool = False,
     intensity: IntensityMethod = "range",
     enlarge: float = 0.1,
     augment: Augment = "p2",
 ) -> Compose:
     """From a sample of `load_samples` to one for the detector, with augmentation.
+
+    A sample of a prepared manifest (`mammo-monai prepare`) gives the same, without decoding and cropping.
 
     Args:
         preset:
@@ -52,6 +59,7 @@ def training_transforms(
             "fixed_spacing": the breast at `spacing_mm` per pixel.
         size_px: see `preset`; a long side above five times this is resized to that instead.
         region: how the breast is found: "otsu" (film), "global" (digital), "none" leaves the whole image.
+        remove_pectoral: blacken the pectoral muscle of oblique views, see `CropBreastd`.
         intensity: see `NormaliseIntensityd`.
         enlarge: fraction by which targets grow; P2's 10 %.
         augment:
@@ -62,12 +70,17 @@ def training_transforms(
     Raises:
         ValueError: a word that is not listed, or "fixed_spacing" without `spacing_mm`.
     """
-    is_cut = preset in ("sections", "full_and_sections")
-    resize = _resize(preset, size_px, spacing_mm)
-    steps = _prepared(region, intensity, [] if is_cut else resize)
+    recipe = image_recipe(
+        preset=preset,
+        size_px=size_px,
+        spacing_mm=spacing_mm,
+        region=region,
+        remove_pectoral=remove_pectoral,
+    )
+    steps = _prepared(recipe, intensity, [])
     steps.append(EnlargeBoxesd(enlarge))
-    if is_cut:
-        steps += [CutSectiond(), *resize]
+    if not recipe.is_resized:
+        steps += [CutSectiond(), *_whole_image_resize(size_px)]
     return Compose([*steps, *_augmentation(augment), ClipBoxesd()])
 
 
@@ -77,14 +90,22 @@ def evaluation_transforms(
     size_px: int = 600,
     spacing_mm: float | None = None,
     region: Region = "otsu",
+    remove_pectoral: bool = False,
     intensity: IntensityMethod = "range",
 ) -> Compose:
     """The deterministic part of `training_transforms`, for whole images; `Compose.inverse` leads back.
 
-    For the presets with sections it prepares the resized whole image; P2's inference with sections takes
-    `section_inference_transforms`.
+    For the presets with sections it gives the resized whole image, from the same prepared copy as training;
+    P2's inference with sections takes `section_inference_transforms`.
     """
-    return Compose(_prepared(region, intensity, _resize(preset, size_px, spacing_mm)))
+    recipe = image_recipe(
+        preset=preset,
+        size_px=size_px,
+        spacing_mm=spacing_mm,
+        region=region,
+        remove_pectoral=remove_pectoral,
+    )
+    return Compose(_prepared(recipe, intensity, [] if recipe.is_resized else _whole_image_resize(size_px)))
 
 
 def inference_transforms(
@@ -94,39 +115,36 @@ def inference_transforms(
     size_px: int = 600,
     spacing_mm: float | None = None,
     region: Region = "otsu",
+    remove_pectoral: bool = False,
     intensity: IntensityMethod = "range",
 ) -> Compose:
     """What an inferer of `mode` needs: `evaluation_transforms` in mode full, else the breast unresized."""
     if mode == "full":
         return evaluation_transforms(
-            preset=preset, size_px=size_px, spacing_mm=spacing_mm, region=region, intensity=intensity
+            preset=preset,
+            size_px=size_px,
+            spacing_mm=spacing_mm,
+            region=region,
+            remove_pectoral=remove_pectoral,
+            intensity=intensity,
         )
-    return section_inference_transforms(region=region, intensity=intensity)
+    return section_inference_transforms(region=region, remove_pectoral=remove_pectoral, intensity=intensity)
 
 
-def section_inference_transforms(*, region: Region = "otsu", intensity: IntensityMethod = "range") -> Compose:
+def section_inference_transforms(
+    *, region: Region = "otsu", remove_pectoral: bool = False, intensity: IntensityMethod = "range"
+) -> Compose:
     """The breast at original resolution: what inference with sections or a sliding window cuts itself."""
-    return Compose(_prepared(region, intensity, []))
+    recipe = image_recipe(preset="sections", region=region, remove_pectoral=remove_pectoral)
+    return Compose(_prepared(recipe, intensity, []))
 
 
-def _prepared(region: Region, intensity: IntensityMethod, resize: Steps) -> Steps:
-    crop: Steps = [] if region == "none" else [CropBreastd(region)]
-    return [LoadMammogramd(), *crop, FlipRightd(), *resize, NormaliseIntensityd(intensity)]
+def _prepared(recipe: Recipe, intensity: IntensityMethod, resize: Steps) -> Steps:
+    return [PrepareMammogramd(recipe), *resize, NormaliseIntensityd(intensity)]
 
 
-def _resize(preset: Preset, size_px: int, spacing_mm: float | None) -> Steps:
-    if preset in ("full_image", "sections", "full_and_sections"):
-        return [ResizeShortSided(size_px, MAX_ASPECT * size_px)]
-    if preset == "fixed_size":
-        return [StretchToSized(size_px, size_px)]
-    if preset == "fixed_spacing":
-        if spacing_mm is None:
-            raise ValueError("preset fixed_spacing needs spacing_mm, for example 0.2.")
-        return [ResizeToSpacingd(spacing_mm)]
-    raise ValueError(
-        "preset must be full_image, sections, full_and_sections, fixed_size or fixed_spacing, "
-        f"got {preset!r}."
-    )
+def _whole_image_resize(size_px: int) -> Steps:
+    return list(resize_steps(image_recipe(size_px=size_px)))
 
 
 def _augmentation(augment: Augment) -> Steps:

@@ -2,7 +2,8 @@
 
 Keys here: `image` float32 (1, H, W), `box` float32 (N, 4) in MONAI axis order of the current frame, `label`
 int64 (N,), `frame` the `ImageFrame` from the original image to this one. Functions return new dicts and never
-change the one they are given.
+change the one they are given. Within `PrepareMammogramd` the image is uint16, 65535 for 1.0: half the memory
+to move at full size, and rounded already where a 16-bit copy is to be kept.
 """
 
 from __future__ import annotations
@@ -33,22 +34,30 @@ from mammo_monai.records import Boxes
 logger = logging.getLogger(__name__)
 Sample = dict[str, Any]
 Step = Crop | Flip | Scale
+MAX_16_BIT = 65535.0
 SIDE_MIN_PX = 1.0  # the detector's box selector drops narrower boxes
 
 
 def image_of(data: Mapping[str, Any]) -> Tensor:
-    """The image as a plain float32 tensor (1, H, W), whatever a foreign transform made of it.
+    """The image as a plain float32 tensor (1, H, W), whatever a foreign transform made of it; uint16 stays.
 
     Raises:
         GeometryError: another shape, or a side of no pixel.
     """
-    image = torch.as_tensor(data["image"], dtype=torch.float32).as_subclass(Tensor)
+    image = torch.as_tensor(data["image"]).as_subclass(Tensor)
+    if image.dtype != torch.uint16:
+        image = image.to(torch.float32)
     if image.ndim != 3 or image.shape[0] != 1 or 0 in image.shape:
         raise GeometryError(
             f"record {data.get('record_id')}: image must have shape (1, H, W), got {tuple(image.shape)}. "
             "Load it with LoadMammogramd."
         )
     return image
+
+
+def as_float(image: Tensor) -> Tensor:
+    """A uint16 image as float32 in [0, 1]."""
+    return torch.from_numpy(image.numpy().astype(np.float32) / np.float32(MAX_16_BIT))
 
 
 def size_of(image: Tensor) -> tuple[int, int]:
@@ -166,13 +175,18 @@ def crop_image(image: Tensor, step: Crop) -> Tensor:
 
 
 def resize_image(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """The image at `size` = `(width, height)`, bilinear, antialiased when it shrinks.
+    """The image at `size` = `(width, height)`, bilinear, antialiased when it shrinks; uint16 is rounded.
 
     Measured: 2900 × 4500 px to 600 × 931 in 18 ms on one core, area averaging 26 ms.
     """
     if size == size_of(image):
         return image
-    resized = F.interpolate(image[None], size=(size[1], size[0]), mode="bilinear", antialias=True)[0]
+    # By numpy: torch converts uint16 without vector instructions.
+    grey = torch.from_numpy(image.numpy().astype(np.float32)) if image.dtype == torch.uint16 else image
+    resized = F.interpolate(grey[None], size=(size[1], size[0]), mode="bilinear", antialias=True)[0]
+    if image.dtype == torch.uint16:
+        # Weights that sum to 1 within rounding leave [0, 65535] by less than the half that is added.
+        return torch.from_numpy((resized.numpy() + np.float32(0.5)).astype(np.uint16))
     return resized.clamp_(*torch.aminmax(image))  # the filter's weights sum to 1 within rounding only
 
 

@@ -66,6 +66,12 @@ def test_cache_changes_nothing(manifest: Path, views: Any, cache_rate: float) ->
             assert_same_items(plain[EpochIndex(index, epoch)], cached[EpochIndex(index, epoch)])
 
 
+@pytest.mark.parametrize("cache_rate", [-0.1, 1.5, float("nan")])
+def test_a_cache_rate_that_is_no_fraction_is_refused(manifest: Path, cache_rate: float) -> None:
+    with pytest.raises(ValueError, match=r"cache_rate must be a fraction of the images, in \[0, 1\], got"):
+        dataset(manifest, cache_rate=cache_rate)
+
+
 def test_cache_spares_the_files(manifest: Path) -> None:
     data = dataset(manifest, cache_rate=1.0)
     for path in (manifest.parent / "films").iterdir():

@@ -14,7 +14,7 @@ from mammo_monai.schema import Manifest, write_manifest
 
 KEYS = {
     "image", "image_path", "record_id", "patient_id", "laterality", "view_position", "pixel_spacing_mm",
-    "width", "height", "box", "label", "box_original", "label_original",
+    "width", "height", "box", "label", "box_original", "label_original", "prepared",
 }  # fmt: skip
 
 

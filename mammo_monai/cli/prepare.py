@@ -1,0 +1,57 @@
+"""`mammo-monai prepare`: decodes, crops and resizes every image of a manifest once, for training."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+PRESETS = ("full_image", "sections", "full_and_sections", "fixed_size", "fixed_spacing")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the verb."""
+    parser = subparsers.add_parser(
+        "prepare",
+        help="decode, crop and resize all images once, for training",
+        description="Keeps one 16-bit PNG per image in a folder whose manifest.json then stands for the "
+        "original in train, predict and evaluate. A stopped run goes on where it was.",
+    )
+    add = parser.add_argument
+    add("manifest", metavar="MANIFEST", help="manifest.json, its folder, or phantoms:LAYOUT[:PATIENTS]")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    add("--bundle", metavar="NAME|DIR", help="take the recipe of its train.json; options change it")
+    add("--preset", choices=PRESETS, help="what training asks for (full_image)")
+    add("--size-px", type=int, metavar="PX", help="short side, or side of a fixed size (600)")
+    add("--spacing-mm", type=float, metavar="MM", help="pixel size of preset fixed_spacing")
+    add("--region", choices=("otsu", "global", "none"), help="how the breast is found (otsu: film)")
+    add("--remove-pectoral", action="store_true", default=None, help="blacken the muscle of oblique views")
+    add("--workers", type=int, default=1, metavar="N", help="processes (%(default)s)")
+    add("--prune", action="store_true", help="delete copies of other recipes from DIR")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prepares; prints what is there; 1 if images were left out."""
+    from mammo_monai.bundle import find_bundle
+    from mammo_monai.cli.progress_bar import counting_bar
+    from mammo_monai.data import manifest_path, prepare_manifest
+    from mammo_monai.data.configured_recipe import configured_recipe
+    from mammo_monai.schema import read_manifest
+    from mammo_monai.transforms import image_recipe
+
+    named = ("preset", "size_px", "spacing_mm", "region", "remove_pectoral")
+    changes = {name: getattr(args, name) for name in named if getattr(args, name) is not None}
+    config = find_bundle(args.bundle) / "configs" / "train.json" if args.bundle else None
+    recipe = configured_recipe(config, changes) if config else image_recipe(**changes)
+    manifest = read_manifest(Path(manifest_path(args.manifest)))
+    with counting_bar("preparing") as bar:
+        options = {"workers": args.workers, "prune": args.prune, "on_progress": bar}
+        done = prepare_manifest(manifest, args.out, recipe, **options)
+    print(f"{done.path}: {done.made + done.kept} images ({done.kept} kept), {done.n_bytes / 1e9:.2f} GB")
+    if done.stale or done.pruned:
+        hint = " (--prune deletes them)" if done.stale else ""
+        print(f"stale copies: {done.pruned} deleted, {done.stale} left{hint}")
+    if done.failed:
+        print(f"{len(done.failed)} images left out, see audit.csv")
+    return int(bool(done.failed))

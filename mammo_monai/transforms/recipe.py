@@ -1,0 +1,104 @@
+"""What decides the pixels of a prepared image: preset, size, region; compared before a copy is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from mammo_monai.transforms.breast import RegionMethod
+
+Preset = Literal["full_image", "sections", "full_and_sections", "fixed_size", "fixed_spacing"]
+Region = RegionMethod | Literal["none"]
+Json = Mapping[str, Any]
+
+PREPARED_VERSION = 1
+"""Raised when the same recipe gives other pixels than before: prepared sets made earlier are then refused."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The deterministic way from a file to the image that augmentation starts from; see `image_recipe`.
+
+    Attributes:
+        preset: "full_image", "fixed_size", "fixed_spacing", or "sections" for the breast unresized.
+        size_px, spacing_mm: None where the preset does not use it.
+        region: how the breast is found; "none" keeps the whole image.
+    """
+
+    preset: Preset
+    size_px: int | None = None
+    spacing_mm: float | None = None
+    region: Region = "otsu"
+    remove_pectoral: bool = False
+
+    def as_json(self) -> dict[str, object]:
+        """The recipe with its version, as it stands in a prepared set; equal recipes give equal JSON.
+
+        >>> image_recipe(preset="full_and_sections", region="none").as_json()
+        {'version': 1, 'preset': 'sections', 'region': 'none', 'remove_pectoral': False}
+        """
+        values = {name: value for name, value in asdict(self).items() if value is not None}
+        return {"version": PREPARED_VERSION, **values}
+
+    @property
+    def is_resized(self) -> bool:
+        """Whether the prepared image has another resolution than the file."""
+        return self.preset != "sections"
+
+
+def image_recipe(
+    *,
+    preset: Preset = "full_image",
+    size_px: int = 600,
+    spacing_mm: float | None = None,
+    region: Region = "otsu",
+    remove_pectoral: bool = False,
+) -> Recipe:
+    """The recipe behind a preset's options, without those the preset does not use.
+
+    Raises:
+        ValueError: a word that is not listed, "fixed_spacing" without `spacing_mm`, a size below 1, or
+            `remove_pectoral` without a region.
+    """
+    presets = ("full_image", "sections", "full_and_sections", "fixed_size", "fixed_spacing")
+    if preset not in presets:
+        raise ValueError(f"preset must be {', '.join(presets[:-1])} or {presets[-1]}, got {preset!r}.")
+    if region not in ("otsu", "global", "none"):
+        raise ValueError(f"region must be otsu, global or none, got {region!r}.")
+    if remove_pectoral and region == "none":
+        raise ValueError("remove_pectoral needs a breast region: give region otsu or global.")
+    if preset in ("sections", "full_and_sections"):
+        return Recipe("sections", region=region, remove_pectoral=remove_pectoral)
+    if preset == "fixed_spacing":
+        if spacing_mm is None or not spacing_mm > 0:
+            raise ValueError(f"preset fixed_spacing needs spacing_mm above 0, such as 0.2, got {spacing_mm}.")
+        return Recipe(preset, spacing_mm=float(spacing_mm), region=region, remove_pectoral=remove_pectoral)
+    if size_px < 1:
+        raise ValueError(f"size_px must be at least 1, got {size_px}.")
+    return Recipe(preset, size_px, region=region, remove_pectoral=remove_pectoral)
+
+
+def recipe_text(recipe: Json) -> str:
+    """A recipe's JSON as words for people.
+
+    >>> recipe_text(image_recipe(size_px=800).as_json())
+    'version 1, preset full_image, size_px 800, region otsu, remove_pectoral False'
+    """
+    return ", ".join(f"{name} {value}" for name, value in recipe.items())
+
+
+def recipe_options(recipe: Json) -> str:
+    """The options of `mammo-monai prepare` that make a recipe.
+
+    >>> recipe_options(image_recipe(size_px=800).as_json())
+    '--preset full_image --size-px 800 --region otsu'
+    """
+    words = []
+    for name, value in recipe.items():
+        option = "--" + name.replace("_", "-")
+        if value is True:
+            words.append(option)
+        elif name != "version" and value is not False:
+            words.append(f"{option} {value}")
+    return " ".join(words)

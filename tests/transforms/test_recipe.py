@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mammo_monai.transforms import PREPARED_VERSION, image_recipe
+from mammo_monai.transforms.recipe import recipe_options, recipe_text
+
+
+def test_what_a_preset_does_not_use_is_no_part_of_its_recipe() -> None:
+    assert image_recipe(preset="sections", size_px=600) == image_recipe(
+        preset="full_and_sections", size_px=900
+    )
+    assert image_recipe(preset="fixed_spacing", spacing_mm=1, size_px=1) == image_recipe(
+        preset="fixed_spacing", spacing_mm=1.0
+    )
+    assert image_recipe(preset="fixed_size", spacing_mm=0.2) == image_recipe(preset="fixed_size")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"preset": "fixed_size"},
+        {"preset": "sections"},
+        {"size_px": 601},
+        {"region": "global"},
+        {"region": "none"},
+        {"remove_pectoral": True},
+        {"preset": "fixed_spacing", "spacing_mm": 0.2},
+    ],
+)
+def test_what_changes_pixels_changes_the_recipe(changed: dict[str, Any]) -> None:
+    assert image_recipe(**changed).as_json() != image_recipe().as_json()
+
+
+def test_recipe_survives_a_file_and_carries_the_version() -> None:
+    recipe = image_recipe(preset="fixed_spacing", spacing_mm=0.13, region="global").as_json()
+    assert json.loads(json.dumps(recipe)) == recipe
+    assert recipe["version"] == PREPARED_VERSION
+
+
+def test_recipe_reads_as_words_and_as_options() -> None:
+    recipe = image_recipe(preset="fixed_spacing", spacing_mm=0.2, remove_pectoral=True).as_json()
+    assert recipe_text(recipe).endswith(
+        "preset fixed_spacing, spacing_mm 0.2, region otsu, remove_pectoral True"
+    )
+    assert recipe_options(recipe) == "--preset fixed_spacing --spacing-mm 0.2 --region otsu --remove-pectoral"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"preset": "half"}, "preset must be full_image, sections, .* or fixed_spacing, got 'half'"),
+        ({"region": "hand"}, "region must be otsu, global or none, got 'hand'"),
+        ({"region": "none", "remove_pectoral": True}, "remove_pectoral needs a breast region"),
+        ({"preset": "fixed_spacing"}, "fixed_spacing needs spacing_mm above 0, such as 0.2, got None"),
+        ({"preset": "fixed_spacing", "spacing_mm": float("nan")}, "needs spacing_mm above 0"),
+        ({"size_px": 0}, "size_px must be at least 1, got 0"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        image_recipe(**options)
