@@ -17,7 +17,7 @@ from monai.transforms import MapTransform
 from numpy.typing import NDArray
 from PIL import Image
 
-from mammo_monai.dicom.pixels import read_mammogram
+from mammo_monai.dicom.pixels import StoredMammogram, read_stored
 from mammo_monai.errors import ManifestError
 from mammo_monai.geometry import ImageFrame, xyxy_to_rowcol
 from mammo_monai.transforms.sample import MAX_16_BIT, Sample, as_float
@@ -25,7 +25,6 @@ from mammo_monai.transforms.sample import MAX_16_BIT, Sample, as_float
 DICOM_SUFFIXES = (".dcm", ".dicom")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 IMAGE_SUFFIXES = DICOM_SUFFIXES + PICTURE_SUFFIXES
-_BLOCK_ROWS = 32  # a strip of a mammogram that stays in the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,10 +95,10 @@ def load_image(path: Path) -> LoadedImage:
         raise ManifestError(f"{path}: no such image file. Was the data set moved without its manifest?")
     if path.suffix.lower() in PICTURE_SUFFIXES and not is_dicom(path):
         return LoadedImage(_read_picture(path))
-    mammogram = read_mammogram(path)
+    mammogram = read_stored(path)
     attributes = mammogram.attributes
     return LoadedImage(
-        _sixteen_bit(mammogram.pixels, mammogram.output_range),
+        _sixteen_bit(mammogram),
         laterality=attributes.laterality.value if attributes.laterality else None,
         view_position=attributes.view_position.value if attributes.view_position else None,
         pixel_spacing_mm=attributes.pixel_spacing_mm,
@@ -112,16 +111,14 @@ def is_dicom(path: Path) -> bool:
         return stream.read(132)[128:] == b"DICM"
 
 
-def _sixteen_bit(pixels: NDArray[np.float32], output_range: tuple[float, float]) -> NDArray[np.uint16]:
-    """Grey values of a known range on the grid of 16 bits, rounded half up; in strips, in half the time."""
-    low, high = (np.float32(end) for end in output_range)
-    factor = np.float32(MAX_16_BIT / (float(high) - float(low)))
-    grey = np.empty(pixels.shape, dtype=np.uint16)
-    for top in range(0, len(pixels), _BLOCK_ROWS):
-        strip = (pixels[top : top + _BLOCK_ROWS] - low) * factor
-        strip += np.float32(0.5)
-        grey[top : top + _BLOCK_ROWS] = np.clip(strip, 0, MAX_16_BIT, out=strip)
-    return grey
+def _sixteen_bit(stored: StoredMammogram) -> NDArray[np.uint16]:
+    """Grey values on the grid of 16 bits, rounded half up, from the table alone; most films need none."""
+    low, high = stored.output_range
+    grey = np.floor((stored.values - low) * (MAX_16_BIT / (high - low)) + 0.5)
+    table = np.clip(grey, 0, MAX_16_BIT).astype(np.uint16)
+    if np.array_equal(table, np.arange(1 << 16)):
+        return stored.patterns
+    return np.asarray(table[stored.patterns])
 
 
 def _read_picture(path: Path) -> NDArray[np.uint16]:

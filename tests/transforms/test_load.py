@@ -66,15 +66,18 @@ def fake_reader(path: Path) -> SimpleNamespace:
     attributes = SimpleNamespace(
         laterality=Laterality.RIGHT, view_position=ViewPosition.CC, pixel_spacing_mm=(0.1, 0.2)
     )
-    pixels = np.array([[100, 200], [300, 500], [100, 100]], np.float32)
-    return SimpleNamespace(pixels=pixels, output_range=(100.0, 500.0), attributes=attributes)
+    patterns = np.array([[0, 1], [2, 3], [0, 0]], np.uint8)
+    values = np.array([100.0, 200.0, 300.0, 500.0])
+    return SimpleNamespace(
+        patterns=patterns, values=values, output_range=(100.0, 500.0), attributes=attributes
+    )
 
 
 @pytest.mark.parametrize("name", ["a.dcm", "a", "a.png"])
 def test_dicom_is_scaled_by_its_output_range_whatever_its_suffix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(load, "read_mammogram", fake_reader)
+    monkeypatch.setattr(load, "read_stored", fake_reader)
     (tmp_path / name).write_bytes(b"\0" * 128 + b"DICM")
     image = loaded(tmp_path / name)["image"]
     assert isinstance(image, torch.Tensor)
@@ -84,10 +87,16 @@ def test_dicom_is_scaled_by_its_output_range_whatever_its_suffix(
     torch.testing.assert_close(on_grid, on_grid.round(), atol=1e-2, rtol=0)
 
 
+def test_stored_values_that_span_16_bits_are_taken_as_they_are() -> None:
+    patterns = np.array([[0, 7, 65535]], np.uint16)
+    stored = SimpleNamespace(patterns=patterns, values=np.arange(65536.0), output_range=(0.0, 65535.0))
+    assert load._sixteen_bit(stored) is patterns  # type: ignore[arg-type]
+
+
 def test_dicom_attributes_fill_only_what_the_sample_lacks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load, "read_mammogram", fake_reader)
+    monkeypatch.setattr(load, "read_stored", fake_reader)
     (tmp_path / "a.dcm").write_bytes(b"")
     sample = loaded(tmp_path / "a.dcm", laterality="L", view_position=None)
     assert (sample["laterality"], sample["view_position"]) == ("L", "CC")
@@ -97,9 +106,12 @@ def test_dicom_attributes_fill_only_what_the_sample_lacks(
 def test_unknown_attributes_stay_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def bare(path: Path) -> SimpleNamespace:
         nothing = SimpleNamespace(laterality=None, view_position=None, pixel_spacing_mm=None)
-        return SimpleNamespace(pixels=np.ones((2, 3), np.float32), output_range=(0, 1), attributes=nothing)
+        patterns = np.ones((2, 3), np.uint8)
+        return SimpleNamespace(
+            patterns=patterns, values=np.array([0.0, 1.0]), output_range=(0, 1), attributes=nothing
+        )
 
-    monkeypatch.setattr(load, "read_mammogram", bare)
+    monkeypatch.setattr(load, "read_stored", bare)
     (tmp_path / "a.dcm").write_bytes(b"")
     assert loaded(tmp_path / "a.dcm")["laterality"] is None
 
