@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mammo_monai.data.files import image_files
 from mammo_monai.data.phantoms import PHANTOMS_PREFIX, phantom_manifest
@@ -41,7 +42,8 @@ def load_samples(
             generated once and kept in a cache.
         split: "training", "validation" or "test"; None takes all three lists.
         view_position, laterality: keep only this view, this breast.
-        only: "lesions" keeps images with any annotated lesion, "normals" those without.
+        only: "lesions" keeps images with a lesion of `labels` (of any class where None), "normals" those
+            without one.
         limit: keep the first images, after all filters.
         labels: keep only lesions of these classes as targets, in `box` and `label`; labels are not
             renumbered, and the truth, `box_original` and `label_original`, keeps all. `[0]` trains a detector
@@ -66,8 +68,8 @@ def load_samples(
             f"{path}: images without a manifest are in no list, yet split={getattr(split, 'value', split)} "
             "was asked for. Give a manifest.json (made by `mammo-monai manifest`) or its folder, or no split."
         )
-    records = manifest.images(split)
-    chosen = _filtered(records, _choice(ViewPosition, view_position), _choice(Laterality, laterality), only)
+    records = _with_targets_or_without(manifest.images(split), only, labels)
+    chosen = _filtered(records, _choice(ViewPosition, view_position), _choice(Laterality, laterality))
     if limit is not None:
         if limit < 1:
             raise ManifestError(f"limit must be at least 1 or null, got {limit}.")
@@ -76,7 +78,7 @@ def load_samples(
         asked = {"view_position": view_position, "laterality": laterality, "only": only}
         raise ManifestError(_nothing_left(path, manifest, split, asked))
     _check_files(chosen, path)
-    n_lesions = sum(len(record.lesions) for record in chosen)
+    n_lesions = sum(int(_is_target(record, labels).sum()) for record in chosen)
     logger.info(
         "%s: %d images, %d lesions (%s)",
         path,
@@ -95,7 +97,7 @@ def load_samples(
 
 def sample_of(record: ImageRecord, *, labels: Sequence[int] | None = None) -> Sample:
     """One record as a sample dict; see `load_samples`. Size 0 × 0 in the record means unknown: None."""
-    is_target = np.ones(len(record.lesions), dtype=bool) if labels is None else np.isin(record.labels, labels)
+    is_target = _is_target(record, labels)
     return {
         "image": str(record.image),
         "image_path": str(record.image),
@@ -131,20 +133,29 @@ def _record_of(file: Path, identity: str) -> ImageRecord:
 
 
 def _filtered(
-    records: Iterable[ImageRecord],
-    view_position: ViewPosition | None,
-    laterality: Laterality | None,
-    only: Only | None,
+    records: Iterable[ImageRecord], view_position: ViewPosition | None, laterality: Laterality | None
 ) -> list[ImageRecord]:
-    if only not in (None, "lesions", "normals"):
-        raise ManifestError(f"only must be lesions, normals or null, got {only!r}.")
     return [
         record
         for record in records
-        if view_position in (None, record.view_position)
-        and laterality in (None, record.laterality)
-        and (only is None or record.is_normal == (only == "normals"))
+        if view_position in (None, record.view_position) and laterality in (None, record.laterality)
     ]
+
+
+def _with_targets_or_without(
+    records: Sequence[ImageRecord], only: Only | None, labels: Sequence[int] | None
+) -> Sequence[ImageRecord]:
+    if only is None:
+        return records
+    if only not in ("lesions", "normals"):
+        raise ManifestError(f"only must be lesions, normals or null, got {only!r}.")
+    return [record for record in records if _is_target(record, labels).any() == (only == "lesions")]
+
+
+def _is_target(record: ImageRecord, labels: Sequence[int] | None) -> NDArray[np.bool_]:
+    if labels is None:
+        return np.ones(len(record.lesions), dtype=np.bool_)
+    return np.isin(record.labels, labels)
 
 
 def _check_labels(labels: Sequence[int] | None) -> None:

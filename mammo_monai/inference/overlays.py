@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from mammo_monai.files import atomic_path
 from mammo_monai.records import Detections, ImageRecord, Lesion
 from mammo_monai.reports.images import load_display_image
 from mammo_monai.reports.overlays import Mark, draw_overlay
+from mammo_monai.transforms.prepared_file import prepared_frame
 
 logger = logging.getLogger(__name__)
 PICTURE_SIZE = (960, 1280)
@@ -26,7 +28,8 @@ def save_overlays(
 ) -> list[Path]:
     """Draws every image with its `max_marks` best detections and its lesions as `<record_id>.png`.
 
-    Images whose path the detections do not hold are passed over, with a warning.
+    Images whose path the detections do not hold are passed over, with a warning. On a prepared copy the marks
+    are drawn where the copy shows them.
 
     Args:
         records: of the images where lesions are known, in any order.
@@ -45,7 +48,7 @@ def save_overlays(
                 "record %s: no picture, the detections do not name its image file.", each.record_id
             )
             continue
-        marks = _marks(each, lesions.get(each.record_id, ()), max_marks)
+        marks = _as_shown(_marks(each, lesions.get(each.record_id, ()), max_marks), each.image)
         picture = draw_overlay(load_display_image(each.image), marks, size=PICTURE_SIZE)
         with atomic_path(folder / f"{each.record_id}.png") as part:
             picture.save(part)
@@ -60,6 +63,18 @@ def _marks(detections: Detections, lesions: Sequence[Lesion], max_marks: int) ->
     # Amber: whether a mark is right is not known here.
     marked = [Mark(_box(detections, n), "hit", f"{detections.scores[n]:.2f}") for n in best]
     return truth + marked
+
+
+def _as_shown(marks: Sequence[Mark], image: Path) -> list[Mark]:
+    """The marks, in original pixels, in those of the file: a prepared copy is cropped, turned and resized."""
+    frame = prepared_frame(image)
+    if frame is None or not marks:
+        return list(marks)
+    boxes = frame.to_model(np.array([mark.box for mark in marks], dtype=np.float64))
+    return [
+        replace(mark, box=(box[0], box[1], box[2], box[3]))
+        for mark, box in zip(marks, boxes.tolist(), strict=True)
+    ]
 
 
 def _box(detections: Detections, row: int) -> tuple[float, float, float, float]:

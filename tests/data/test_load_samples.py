@@ -110,6 +110,24 @@ def test_wrong_choices_say_what_is_allowed(manifest: Path, options: dict[str, An
         load_samples(manifest, **options)
 
 
+@pytest.mark.parametrize(
+    ("only", "labels", "expected"),
+    [("lesions", [0], [0]), ("normals", [0], [1, 2]), ("lesions", None, [0, 1]), ("normals", None, [2])],
+)
+def test_normal_means_without_a_lesion_of_the_classes_asked_for(
+    tmp_path: Path, only: Any, labels: list[int] | None, expected: list[int]
+) -> None:
+    """As in scoring: an image with calcifications alone is normal to a detector of masses."""
+    lesions = [(Lesion((1, 2, 3, 4)),), (Lesion((1, 2, 3, 4), type="calcification", label=1),), ()]
+    (tmp_path / "a.png").touch()
+    images = [
+        ImageRecord(tmp_path / "a.png", f"{number:016x}", "p", 9, 9, found)
+        for number, found in enumerate(lesions)
+    ]
+    write_manifest(tmp_path / "m.json", Manifest(test=tuple(images)))
+    assert ids(load_samples(tmp_path / "m.json", only=only, labels=labels)) == expected
+
+
 def test_missing_image_files_are_counted_and_named(manifest: Path) -> None:
     for number in range(5):
         (manifest.parent / "films" / f"film{number}.png").unlink()

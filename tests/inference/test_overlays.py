@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mammo_monai.geometry import Crop, Flip, ImageFrame, Scale
 from mammo_monai.inference.overlays import save_overlays
 from mammo_monai.records import Detections, ImageRecord, Lesion
 from mammo_monai.reports.overlays import MARK_COLOURS
+from mammo_monai.transforms.prepared_file import Preparation, write_prepared
 
 WIDTH, HEIGHT = 480, 640  # drawn twice as large
 
@@ -63,3 +65,23 @@ def test_detections_without_an_image_file_are_passed_over(
     with caplog.at_level(logging.WARNING):
         assert save_overlays([_detections(None)], tmp_path) == []
     assert "record ab12: no picture" in caplog.text
+
+
+def test_on_a_prepared_copy_marks_lie_where_it_shows_them(tmp_path: Path) -> None:
+    """The original of 640 × 480 px was cut by 160 columns, mirrored, then enlarged twice."""
+    frame = ImageFrame(640, HEIGHT).then(Crop(160, 0, 240, 320)).then(Flip(240))
+    frame = frame.then(Scale(240, 320, WIDTH, HEIGHT))
+    pixels = np.zeros((HEIGHT, WIDTH), dtype=np.uint16)
+    about = Preparation("0" * 64, {}, "ab12", "0" * 64, "0" * 64, frame)
+    write_prepared(tmp_path / "copy.png", pixels, about)
+    found = Detections(
+        "ab12",
+        np.array([[180.0, 50, 200, 90]]),
+        np.ones(1),
+        np.zeros(1, dtype=np.int64),
+        tmp_path / "copy.png",
+    )
+    (picture,) = save_overlays([found], tmp_path / "out")
+    # Column 200 of the original is 40 of the crop, 200 of its mirror image, 400 of the copy.
+    assert _has(picture, "hit", 400, 100)
+    assert not _has(picture, "hit", 180, 50)
