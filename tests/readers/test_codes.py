@@ -4,6 +4,7 @@ import ast
 import re
 from pathlib import Path
 
+from mammo_monai.readers.checking import FATAL_CODES
 from mammo_monai.readers.codes import MEANINGS
 
 PACKAGE = Path(__file__).parents[2] / "mammo_monai"
@@ -48,3 +49,11 @@ def test_no_code_is_explained_that_nobody_writes() -> None:
 
 def test_meanings_are_sentences() -> None:
     assert all(re.fullmatch(r"[A-Z0-9].{10,110}\.", text) for text in MEANINGS.values())
+
+
+def test_the_reference_page_has_every_code_and_its_meaning() -> None:
+    page = (PACKAGE.parent / "docs" / "reference" / "audit-codes.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z0-9-]+)`( †)? \| (.*) \|$", page, flags=re.MULTILINE)
+    shown = {code: text for code, _, text in rows if code in MEANINGS}
+    assert shown == dict(MEANINGS)
+    assert {code for code, dagger, _ in rows if dagger} == FATAL_CODES
