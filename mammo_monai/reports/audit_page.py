@@ -104,7 +104,7 @@ def write_audit_page(
     styles = (kind_variables(), stylesheet("film.css"), stylesheet("audit.css"))
     page = html_page(options.title, body, styles=styles, scripts=(stylesheet("audit.js"),), head=_POLICY)
     write_text_atomic(Path(path), page)
-    logger.info("wrote %s", path)
+    logger.debug("wrote %s", path)
 
 
 def verdict(manifest: Manifest, findings: Sequence[Finding], *, is_refused: bool = False) -> tuple[str, str]:
