@@ -32,12 +32,12 @@ def run(args: argparse.Namespace) -> int:
     try:
         with counting_bar("reading") as on_progress:
             manifest = readers.read_dataset(plan, readers.Reading(salt, audit, args.workers, on_progress))
+        _write_page(args, manifest, audit)  # before the manifest: exit code 2 leaves none
         readers.save_manifest(args.output, manifest, audit)
     except MammoError:
         readers.save_audit(args.output, audit)  # what was found explains why there is no manifest
         _write_page(args, Manifest(quarantined=tuple(audit.quarantined)), audit, is_refused=True)
         raise
-    _write_page(args, manifest, audit)
     print(list_table(manifest).as_text())
     if published := published_table(manifest):
         print(f"\n{published.caption}\n{published.as_text()}")

@@ -56,7 +56,7 @@ class Audit:
         Args:
             record_id: for the row in audit.csv; the block may set a better one on the guard.
             where: file and row, for the message.
-            place: see `Finding`.
+            place: see `Finding`; the block may set it on the guard, row by row.
             path: of the image, for the manifest; the block may set it on the guard once it is known.
         """
         return ImageGuard(self, record_id, where, place, path)
@@ -112,8 +112,8 @@ class ImageGuard:
     """Context manager that turns the faults of one image into findings; see `Audit.image`."""
 
     def __init__(self, audit: Audit, record_id: str, where: str, place: str, path: Path | None) -> None:
-        self.record_id, self.path = record_id, path
-        self._audit, self._where, self._place = audit, where, place
+        self.record_id, self.path, self.place = record_id, path, place
+        self._audit, self._where = audit, where
 
     def __enter__(self) -> ImageGuard:
         return self
@@ -132,4 +132,4 @@ class ImageGuard:
 
     def _quarantine(self, code: str, found: str, message: str) -> None:
         said = message if message.startswith(self._where) else f"{self._where}: {message}"
-        self._audit.quarantine(Quarantined(self.record_id, code, self.path, self._place), found, said)
+        self._audit.quarantine(Quarantined(self.record_id, code, self.path, self.place), found, said)

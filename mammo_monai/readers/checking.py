@@ -40,7 +40,7 @@ from mammo_monai.readers.image_checks import (
     note_differences,
     read_whole_file,
 )
-from mammo_monai.readers.picture_checks import check_picture, note_displays, note_laterality, read_reduced
+from mammo_monai.readers.picture_checks import check_picture, note_sides, read_reduced
 from mammo_monai.readers.reading import Progress, Reading
 from mammo_monai.readers.salt import PHANTOMS_FILE, dataset_salt, salt_beside
 from mammo_monai.records import ImageRecord, Laterality, Split
@@ -66,8 +66,6 @@ FATAL_CODES = frozenset(
 
 # Readers' codes for an image whose own file was at fault; others (a mask, a row) cannot be seen from here.
 _FILE_FAULTS = ("image-missing", "image-unreadable", "dicom-", "file-")
-# Of films of the largest public set a quarter is scanned from the other face, of detectors' images none.
-_MAX_REVERSED_SHARE = 0.1
 # How far above an image the folder of its data set is looked for.
 _MAX_DEPTH = 6
 
@@ -97,7 +95,7 @@ def check_manifest(
     Reading(salt or "", files, workers, on_progress).images(look.at, manifest.images())
     findings = files.findings if look.identified else _doubting_the_salt(files.findings)
     lists = Audit()
-    _note_sides(manifest.images(), look.shown, lists)
+    note_sides(manifest.images(), look.shown, lists)
     _note_patients(manifest, lists)
     note_repeated_bytes(manifest, lists)
     for left_out in manifest.quarantined:
@@ -194,17 +192,6 @@ def _doubting_the_salt(findings: Sequence[Finding]) -> list[Finding]:
         "another one's, or all images are; identities were not checked"
     )
     return [*others, Finding("salt-differs", "", said, Action.WARNED)]
-
-
-def _note_sides(records: Sequence[ImageRecord], shown: dict[str, Laterality | None], audit: Audit) -> None:
-    """Detectors' images are shown in one way, films may be scanned from either face."""
-    clear = [each for each in records if each.laterality and shown.get(each.record_id)]
-    odd = [each for each in clear if shown[each.record_id] is not each.laterality]
-    if len(odd) > _MAX_REVERSED_SHARE * len(clear):
-        note_displays(records, shown, audit)
-        return
-    for record in odd:
-        note_laterality(record, shown[record.record_id], audit)
 
 
 def _note_patients(manifest: Manifest, audit: Audit) -> None:

@@ -161,6 +161,6 @@ def _with_origin(manifest: Manifest, data_set: DataSet, plan: ManifestPlan, read
 
 
 def _no_image(where: Path, audit: Audit) -> str:
-    left_out = len(audit.quarantined)
-    why = f" {left_out} were left out, the first because {audit.findings[0].found}." if left_out else ""
+    left_out = [finding for finding in audit.findings if finding.action is Action.QUARANTINED]
+    why = f" {len(left_out)} were left out, the first because {left_out[0].found}." if left_out else ""
     return f"{where}: no image can be used, so there is no manifest to write.{why}"

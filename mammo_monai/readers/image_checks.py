@@ -13,7 +13,7 @@ from mammo_monai.errors import DicomError
 from mammo_monai.files import sha256_of
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.image_header import DICOM_SUFFIXES, read_dicom_header, read_image_header
-from mammo_monai.readers.whole_files import refuse_cut_short_dicom, refuse_cut_short_picture
+from mammo_monai.readers.whole_files import refuse_cut_short_dicom, refuse_cut_short_picture, refuse_empty
 from mammo_monai.records import ImageRecord, ViewPosition, record_id_of
 
 logger = logging.getLogger(__name__)
@@ -81,8 +81,7 @@ def read_whole_file(path: Path) -> FileHeader:
         InvalidRecordError: code `file-missing`, `file-unreadable` or `file-truncated`.
     """
     try:
-        if path.stat().st_size == 0:
-            raise InvalidRecordError("file-truncated", str(path), "the file holds no byte", "Copy it again.")
+        refuse_empty(path)
         return _read(path)
     except FileNotFoundError:
         found, remedy = "the image file is not there", "Bring it back, or make the manifest again."

@@ -7,7 +7,7 @@ display-reversed (repaired: transforms turn films by the picture).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,9 @@ from mammo_monai.schema import Action
 
 # Work is done on every n-th pixel, so that the longer side keeps about this many.
 CHECKED_PX = 720
+# Of films of the largest public set a quarter is scanned from the other face, of detectors' images none.
+# Fewer films than this share, or fewer patients, prove no such set: then each is to be looked at.
+_MIN_REVERSED_SHARE, _MIN_REVERSED_PATIENTS = 0.1, 3
 # In standard display the chest wall of a left breast is at the image's left edge, the nipple points right.
 _BREAST_BY_WALL = {"left": Laterality.LEFT, "right": Laterality.RIGHT}
 
@@ -97,6 +100,23 @@ def note_laterality(record: ImageRecord, shown: Laterality | None, audit: Audit)
         audit.note("laterality-picture", record.record_id, said)
 
 
+def note_sides(records: Sequence[ImageRecord], shown: Mapping[str, Laterality | None], audit: Audit) -> None:
+    """Notes pictures that show another side than their record says: each one where such are few.
+
+    Where they are many, films of both faces are in the set: see `note_displays`.
+
+    Args:
+        shown: what `check_picture` returned, by record id.
+    """
+    clear = [each for each in records if each.laterality and shown.get(each.record_id)]
+    odd = [each for each in clear if shown[each.record_id] is not each.laterality]
+    if len(odd) > _MIN_REVERSED_SHARE * len(clear):
+        note_displays(records, shown, audit)
+        return
+    for record in odd:
+        note_laterality(record, shown[record.record_id], audit)
+
+
 def note_displays(
     records: Iterable[ImageRecord], shown: Mapping[str, Laterality | None], audit: Audit
 ) -> None:
@@ -104,7 +124,8 @@ def note_displays(
 
     Films may be scanned from either face, so a left breast can point either way; but all films of a patient
     are scanned alike. On 1231 films of 691 patients 325 are reversed and no patient has films of both kinds,
-    so one that differs within a patient has the wrong side, or belongs to somebody else.
+    so one that differs within a patient has the wrong side, or belongs to somebody else. Of one or two
+    patients nobody can say: their films are noted one by one.
 
     Args:
         shown: what `check_picture` returned, by record id.
@@ -114,11 +135,11 @@ def note_displays(
         side = shown.get(record.record_id)
         if side is not None and record.laterality is not None:
             films[record.patient_id].append((record, side is not record.laterality))
-    reversed_films = 0
-    for each in films.values():
+    reversed_films: dict[str, list[ImageRecord]] = {}
+    for patient, each in films.items():
         count = sum(is_reversed for _, is_reversed in each)
         if count == len(each):
-            reversed_films += count
+            reversed_films[patient] = [record for record, _ in each]
         elif count:
             # The fewer are the odd ones; of two against two nobody can say.
             odd = {True} if 2 * count < len(each) else {False} if 2 * count > len(each) else {True, False}
@@ -126,9 +147,20 @@ def note_displays(
                 if is_reversed in odd:
                     said = "the picture points another way than other films of the same patient; side kept"
                     audit.note("laterality-picture", record.record_id, said)
-    if reversed_films:
-        said = (
-            f"{reversed_films} films point the other way than in standard display, as do all films of "
-            "their patients; their side holds, and training turns films by the picture"
-        )
-        audit.note("display-reversed", "", said, Action.REPAIRED)
+    _note_reversed(reversed_films, shown, audit)
+
+
+def _note_reversed(
+    films: Mapping[str, Sequence[ImageRecord]], shown: Mapping[str, Laterality | None], audit: Audit
+) -> None:
+    """Notes patients all of whose films are reversed."""
+    every = [record for each in films.values() for record in each]
+    if len(films) < _MIN_REVERSED_PATIENTS:
+        for record in every:
+            note_laterality(record, shown[record.record_id], audit)
+        return
+    said = (
+        f"{len(every)} films point the other way than in standard display, as do all films of "
+        "their patients; their side holds, and training turns films by the picture"
+    )
+    audit.note("display-reversed", "", said, Action.REPAIRED)

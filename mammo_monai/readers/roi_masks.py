@@ -95,12 +95,13 @@ def find_roi_masks(candidates: Sequence[Path], width: int, height: int) -> list[
 
 
 def is_binary(pixels: NDArray[np.integer]) -> bool:
-    """Whether a 2-D image holds at most one value besides zero.
+    """Whether a 2-D image holds at most one value besides zero; signed pixels may have it below zero.
 
     >>> is_binary(np.array([[0, 255], [255, 0]])), is_binary(np.array([[0, 255], [254, 0]]))
     (True, False)
     """
-    return bool(np.all((pixels == 0) | (pixels == pixels.max())))
+    low, high = pixels.min(), pixels.max()
+    return bool(np.all((pixels == 0) | (pixels == (high or low))))
 
 
 def marked_pixels(pixels: NDArray[np.integer], *, lossy: bool = False) -> Bright | None:

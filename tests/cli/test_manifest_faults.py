@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ REFUSED = ("unknown-delimiter", "truncated-table")
 EXPECTED: dict[str, dict[str, tuple[str, str] | None]] = {
     "cbis-ddsm": {
         "truncated-dicom": ("file-truncated", "quarantined"),
-        "zero-byte-file": ("dicom-unusable", "quarantined"),
+        "zero-byte-file": ("file-truncated", "quarantined"),
         "text-for-dicom": ("dicom-unusable", "quarantined"),
         "missing-image": ("image-missing", "quarantined"),
         "mirrored-pixels": ("laterality-picture", "warned"),
@@ -194,6 +195,17 @@ def test_a_strict_run_writes_no_manifest_but_its_audit(
     assert not made.out.exists()
     assert "file-truncated" in [each.code for each in made.findings]
     assert "cut short" in capsys.readouterr().err
+
+
+def test_a_disk_that_is_full_before_the_page_is_written_leaves_no_manifest(
+    whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, f"could not write {path}")
+
+    monkeypatch.setattr("mammo_monai.reports.audit_page.write_audit_page", full)
+    assert main(["manifest", "inbreast", str(whole["inbreast"]), "-o", str(tmp_path / "m.json")]) == 2
+    assert not (tmp_path / "m.json").exists()
 
 
 def test_a_data_set_without_any_usable_image_is_refused(

@@ -308,10 +308,19 @@ def test_pictures_are_held_against_their_records_on_request(records: list[ImageR
 
 def test_films_scanned_from_the_other_face_are_one_finding(records: list[ImageRecord]) -> None:
     records = [replace(each, file_size=None, sha256=None) for each in records]
-    flip(records[3].image)
+    for record in records[1:4]:
+        flip(record.image)
     (finding,) = checked(manifest_of(records), pixels=True)
     assert (finding.code, finding.record_id) == ("display-reversed", "")
     assert exit_code([finding]) == 0
+
+
+def test_a_single_film_that_shows_the_other_breast_is_told_by_its_record(records: list[ImageRecord]) -> None:
+    records = [replace(each, file_size=None, sha256=None) for each in records]
+    flip(records[3].image)
+    (finding,) = checked(manifest_of(records), pixels=True)
+    assert (finding.code, finding.record_id) == ("laterality-picture", records[3].record_id)
+    assert exit_code([finding]) == 1
 
 
 def test_pixels_that_cannot_be_decoded_are_found_on_request(records: list[ImageRecord]) -> None:

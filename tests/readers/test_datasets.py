@@ -154,6 +154,12 @@ def test_a_data_set_without_a_usable_image_is_an_error_that_says_why(inbreast: A
         manifest_of("inbreast", inbreast.write_table(), Audit())
 
 
+def test_the_reason_told_is_that_of_an_image_left_out_not_of_a_warning(cbis: Any) -> None:
+    cbis.add(assessment="9")  # the test table is empty, which is the first finding and no reason
+    with pytest.raises(ManifestError, match=r"1 were left out, the first because 'assessment' must be"):
+        manifest_of("cbis-ddsm", cbis.write_tables(), Audit())
+
+
 def test_what_was_left_out_stands_in_the_manifest(inbreast: Any) -> None:
     inbreast.add()
     inbreast.add(10000002, cells="2;9")

@@ -18,6 +18,7 @@ from mammo_monai.readers.picture_checks import (
     lesions_outside,
     note_displays,
     note_laterality,
+    note_sides,
     read_reduced,
     reduced,
 )
@@ -125,11 +126,20 @@ class TestNotes:
 
     def test_patients_all_of_whose_films_are_reversed_are_one_finding(self) -> None:
         audit = Audit()
-        records = [record_of(record_id=str(n), laterality=RIGHT, patient_id=f"P_{n // 2}") for n in range(6)]
-        note_displays(records, {str(n): RIGHT if n < 2 else LEFT for n in range(5)}, audit)
+        records = [record_of(record_id=str(n), laterality=RIGHT, patient_id=f"P_{n // 2}") for n in range(8)]
+        note_displays(records, {str(n): RIGHT if n < 2 else LEFT for n in range(7)}, audit)
         (finding,) = audit.findings
         assert (finding.code, finding.record_id, finding.action) == ("display-reversed", "", Action.REPAIRED)
-        assert finding.found.startswith("3 films")
+        assert finding.found.startswith("5 films")
+
+    def test_one_or_two_such_patients_prove_no_other_display(self) -> None:
+        audit = Audit()
+        records = [record_of(record_id=str(n), laterality=RIGHT, patient_id=f"P_{n}") for n in range(4)]
+        note_sides(records, {str(n): LEFT if n < 2 else RIGHT for n in range(4)}, audit)
+        assert [(each.code, each.record_id) for each in audit.findings] == [
+            ("laterality-picture", "0"),
+            ("laterality-picture", "1"),
+        ]
 
 
 class TestReducing:

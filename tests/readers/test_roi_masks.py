@@ -70,6 +70,15 @@ def test_a_binary_crop_does_not_hide_the_mask(write: Any) -> None:
     assert mask.box == (10, 20, 40, 50)
 
 
+def test_signed_pixels_may_mark_with_a_value_below_zero() -> None:
+    # 65535 in 16 bits, where the header says that pixels are signed.
+    mask = np.array([[0, -1, -1], [0, 0, 0]], np.int16)
+    bright = marked_pixels(mask)
+    assert bright is not None
+    assert bright.tolist() == [[False, True, True], [False, False, False]]
+    assert marked_pixels(np.array([[0, -1, 1], [0, 0, 0]], np.int16)) is None
+
+
 def test_the_same_pixels_have_the_same_digest_whatever_their_value(write: Any) -> None:
     mask = mask_with((10, 20, 40, 50))
     files = [write(mask, "a.dcm"), write(mask // 255, "b.dcm"), write(mask_with((10, 20, 40, 51)), "c.dcm")]

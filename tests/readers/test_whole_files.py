@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from mammo_monai.readers.audit import InvalidRecordError
+from mammo_monai.readers.image_header import read_image_header
 from mammo_monai.readers.whole_files import refuse_cut_short_dicom, refuse_cut_short_picture
 
 
@@ -78,9 +80,36 @@ def test_padding_before_a_marker_is_left_to_the_decoder(tmp_path: Path) -> None:
 
 
 def test_other_kinds_are_not_judged(tmp_path: Path) -> None:
-    path = tmp_path / "1.tif"
-    path.write_bytes(picture("TIFF")[:-1])
+    path = tmp_path / "1.gif"
+    path.write_bytes(picture("GIF")[:-1])
     refuse_cut_short_picture(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}), ("TIFF", {"big_tiff": True}), ("BMP", {})],
+)
+@pytest.mark.filterwarnings("ignore:Truncated File Read", "ignore:Corrupt EXIF data")
+def test_a_cut_of_tiff_and_bmp_is_found_or_leaves_no_picture(
+    tmp_path: Path, kind: str, options: dict[str, object]
+) -> None:
+    raw, path = picture(kind, **options), tmp_path / "1.img"
+    path.write_bytes(raw)
+    refuse_cut_short_picture(path)
+    found = 0
+    for end in [*range(8, len(raw) - 12, 5), *range(len(raw) - 12, len(raw))]:
+        path.write_bytes(raw[:end])
+        try:
+            refuse_cut_short_picture(path)
+        except InvalidRecordError as error:
+            found += error.code == "file-truncated"
+        else:
+            # Cut within tags that stand behind the pixels: no picture at all, or all of it.
+            with contextlib.suppress(InvalidRecordError):
+                read_image_header(path)
+                with Image.open(path) as whole, Image.open(io.BytesIO(raw)) as cut:
+                    assert np.array_equal(np.asarray(whole), np.asarray(cut))
+    assert found
 
 
 def test_a_dicom_file_cut_short_is_a_fault_of_its_record(

@@ -47,6 +47,7 @@ class AnnotatedImage:
         fields: text by `patient`, `laterality`, `view`, `split`, `birads`, `density`; left out where unknown.
         place: a table's own name and row, for audit.csv; no name of an image stands in it.
         is_part: further annotations of the same image join this one; else they contradict it.
+        fault: why it cannot be read.
     """
 
     names: tuple[str, ...]
@@ -55,6 +56,7 @@ class AnnotatedImage:
     fields: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
     is_part: bool = False
+    fault: InvalidRecordError | None = None
 
 
 def fault_of(names: tuple[str, ...], error: InvalidRecordError, where: str) -> AnnotatedImage:
@@ -63,7 +65,7 @@ def fault_of(names: tuple[str, ...], error: InvalidRecordError, where: str) -> A
     def fail(target: Target) -> Sequence[Lesion]:
         raise error
 
-    return AnnotatedImage(names, where, fail, is_part=True)
+    return AnnotatedImage(names, where, fail, is_part=True, fault=error)
 
 
 def name_below(path: Path, base: Path) -> str:

@@ -1,7 +1,8 @@
-"""A table of boxes (CSV by comma, semicolon or tab), its columns known by their usual names."""
+"""A table of boxes (CSV by comma, semicolon, tab or bar), its columns known by their usual names."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import math
 import re
@@ -21,7 +22,7 @@ from mammo_monai.readers.tables import TableRow, read_table
 from mammo_monai.records import Lesion, label_of
 
 SUFFIXES = (".csv", ".tsv")
-SEPARATORS = (",", ";", "\t")
+SEPARATORS = (",", ";", "\t", "|")
 # By what a column means: its names without blanks, hyphens and underscores, lower case; the best first.
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "image": (
@@ -29,10 +30,10 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("image", "imagename", "img", "dicompath", "dicomfile", "imageid", "imageuid"),
     ),
     "uid": ("sopinstanceuid", "sopuid", "uid"),
-    "x_min": ("xmin", "x1", "left", "bboxxmin", "bboxx1", "boxxmin", "x0"),
-    "y_min": ("ymin", "y1", "top", "bboxymin", "bboxy1", "boxymin", "y0"),
-    "x_max": ("xmax", "x2", "right", "bboxxmax", "bboxx2", "boxxmax"),
-    "y_max": ("ymax", "y2", "bottom", "bboxymax", "bboxy2", "boxymax"),
+    "x_min": ("xmin", "x1", "left", "bboxxmin", "bboxx1", "boxxmin", "minx", "x0"),
+    "y_min": ("ymin", "y1", "top", "bboxymin", "bboxy1", "boxymin", "miny", "y0"),
+    "x_max": ("xmax", "x2", "right", "bboxxmax", "bboxx2", "boxxmax", "maxx"),
+    "y_max": ("ymax", "y2", "bottom", "bboxymax", "bboxy2", "boxymax", "maxy"),
     "x": ("x", "bboxx", "boxx"),
     "y": ("y", "bboxy", "boxy"),
     "width": ("w", "bboxw", "bboxwidth", "boxw", "boxwidth", "width"),
@@ -104,8 +105,13 @@ def _read(path: Path) -> list[AnnotatedImage]:
 def _header(path: Path) -> list[str]:
     """Column names as `read_table` spells them, by the separator that yields most."""
     try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-            line = next((line for line in stream if line.strip()), "")
+        with path.open("rb") as stream:
+            is_utf16 = stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        encoding = "utf-16" if is_utf16 else "utf-8-sig"
+        with path.open(encoding=encoding, errors="replace") as stream:
+            # Spreadsheets write their separator above the header.
+            lines = (line for line in stream if line.strip() and not line.lower().startswith("sep="))
+            line = next(lines, "")
         tables = [next(csv.reader([line], delimiter=separator), []) for separator in SEPARATORS]
     except OSError as error:
         raise ManifestError(f"{path}: the table cannot be read: {error.strerror}.") from error

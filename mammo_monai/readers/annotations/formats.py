@@ -141,8 +141,9 @@ def find_annotations(place: Place, name: FormatName) -> tuple[str, list[Path]]:
         )
     for each, found in by_format.items():
         return each, found
-    if len(place.files) == 1 and place.image_stems is None and place.files[0].suffix.lower() in _LIKELY:
-        return _LIKELY[place.files[0].suffix.lower()], [*place.files]  # whose reader says what is missing
+    likely = [path for path in place.files if path.suffix.lower() in _LIKELY]
+    if len(likely) == 1:
+        return _LIKELY[likely[0].suffix.lower()], likely  # whose reader says what is missing
     raise ManifestError(
         f"{place.base}: expected annotations ({', '.join(FORMATS)}), found none: all images would seem "
         "normal. Name their folder or file with --annotations."

@@ -77,8 +77,9 @@ def laterality_of(known: Mapping[str, str], header: ImageHeader, where: str) -> 
     if not text:
         return None
     if text.upper() not in LATERALITIES:
-        found = f"laterality must be {', '.join(LATERALITIES)}, got {text!r}"
-        raise InvalidRecordError("laterality-unknown", where, found)
+        # The word stays out of the finding: a name pattern may have caught a patient's name.
+        found = f"laterality must be {', '.join(LATERALITIES)}, got another word"
+        raise InvalidRecordError("laterality-unknown", where, found, f"It is {text!r:.40}.")
     side = LATERALITIES[text.upper()]
     if header.laterality not in (None, side):
         found = f"annotations or file name say {side.value}, the DICOM header says {header.laterality.value}"
@@ -90,7 +91,8 @@ def view_of(known: Mapping[str, str], record_id: str, audit: Audit) -> ViewPosit
     """The projection; an unknown word is OTHER and noted."""
     text = known.get("view", "")
     if text and text.upper() not in VIEWS:
-        audit.note("view-unknown", record_id, f"view {text!r} is none of {', '.join(VIEWS)}: OTHER")
+        # The word stays out of the finding: a name pattern may have caught a patient's name.
+        audit.note("view-unknown", record_id, f"the view is none of {', '.join(VIEWS)}: OTHER")
     return VIEWS.get(text.upper(), ViewPosition.OTHER) if text else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -43,19 +44,28 @@ class ImageNames:
     """
 
     def __init__(self, root: Path, paths: Sequence[Path]) -> None:
-        self._folders = {path: _folders(path.relative_to(root).as_posix()) for path in paths}
-        self._exact = {path.relative_to(root).as_posix(): path for path in paths}
+        names = {path: _posix(path.relative_to(root).as_posix()) for path in paths}
+        self._folders = {path: _folders(name) for path, name in names.items()}
+        self._exact = {name: path for path, name in names.items()}
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         self._by_stem: dict[str, list[Path]] = defaultdict(list)
         # By the innermost folder too: in a tree of patients each file name occurs once per patient.
         self._by_folder: dict[tuple[str, str], list[Path]] = defaultdict(list)
         for path in paths:
-            name, stem = path.name.casefold(), bare_name(path.name).casefold()
+            name, stem = PurePosixPath(names[path]).name.casefold(), _stem(names[path])
             self._by_name[name].append(path)
             self._by_stem[stem].append(path)
             for key in {name, stem}:
                 self._by_folder[key, _innermost(self._folders[path])].append(path)
         self.are_unique = all(len(each) == 1 for each in self._by_stem.values())
+
+    def twins(self) -> list[tuple[Path, ...]]:
+        """Images that differ in the suffix alone, or in folders that only tell kinds of files."""
+        groups: dict[tuple[str, tuple[str, ...]], list[Path]] = defaultdict(list)
+        for stem, paths in self._by_stem.items():
+            for path in paths:
+                groups[stem, self._folders[path]].append(path)
+        return [tuple(group) for group in groups.values() if len({path.name for path in group}) > 1]
 
     def called(self, name: str) -> list[Path]:
         """Images whose file has this name, else this name but for the suffix; folders are not compared."""
@@ -123,7 +133,9 @@ def join(images: ImageNames, annotated: Sequence[AnnotatedImage]) -> Joined:
 
 
 def _posix(name: str) -> str:
-    return str(PurePosixPath(name.replace("\\", "/").removeprefix("./")))
+    """A path by slashes; accents as one character each: some disks and archives take them apart."""
+    whole = unicodedata.normalize("NFC", name)
+    return str(PurePosixPath(whole.replace("\\", "/").removeprefix("./")))
 
 
 def _innermost(folders: tuple[str, ...]) -> str:

@@ -23,6 +23,7 @@ FOLDERS = frozenset((*_FOLDERS.split(), "ground_truth", "groundtruth"))
 _ENDING = re.compile(
     r"(?P<image>.+?)[ ._-](?:mask|label|segmentation|seg|roi|gt|annotation)s?[ ._-]?\d*", re.IGNORECASE
 )
+_BEGINNING = re.compile(r"(?:mask|segmentation|seg)[ ._-](?P<image>.+)", re.IGNORECASE)
 
 
 def is_picture(path: Path) -> bool:
@@ -35,21 +36,23 @@ def is_mask(relative: PurePosixPath) -> bool:
 
     >>> is_mask(PurePosixPath("p1/left_mask.png")), is_mask(PurePosixPath("p1/left.png"))
     (True, False)
+    >>> is_mask(PurePosixPath("p1/mask_left.png"))
+    True
     """
     if relative.suffix.lower() not in SUFFIXES:
         return False
     in_folder = any(part.lower() in FOLDERS for part in relative.parent.parts)
-    return in_folder or _ENDING.fullmatch(relative.stem) is not None
+    return in_folder or len(image_names(relative.stem)) > 1
 
 
 def image_names(name: str) -> tuple[str, ...]:
-    """The names an image of a mask may have: its own, then without the ending that says mask.
+    """The names an image of a mask may have: its own, then without the ending or beginning that says mask.
 
     >>> image_names("masks/left_mask_2")
     ('masks/left_mask_2', 'masks/left')
     """
     path = PurePosixPath(name)
-    match = _ENDING.fullmatch(path.name)
+    match = _ENDING.fullmatch(path.name) or _BEGINNING.fullmatch(path.name)
     return (name, str(path.with_name(match["image"]))) if match else (name,)
 
 

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mammo_monai.errors import ManifestError
 from mammo_monai.geometry import contour_area_px
 from mammo_monai.readers.annotations.annotated import AnnotatedImage, Target, name_below, without_repeats
 from mammo_monai.readers.annotations.boxes import box_inside
+from mammo_monai.readers.annotations.yolo_names import NAME_FILES, ClassNames
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.records import Lesion, label_of
 
-NAME_FILES = ("classes.txt", "obj.names", "predefined_classes.txt", "labels.txt", "names.txt")
 _BOX_NUMBERS, _SCORED_BOX_NUMBERS, _MIN_POLYGON_NUMBERS = 5, 6, 7
 
 
@@ -29,48 +28,21 @@ def read_yolo(files: Sequence[Path], base: Path, audit: Audit) -> list[Annotated
     """One annotation per text file, read when its image is; an empty file says that the image is normal.
 
     `class centre_x centre_y width height`, or `class` and three or more points of a polygon, all shares of
-    the image's width and height. Class names stand one a line in classes.txt or obj.names, beside the
-    labels or in a folder above, up to `base`. YAML is not read.
+    the image's width and height. Class names stand one a line in classes.txt or obj.names, or in data.yaml,
+    beside the labels or in a folder above, up to the one that holds `base`.
 
     Raises:
-        ManifestError: two files of class names beside one another that differ.
+        ManifestError: two files of class names beside one another that differ, or one that cannot be read.
     """
-    names_by_folder: dict[Path, Mapping[int, str]] = {}
+    names = ClassNames(base)
     return [
         AnnotatedImage(
             (name_below(path, base),),
             str(path),
-            partial(_lesions, path, _names_above(path.parent, base, names_by_folder)),
+            partial(_lesions, path, names.of(path.parent)),
         )
         for path in files
     ]
-
-
-def _names_above(folder: Path, base: Path, known: dict[Path, Mapping[int, str]]) -> Mapping[int, str]:
-    if folder not in known:
-        found = _names_in(folder)
-        is_top = folder in {base, folder.parent} or base not in folder.parents
-        known[folder] = found or ({} if is_top else _names_above(folder.parent, base, known))
-    return known[folder]
-
-
-def _names_in(folder: Path) -> Mapping[int, str]:
-    tables = [_class_names(folder / name) for name in NAME_FILES if (folder / name).is_file()]
-    if any(table != tables[0] for table in tables):
-        raise ManifestError(
-            f"{folder}: expected one file of class names, found {len(tables)} that differ. Keep one of them."
-        )
-    return tables[0] if tables else {}
-
-
-def _class_names(path: Path) -> Mapping[int, str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path}: expected class names, one a line, in UTF-8: {error}.") from error
-    while lines and not lines[-1].strip():
-        lines.pop()
-    return {number: line.strip() for number, line in enumerate(lines)}
 
 
 def _lesions(path: Path, names: Mapping[int, str], target: Target) -> list[Lesion]:
@@ -127,10 +99,10 @@ def _numbers(cells: Sequence[str], what: str, where: str) -> tuple[int, list[flo
         number, shares = -1, []
     is_whole = len(cells) == _BOX_NUMBERS or is_polygon
     if number < 0 or not is_whole or not all(math.isfinite(share) for share in shares):
-        found = (
-            f"{what}: expected a class and 4 numbers, or the points of a polygon, got {' '.join(cells)!r:.80}"
-        )
-        raise InvalidRecordError("box-invalid", where, found, "Is it a YOLO label file, and whole?")
+        # The line stays out of the finding: it may be a report, with a name in it.
+        found = f"{what}: expected a class and 4 numbers, or the points of a polygon"
+        remedy = f"Got {' '.join(cells)!r:.80}: is it a YOLO label file, and whole?"
+        raise InvalidRecordError("box-invalid", where, found, remedy)
     if max(map(abs, shares)) > 2:
         found = f"{what}: expected shares of the image from 0 to 1, got {max(shares):g}"
         raise InvalidRecordError("box-invalid", where, found, "Export normalised coordinates.")

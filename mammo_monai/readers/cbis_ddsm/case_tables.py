@@ -7,9 +7,9 @@ Findings: table-missing, table-empty, table-ambiguous, split-follows-patient (wa
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mammo_monai.errors import ManifestError
@@ -45,9 +45,13 @@ CASE_COLUMNS = (
     "cropped image file path",
     "roi mask file path",
 )
+CASE_FOLDER = re.compile(
+    r"((?:Mass|Calc)-(?:Training|Test)_(P_\d+)_(LEFT|RIGHT)_(CC|MLO))(_\d+)?", re.IGNORECASE
+)
 _VIEW_COLUMNS = ("patient id", "left or right breast", "image view")
-_LATERALITY = {"LEFT": Laterality.LEFT, "RIGHT": Laterality.RIGHT}
-_VIEW = {"CC": ViewPosition.CC, "MLO": ViewPosition.MLO}
+_PATH_COLUMNS = ("image file path", "roi mask file path", "cropped image file path")
+LATERALITY = {"LEFT": Laterality.LEFT, "RIGHT": Laterality.RIGHT}
+VIEW = {"CC": ViewPosition.CC, "MLO": ViewPosition.MLO}
 _TYPE = {"MASS": MASS, "CALCIFICATION": CALCIFICATION}
 
 # Counted in the four tables as published. The paper's text has 891 mass cases, the tables 892 patients; both
@@ -101,13 +105,6 @@ class CaseRow:
 
 
 @dataclass(frozen=True)
-class _Group:
-    kind: str
-    rows: tuple[TableRow, ...]
-    splits: tuple[Split, ...]
-
-
-@dataclass(frozen=True)
 class TableImage:
     """The rows that describe one image: one kind of table, or both where they show the same view.
 
@@ -121,13 +118,14 @@ class TableImage:
 
     @property
     def image_path(self) -> str:
-        """Of the first row."""
-        return self.rows[0].values["image file path"]
+        """The first one; "" where no row has one."""
+        return self.image_paths[0] if self.image_paths else ""
 
     @property
     def image_paths(self) -> tuple[str, ...]:
         """All different ones; a view in tables of both kinds has two."""
-        return tuple(dict.fromkeys(row.values["image file path"] for row in self.rows))
+        paths = (row.values["image file path"] for row in self.rows)
+        return tuple(dict.fromkeys(path for path in paths if path))
 
 
 def read_case_table(path: Path) -> list[CaseRow]:
@@ -147,8 +145,8 @@ def case_row(row: TableRow) -> CaseRow:
     """
     return CaseRow(
         patient_id=row.text("patient id"),
-        laterality=row.choice("left or right breast", _LATERALITY),
-        view_position=row.choice("image view", _VIEW),
+        laterality=row.choice("left or right breast", LATERALITY),
+        view_position=row.choice("image view", VIEW),
         abnormality_id=row.text("abnormality id"),
         abnormality_type=row.choice("abnormality type", _TYPE),
         birads=row.whole_number("assessment", 0, 6),
@@ -204,25 +202,43 @@ def read_tables(
 def images_of(found: Mapping[TableKey, Sequence[TableRow]], audit: Audit) -> list[TableImage]:
     """The images the tables describe, in the tables' order; rows that stand twice count once.
 
-    A view in tables of both kinds is one image. Calcification images of patients in the mass tables are in
-    the list that the mass tables put the patient in: so no patient is on two sides.
+    Rows of one image file, and rows of one view of one patient, are one image: so a row with a damaged cell
+    cannot leave the image without one of its lesions. Calcification images of patients in the mass tables are
+    in the list that the mass tables put the patient in: so no patient is on two sides.
     """
     of_patient = {
         row.values["patient id"]: key[1] for key, rows in found.items() if key[0] == MASS for row in rows
     }
-    views: dict[tuple[str, ...], list[_Group]] = defaultdict(list)
-    for group in _by_image(found):
-        rows = _without_repeats(group.rows, audit)
-        lists = group.splits
-        if group.kind == CALCIFICATION:
-            lists = tuple(dict.fromkeys(of_patient.get(row.values["patient id"], lists[0]) for row in rows))
-        joined = views[tuple(rows[0].values[name] for name in _VIEW_COLUMNS)]
-        if group.kind == CALCIFICATION and len(joined) == 1 and joined[0].kind == MASS:
-            joined[0] = replace(joined[0], rows=(*joined[0].rows, *rows))
-        else:
-            joined.append(_Group(group.kind, rows, lists))
+    images: list[list[tuple[TableRow, Split]]] = []
+    by_name: dict[tuple[str, ...], list[tuple[TableRow, Split]]] = {}
+    for (kind, split), rows in found.items():
+        for row in rows:
+            names = _names_of(row)
+            image = next((by_name[name] for name in names if name in by_name), None)
+            if image is None:
+                images.append(image := [])
+            for name in names:
+                by_name.setdefault(name, image)
+            patient = row.values["patient id"]
+            image.append((row, of_patient.get(patient, split) if kind == CALCIFICATION else split))
     _note_moved(found, of_patient, audit)
-    return [TableImage(group.rows, group.splits) for each in views.values() for group in each]
+    return [
+        TableImage(
+            _without_repeats([row for row, _ in image], audit),
+            tuple(dict.fromkeys(split for _, split in image)),
+        )
+        for image in images
+    ]
+
+
+def view_in_path(path: str) -> tuple[str, str, str] | None:
+    """Patient, side and view that a table's path names with its first folder; None where that is no case's.
+
+    >>> view_in_path("Mass-Training_P_00001_LEFT_CC_1/1.2/1.3/000001.dcm")
+    ('P_00001', 'LEFT', 'CC')
+    """
+    case = CASE_FOLDER.fullmatch(path.replace("\\", "/").partition("/")[0])
+    return (case[2].upper(), case[3].upper(), case[4].upper()) if case else None
 
 
 def check_rows(image: TableImage, cases: Sequence[CaseRow]) -> None:
@@ -240,6 +256,10 @@ def check_rows(image: TableImage, cases: Sequence[CaseRow]) -> None:
     if len({(case.patient_id, case.laterality, case.view_position) for case in cases}) > 1:
         found = "rows of the same image name different patients, breasts or views"
         raise InvalidRecordError("row-conflict", where, found, remedy)
+    in_paths = ((case.patient_id.upper(), view_in_path(case.image_path)) for case in cases)
+    if any(named is not None and named[0] != patient for patient, named in in_paths):
+        found = "the row names another patient than the path of its image"
+        raise InvalidRecordError("row-conflict", where, found, remedy)
     ids = [(case.abnormality_type, case.abnormality_id) for case in cases]
     for each in dict.fromkeys(ids):
         if ids.count(each) > 1:
@@ -256,26 +276,20 @@ def published_counts(*, calcifications: bool) -> PublishedCounts:
 def _without_repeats(rows: Sequence[TableRow], audit: Audit) -> tuple[TableRow, ...]:
     kept: dict[tuple[str, ...], TableRow] = {}
     for row in rows:
-        first = kept.setdefault(tuple(row.values.values()), row)
+        first = kept.setdefault(tuple(value.lower() for value in row.values.values()), row)
         if first is not row:
             found = f"the same row as row {first.number}"
             audit.note("row-repeated", "", found, Action.REPAIRED, place=row.place)
     return tuple(kept.values())
 
 
-def _by_image(found: Mapping[TableKey, Sequence[TableRow]]) -> list[_Group]:
-    """Rows with the same image path, spelt alike; a row without one is alone."""
-    rows: dict[str, list[TableRow]] = defaultdict(list)
-    keys: dict[str, list[TableKey]] = defaultdict(list)
-    for key, table in found.items():
-        for row in table:
-            path = row.values["image file path"].replace("\\", "/").lower() or row.place
-            rows[path].append(row)
-            keys[path].append(key)
-    return [
-        _Group(keys[path][0][0], tuple(each), tuple(dict.fromkeys(split for _, split in keys[path])))
-        for path, each in rows.items()
-    ]
+def _names_of(row: TableRow) -> list[tuple[str, ...]]:
+    """What tells the image of a row from others: its file, spelt alike, and its view."""
+    path = row.values["image file path"].replace("\\", "/").lower()
+    named = (view_in_path(row.values[column]) for column in _PATH_COLUMNS)
+    in_columns = tuple(row.values[column].upper() for column in _VIEW_COLUMNS)
+    view: tuple[str, ...] = next((each for each in named if each), in_columns)
+    return [(path,), view] if path else [view]
 
 
 def _note_moved(

@@ -45,6 +45,24 @@ def locate_crop(image: NDArray[np.generic], crop: NDArray[np.generic]) -> Box | 
     return float(column), float(row), float(column + crop_width), float(row + crop_height)
 
 
+def locate_near(image: NDArray[np.generic], crop: NDArray[np.generic], near: Box) -> Box | None:
+    """As `locate_crop`, where the crop overlaps the box `near`: a search of a small part of the image."""
+    height, width = crop.shape
+    top, left = max(int(near[1]) - height, 0), max(int(near[0]) - width, 0)
+    window = image[top : int(near[3]) + height, left : int(near[2]) + width]
+    box = locate_crop(window, crop)
+    return None if box is None else (box[0] + left, box[1] + top, box[2] + left, box[3] + top)
+
+
+def is_apart(box: Box, other: Box) -> bool:
+    """Whether two boxes share no pixel.
+
+    >>> is_apart((0, 0, 2, 2), (2, 0, 4, 2)), is_apart((0, 0, 3, 2), (2, 1, 4, 2))
+    (True, False)
+    """
+    return any(box[n] >= other[n + 2] or other[n] >= box[n + 2] for n in (0, 1))
+
+
 def agrees(box: Box, crop_box: Box) -> bool:
     """Whether a lesion's box is what the crop shows: nine tenths of it inside, and a twentieth of the crop.
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.cbis_ddsm.case_tables import CaseRow
-from mammo_monai.readers.cbis_ddsm.crops import agrees, locate_crop
+from mammo_monai.readers.cbis_ddsm.crops import agrees, is_apart, locate_crop, locate_near
 from mammo_monai.readers.dicom_candidates import size_of, stored_values_of
 from mammo_monai.readers.file_index import FileIndex
 from mammo_monai.readers.roi_masks import RoiMask, find_roi_masks, shows_same_field
@@ -26,12 +26,17 @@ from mammo_monai.schema import Action
 
 @dataclass(frozen=True)
 class Film:
-    """A full image whose masks are sought: its file, its size in pixels, its record id."""
+    """A full image whose masks are sought: its file, its size in pixels, its record id.
+
+    Attributes:
+        has_crops_checked: hold every mask against its crop, for which the film is decoded.
+    """
 
     path: Path
     width: int
     height: int
     record_id: str
+    has_crops_checked: bool = True
 
 
 def mask_of(case: CaseRow, film: Film, index: FileIndex, audit: Audit, where: str) -> RoiMask:
@@ -39,7 +44,8 @@ def mask_of(case: CaseRow, film: Film, index: FileIndex, audit: Audit, where: st
 
     Files that mark the same pixels count once. Of masks that differ, the one the crop shows is taken, when
     the crop's content has exactly one place in the film and one mask fits it; else the image is left out.
-    A mask of another size must not contradict the crop.
+    A mask of another size must not contradict the crop; any other must touch the crop's place, else one of
+    the two is another lesion's.
 
     Args:
         where: table and row, for messages.
@@ -59,6 +65,8 @@ def mask_of(case: CaseRow, film: Film, index: FileIndex, audit: Audit, where: st
         audit.note("mask-chosen", film.record_id, found, Action.REPAIRED, place=case.place)
     elif (mask.width, mask.height) != (film.width, film.height):
         _check_rescaled(mask, candidates, case, film, where)
+    elif film.has_crops_checked:
+        _check_place(mask, candidates, case, film, where)
     _note_mask(mask, case, film, audit)
     return mask
 
@@ -106,15 +114,30 @@ def _check_rescaled(mask: RoiMask, candidates: Sequence[Path], case: CaseRow, fi
         raise InvalidRecordError("mask-elsewhere", where, found, f"See {mask.path.parent}.")
 
 
+def _check_place(mask: RoiMask, candidates: Sequence[Path], case: CaseRow, film: Film, where: str) -> None:
+    crops = [path for path in candidates if path != mask.path and not _is_film_sized(path, film)]
+    pixels = [each for each in map(stored_values_of, crops) if each is not None]
+    image = stored_values_of(film.path) if pixels else None
+    if image is None or any(locate_near(image, crop, mask.box) for crop in pixels):
+        return
+    shown = [box for box in (locate_crop(image, crop) for crop in pixels) if box is not None]
+    if shown and all(is_apart(mask.box, box) for box in shown):
+        found = f"the ROI mask for {_name(case)} marks another place than the crop shows"
+        raise InvalidRecordError("mask-elsewhere", where, found, f"See {mask.path.parent}.")
+
+
+def _is_film_sized(path: Path, film: Film) -> bool:
+    size = size_of(path)
+    return size is None or shows_same_field(size, (film.width, film.height))
+
+
 def _crop_boxes(candidates: Sequence[Path], masks: Sequence[RoiMask], film: Film) -> list[Box]:
     """The places in the film, original pixels, that candidates were cut from, at its scale or a mask's."""
     image = stored_values_of(film.path)
-    film_size = (film.width, film.height)
     mask_files = {mask.path for mask in masks}
     boxes: list[Box] = []
     for path in candidates:
-        size = size_of(path)
-        if image is None or path in mask_files or size is None or shows_same_field(size, film_size):
+        if image is None or path in mask_files or _is_film_sized(path, film):
             continue
         crop = stored_values_of(path)
         box = None if crop is None else _crop_box(image, crop, masks, film)

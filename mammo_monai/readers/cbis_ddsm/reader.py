@@ -3,7 +3,8 @@
 Three downloads are read: TCIA's classic folders (case/study/series/000000.dcm), those of the NBIA Data
 Retriever (case/date-DDSM-NA-n/1.000000-full mammogram images-n/1-1.dcm) and the JPEG re-release
 (jpeg/series/1-263.jpg). Findings of this file: image-missing, image-ambiguous, image-mismatch, views-differ
-(quarantined); file-repeated (repaired); laterality-differs, view-differs, box-repeated, lossy-copy (warned).
+(quarantined); file-repeated (repaired); row-differs (repaired or warned); laterality-differs, view-differs,
+box-repeated, lossy-copy (warned).
 
 Source: Lee et al., "A curated mammography data set for use in computer-aided detection and diagnosis
 research", Scientific Data 4:170177 (2017). The data set has no normal images and no pixel spacing.
@@ -11,19 +12,21 @@ research", Scientific Data 4:170177 (2017). The data set has no normal images an
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mammo_monai.readers.audit import Audit, InvalidRecordError
+from mammo_monai.readers.audit import Audit, ImageGuard, InvalidRecordError
 from mammo_monai.readers.cbis_ddsm.case_tables import (
     CALCIFICATION,
+    CASE_FOLDER,
     CASE_TABLES,
+    LATERALITY,
     MASS,
+    VIEW,
     CaseRow,
     TableImage,
     case_row,
@@ -32,17 +35,19 @@ from mammo_monai.readers.cbis_ddsm.case_tables import (
     published_counts,
     read_case_table,
     read_tables,
+    view_in_path,
 )
 from mammo_monai.readers.cbis_ddsm.listings import read_listings
 from mammo_monai.readers.cbis_ddsm.masks import Film, mask_of
 from mammo_monai.readers.dicom_candidates import is_lossy
 from mammo_monai.readers.file_index import FileIndex
 from mammo_monai.readers.image_header import ImageHeader, elements_of, read_image_header
-from mammo_monai.readers.picture_checks import check_picture, note_displays, read_reduced
+from mammo_monai.readers.picture_checks import check_picture, note_sides, read_reduced
 from mammo_monai.readers.reading import DataSet, Reading
 from mammo_monai.readers.repeated import are_same_files, drop_repeated_records
 from mammo_monai.readers.roi_masks import RoiMask
-from mammo_monai.readers.whole_files import refuse_cut_short
+from mammo_monai.readers.tables import TableRow
+from mammo_monai.readers.whole_files import refuse_cut_short, refuse_empty
 from mammo_monai.records import ImageRecord, Laterality, Lesion, Split, label_of, record_id_of
 from mammo_monai.schema import Action
 
@@ -51,9 +56,6 @@ __all__ = ["CASE_TABLES", "CaseRow", "CbisOptions", "read_case_table", "read_cbi
 # Correlation of two copies of one film; of the films of two breasts it is far lower.
 _SAME_PICTURE = 0.99
 FULL_IMAGE = "full mammogram images"
-_CASE_FOLDER = re.compile(
-    r"((?:Mass|Calc)-(?:Training|Test)_P_\d+_(?:LEFT|RIGHT)_(?:CC|MLO))(_\d+)?", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,11 @@ def read_cbis_ddsm(root: Path, reading: Reading, options: CbisOptions = CbisOpti
     among = sorted(options.csv_dir.glob("*.csv")) if options.csv_dir else index.tables
     kinds = (MASS, CALCIFICATION) if options.calcifications else (MASS,)
     images = images_of(read_tables(among, options.csv_dir or root, kinds, audit), audit)
-    index.know(_names_in(images), _CASE_FOLDER)
+    index.know(_names_in(images), CASE_FOLDER)
     read_listings(index)
     reader = _ImageReader(index, reading.salt, check_pictures=options.check_pictures)
     records = drop_repeated_records(reading.images(reader.read, images), audit)
-    note_displays(records, reader.shown, audit)
+    note_sides(records, reader.shown, audit)
     _note_lossy(records, audit)
     official = {record.record_id: reader.official[record.record_id] for record in records}
     return DataSet(tuple(records), official, published_counts(calcifications=options.calcifications))
@@ -110,6 +112,7 @@ class _ImageReader:
         with audit.image(record_id_of(item.image_path, self.salt), first.where, place=first.place) as guard:
             copies = _full_images(self.index, item.image_path, first.where)
             guard.path = path = copies[0]
+            refuse_empty(path)
             header = read_image_header(path)
             guard.record_id = record_id = record_id_of(
                 header.sop_instance_uid or path.relative_to(self.index.root).as_posix(), self.salt
@@ -118,14 +121,15 @@ class _ImageReader:
             if len(copies) > 1:
                 found = f"{len(copies)} copies of the full image; one is used"
                 audit.note("file-repeated", record_id, found, Action.REPAIRED, place=first.place)
-            cases = [case_row(row) for row in item.rows]
+            cases = [case_row(row) for row in _each(item.rows, guard)]
             check_rows(item, cases)
             _refuse_other_case(header, cases[0], path)
             _note_header(header, cases[0], record_id, audit)
-            film = Film(path, header.width, header.height, record_id)
+            _note_other_files(item, copies, self.index, record_id, audit)
+            film = Film(path, header.width, header.height, record_id, self.check_pictures)
             masks = [
                 mask_of(case, film, self.index, audit, row.where)
-                for case, row in zip(cases, item.rows, strict=True)
+                for case, row in zip(cases, _each(item.rows, guard), strict=True)
             ]
             _note_equal_boxes(cases, masks, record_id, audit)
             record = _record(film, cases, masks)
@@ -146,6 +150,14 @@ class _ImageReader:
                 raise InvalidRecordError("views-differ", item.rows[0].where, found, remedy)
         if self.check_pictures:
             self.shown[record.record_id] = check_picture(pixels, record, audit)
+
+
+def _each(rows: Sequence[TableRow], guard: ImageGuard) -> Iterator[TableRow]:
+    """The rows of an image, one at a time: a fault is placed at the row that is at work."""
+    for row in rows:
+        guard.place = row.place
+        yield row
+    guard.place = rows[0].place
 
 
 def _full_images(index: FileIndex, wanted: str, where: str) -> list[Path]:
@@ -175,9 +187,9 @@ def _is_full_image(path: Path) -> bool:
 
 def _refuse_other_case(header: ImageHeader, case: CaseRow, path: Path) -> None:
     """Refuses a file whose own PatientID names another case than the table, where it names one at all."""
-    own = _CASE_FOLDER.fullmatch(header.patient_id)
+    own = CASE_FOLDER.fullmatch(header.patient_id)
     wanted = PurePosixPath(case.image_path.replace("\\", "/")).parts[0]
-    if own and _CASE_FOLDER.fullmatch(wanted) and own[1].lower() != wanted.lower():
+    if own and CASE_FOLDER.fullmatch(wanted) and own[1].lower() != wanted.lower():
         found = "the file where the full image should be belongs to another case"
         raise InvalidRecordError("image-mismatch", str(path), found, "Download that case again.")
 
@@ -231,14 +243,32 @@ def _names_in(images: Sequence[TableImage]) -> set[str]:
 
 
 def _note_header(header: ImageHeader, case: CaseRow, record_id: str, audit: Audit) -> None:
+    _, side, view = view_in_path(case.image_path) or ("", "", "")
     pairs = (
-        ("laterality-differs", header.laterality, case.laterality),
-        ("view-differs", header.view_position, case.view_position),
+        ("laterality-differs", header.laterality or LATERALITY.get(side), case.laterality),
+        ("view-differs", header.view_position or VIEW.get(view), case.view_position),
     )
     for code, in_file, in_table in pairs:
         if in_file is not None and in_file is not in_table:
             found = f"the table says {in_table.value}, the file {in_file.value}: the table's is kept"
             audit.note(code, record_id, found, place=case.place)
+
+
+def _note_other_files(
+    item: TableImage, used: Sequence[Path], index: FileIndex, record_id: str, audit: Audit
+) -> None:
+    """Notes rows of one kind that name another file for the view; both kinds may have a file of their own."""
+    kind = item.rows[0].values["abnormality type"]
+    rows = [row for row in item.rows if row.values["abnormality type"] == kind]
+    for path in TableImage(tuple(rows), item.splits).image_paths[1:]:
+        files = index.locate(path)
+        is_same = bool(files) and are_same_files([used[0], *files])
+        row = next(row for row in rows if row.values["image file path"] == path)
+        found = "the row names another file than other rows of its view; theirs is used" + (
+            ": both hold the same bytes" if is_same else ""
+        )
+        action = Action.REPAIRED if is_same else Action.WARNED
+        audit.note("row-differs", record_id, found, action, place=row.place)
 
 
 def _note_equal_boxes(

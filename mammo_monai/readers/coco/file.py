@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.readers.audit import Audit, InvalidRecordError
+from mammo_monai.readers.audit import Audit
 
 Json = Mapping[str, Any]
 
@@ -59,13 +59,13 @@ def read_coco_file(path: Path, audit: Audit) -> CocoFile:
     seen: set[str] = set()
     for row, item in enumerate(items):
         image_id, annotation_id = item.get("image_id"), repr(item.get("id"))
-        with audit.image("", f"{path}, annotations row {row}", place=f"COCO annotations row {row}"):
-            if not isinstance(image_id, int | str) or image_id not in image_ids:
-                where, found = f"{path}, annotations row {row}", "the annotation's image is not in the JSON"
-                raise InvalidRecordError("annotation-orphan", where, found, f"image_id is {image_id!r}.")
+        if isinstance(image_id, int | str) and image_id in image_ids:
             name = names.get(repr(item.get("category_id")))
             is_repeated = "id" in item and annotation_id in seen
             by_image[image_id].append(CocoAnnotation(row, item, name, is_repeated))
+        else:
+            found = "the annotation's image is not in the JSON"
+            audit.note("annotation-orphan", "", found, place=f"COCO annotations row {row}")
         seen.add(annotation_id)
     return CocoFile(path, images, by_image)
 

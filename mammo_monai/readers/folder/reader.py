@@ -23,7 +23,7 @@ from mammo_monai.readers.annotations.lesion_types import LesionTypes
 from mammo_monai.readers.annotations.splits import official_split, split_of, split_of_folder
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.folder.files import ends_of, files_below, is_image, patient_folder, without_masks
-from mammo_monai.readers.image_header import modality_of
+from mammo_monai.readers.image_header import DICOM_SUFFIXES, modality_of
 from mammo_monai.readers.reading import DataSet, Reading
 from mammo_monai.readers.repeated import drop_repeated_records
 from mammo_monai.records import ImageRecord, Split, record_id_of
@@ -69,6 +69,7 @@ class _Site:
     images: Sequence[Path]
     format: str
     joined: Joined
+    twins: Sequence[tuple[Path, ...]]
 
     @property
     def by_uid(self) -> Mapping[str, tuple[AnnotatedImage, ...]]:
@@ -130,17 +131,18 @@ def _look_around(root: Path, options: FolderOptions, audit: Audit) -> _Site:
     if not images:
         raise ManifestError(f"{root}: expected DICOM, PNG, JPG or TIFF images below it, found none.")
     annotated = FORMATS[name].read(chosen, base, audit)
-    joined = join(ImageNames(root, images), annotated)
+    names = ImageNames(root, images)
+    joined = join(names, annotated)
     if joined.by_name_alone:
         found = (
             f"{joined.by_name_alone} annotations name other folders than their images lie in; joined by name"
         )
         audit.note("joined-by-name", "", found, Action.REPAIRED)
-    return _Site(root, images, name, joined)
+    return _Site(root, images, name, joined, names.twins())
 
 
 def _items(site: _Site) -> list[ImageItem]:
-    faults: dict[Path, InvalidRecordError] = {}
+    faults = _faults_of_twins(site)
     for unclear, paths in site.joined.ambiguous:
         found = f"an annotation could belong to this image or to {len(paths) - 1} others of the same name"
         remedy = "Put folders into the annotation's name, or use SOPInstanceUIDs."
@@ -163,6 +165,18 @@ def _items(site: _Site) -> list[ImageItem]:
             )
         )
     return items
+
+
+def _faults_of_twins(site: _Site) -> dict[Path, InvalidRecordError]:
+    """Of one picture in several formats the annotated one is read, else the first, DICOM before others."""
+    faults: dict[Path, InvalidRecordError] = {}
+    for twins in site.twins:
+        known = [path for path in twins if path in site.joined.by_image]
+        kept = known or sorted(twins, key=lambda path: path.suffix.lower() not in (*DICOM_SUFFIXES, ""))[:1]
+        for path in (path for path in twins if path not in kept):
+            found = "another image has the same name but for the suffix; that one is read"
+            faults[path] = InvalidRecordError("image-repeated", str(path), found, f"See {kept[0]}.")
+    return faults
 
 
 def _read(maker: RecordMaker, item: ImageItem, audit: Audit) -> ImageRecord | None:
@@ -191,7 +205,13 @@ def _listed(site: _Site, records: Sequence[ImageRecord], reading: Reading) -> se
             listed.add(record_id)
             seen.update(map(id, annotated))
     for each in site.joined.unmatched:
-        if id(each) not in seen:
+        if id(each) in seen:
+            continue
+        if each.fault:
+            logger.warning("%s It is not known which image it is of.", each.fault)
+            found = f"{each.fault.found}; it is not known which image it is of"
+            reading.audit.note(each.fault.code, "", found)
+        else:
             logger.warning("%s: names an image that is not there", each.where)
             found = "an annotation names an image that is not there"
             reading.audit.note("annotation-orphan", "", found, place=each.place)
@@ -229,7 +249,9 @@ def _judge_unlisted(
     records: Sequence[ImageRecord], listed: set[str], site: _Site, options: FolderOptions, audit: Audit
 ) -> list[ImageRecord]:
     unlisted = [record for record in records if record.record_id not in listed]
-    default = "normal" if FORMATS[site.format].absent_is_normal else "leave-out"
+    # One of these images may be that of an annotation which cannot be read.
+    is_lost = any(each.fault for each in site.joined.unmatched)
+    default = "normal" if FORMATS[site.format].absent_is_normal and not is_lost else "leave-out"
     verdict = options.unlisted or default
     said = f"{len(unlisted)} of {len(records)} images have no annotation: "
     said += "they count as normal" if verdict == "normal" else "they are left out"

@@ -21,7 +21,7 @@ VIEWS = {
     "FB": ViewPosition.OTHER,
 }
 _DICOM_NAME = re.compile(
-    r"(?P<file>\d+)_(?P<patient>[^_]+)_MG_(?P<laterality>[LR])_(?P<view>[A-Z]+)_ANON\.dcm",
+    r"(?P<file>\d+)_(?P<patient>[^_]+)_MG_(?P<laterality>[LR])_(?P<view>[A-Z]+)_ANON(?:\.dcm|\.dicom)?",
     re.IGNORECASE | re.ASCII,
 )
 _XML_NAME = re.compile(r"(?P<file>\d+)\.xml", re.IGNORECASE | re.ASCII)

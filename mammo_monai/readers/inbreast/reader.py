@@ -1,7 +1,8 @@
 """Reads INbreast: the table (csv, xls or both), AllDICOMs, and the OsiriX contours in AllXML.
 
 Patients are told by the hash in the file names, so the follow-ups of one patient stay together: 108 patients
-for the 115 cases of the paper. No biopsy stands in the table: BI-RADS is all there is to say.
+for the 115 cases of the paper, which no file tells apart. No biopsy stands in the table: BI-RADS is all
+there is to say.
 
 In the table exactly the images of BI-RADS 1 are said to be without annotation. So an image of another
 category without an XML file has lost it, and would be false truth as a normal one.
@@ -62,7 +63,6 @@ PUBLISHED = PublishedCounts(
     source="Moreira et al., 2012; 108 patients by file name; 112 masses: Agarwal et al., 2019",
     counts={
         "images": 410,
-        "cases": 115,
         "patients": 108,
         "masses": 116,
         "images with masses": 107,

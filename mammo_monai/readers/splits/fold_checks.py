@@ -69,15 +69,16 @@ def reject_shared_images(manifests: Mapping[str, Manifest]) -> None:
                     )
 
 
-def reject_overwriting(output: Path, manifests: Sequence[Manifest]) -> None:
-    """Refuses to write over a manifest that is read: a fold may hold a part of its images.
+def reject_overwriting(output: Path, manifests: Sequence[Manifest], folds: Path | None = None) -> None:
+    """Refuses to write over a manifest or folds file that is read: a fold may hold a part of its images.
 
     Raises:
         ManifestError: names the file.
     """
-    for manifest in manifests:
-        if manifest.path is not None and output.resolve() == manifest.path.resolve():
-            raise ManifestError(f"{output}: would overwrite a manifest that is read. Give another output.")
+    for path in (folds, *(manifest.path for manifest in manifests)):
+        if path is not None and output.resolve() == path.resolve():
+            what = "the folds file" if path is folds else "a manifest"
+            raise ManifestError(f"{output}: would overwrite {what} that is read. Give another output.")
 
 
 def check_folds(folds: Folds, manifests: Sequence[Manifest]) -> None:

@@ -32,6 +32,7 @@ def table(header: str, *rows: Any, separator: str = ",") -> str:
         "path,left,top,right,bottom",
         "image,X_Min,Y-Min,X Max,Y_max",
         "img,bbox_x1,bbox_y1,bbox_x2,bbox_y2",
+        "img,min_x,min_y,max_x,max_y",
     ],
 )
 def test_corners_come_back_by_many_names(site: InHouse, header: str) -> None:
@@ -217,6 +218,23 @@ def test_a_table_from_an_old_spreadsheet_is_read(site: InHouse) -> None:
     site.png("lärm.png")
     site.text("boxes.csv", f"{CORNERS}\r\nlärm.png,10,20,31,45\r\n".encode("cp1252"))
     assert boxes_of(site.lesions("lärm.png")) == [BOXES[0]]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_table_by_every_separator_is_found_among_the_images(
+    site: InHouse, separator: str, encoding: str
+) -> None:
+    site.png("a.png")
+    text = f"{CORNERS}\r\na.png,10,20,31,45\r\n".replace(",", separator)
+    site.text("boxes.csv", text.encode(encoding))
+    assert boxes_of(site.lesions("a.png")) == [BOXES[0]]
+
+
+def test_a_table_whose_first_line_names_the_separator_is_found(site: InHouse) -> None:
+    site.png("a.png")
+    site.text("boxes.csv", f"sep=;\r\n{CORNERS}\r\na.png,10,20,31,45\r\n".replace(",", ";"))
+    assert boxes_of(site.lesions("a.png")) == [BOXES[0]]
 
 
 def test_an_orphan_is_a_row_that_names_no_file(site: InHouse) -> None:

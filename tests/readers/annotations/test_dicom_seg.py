@@ -101,3 +101,16 @@ def test_a_damaged_header_is_no_segmentation_and_stops_nothing(site: InHouse) ->
     raw[140:142] = b"\x03\x0d"  # the length of the File Meta Information Group Length
     damaged.write_bytes(raw)
     assert boxes_of(site.lesions("IM1.dcm")) == [BOXES[0]]
+
+
+def test_a_segmentation_that_cannot_be_read_makes_no_image_normal(site: InHouse) -> None:
+    images = [site.dicom(f"IM{number}.dcm", size=ODD) for number in (1, 2)]
+    for number, image in enumerate(images):
+        write_segmentation(site.root / f"seg/{number}.dcm", [image], frames(BOXES[0]), [("a", MASS)])
+    path = site.root / "seg" / "1.dcm"
+    path.write_bytes(path.read_bytes()[:1200])
+    assert [*site.read()] == ["IM1.dcm"]
+    (finding,) = [each for each in site.audit.findings if each.code == "segmentation-unreadable"]
+    assert finding.action is Action.WARNED
+    assert "not known which image" in finding.found
+    assert site.read(unlisted="normal")["IM2.dcm"].is_normal

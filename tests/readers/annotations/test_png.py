@@ -28,6 +28,8 @@ def write_mask(path: Path, mask: Any = None, mode: str | None = None) -> Path:
         "left-Seg.png",
         "left.gt.png",
         "left_labels.png",
+        "mask_left.png",
+        "masks/Seg-left.tif",
     ],
 )
 def test_boxes_come_back_from_masks_by_many_names(site: InHouse, name: str) -> None:

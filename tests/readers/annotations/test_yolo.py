@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mammo_monai.errors import ManifestError
+from mammo_monai.readers.annotations import yolo_names
 from mammo_monai.records import Split
 from tests.readers.annotations.in_house import BOXES, SIZE, InHouse, boxes_of
 
@@ -136,6 +137,68 @@ def test_class_names_that_differ_are_refused(site: InHouse) -> None:
     site.text("obj.names", "calcification\n")
     with pytest.raises(ManifestError, match="expected one file of class names, found 2 that differ"):
         site.read()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "names: [calcification, mass]",
+        "train: ../train/images\nnc: 2\nnames: ['calcification', \"mass\"]  # in order\nroboflow:\n  a: b\n",
+        "names:\n  - calcification\n  - mass\npath: x",
+        "names:\n- calcification\n- mass\n",
+        "# classes\nnames:\n\n  0: calcification\n  1: 'mass'\nval: x\r\n",
+        "names: {0: calcification, 1: mass}",
+        "names: [\n  calcification,\n  mass,\n]",
+    ],
+)
+def test_names_come_from_a_data_yaml_above(site: InHouse, names: str) -> None:
+    site.png("images/left.png")
+    site.text("labels/left.txt", yolo(classes=[0, 1]))
+    site.text("data.yaml", names)
+    assert [lesion.type for lesion in site.lesions("images/left.png")] == ["calcification", "mass"]
+
+
+def test_names_beside_the_folder_of_labels_are_found(site: InHouse) -> None:
+    site.png("train/images/left.png")
+    site.text("train/labels/left.txt", yolo([BOXES[0]]))
+    site.text("data.yaml", "names: [calcification]")
+    train = InHouse(site.root / "train")
+    assert [lesion.type for lesion in train.lesions("images/left.png")] == ["calcification"]
+
+
+def test_a_yaml_without_names_says_nothing(site: InHouse) -> None:
+    site.png("left.png")
+    site.text("left.txt", yolo())
+    site.text("config.yaml", "epochs: 3\nfilenames: [a]\n")
+    assert [lesion.type for lesion in site.lesions("left.png")] == ["mass", "mass"]
+
+
+@pytest.mark.parametrize("names", ["names: *all", "names: see below", "names:\n  mass: 1"])
+def test_a_yaml_whose_names_cannot_be_read_is_refused(site: InHouse, names: str) -> None:
+    site.png("left.png")
+    site.text("left.txt", yolo())
+    site.text("data.yaml", names)
+    with pytest.raises(ManifestError, match=r"data\.yaml: expected class names.* names as a list"):
+        site.read()
+
+
+def test_a_file_too_large_for_names_is_refused(site: InHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yolo_names, "MAX_BYTES", 3)
+    site.png("left.png")
+    site.text("left.txt", yolo())
+    site.text("classes.txt", "mass\n")
+    with pytest.raises(ManifestError, match=r"classes\.txt: expected class names.*more than 3 bytes"):
+        site.read()
+
+
+def test_a_report_among_the_labels_does_not_reach_the_audit(site: InHouse) -> None:
+    site.png("left.png")
+    site.png("right.png")
+    site.text("left.txt", "Patient: Jane Doe, mass on the left\n")
+    site.text("right.txt", yolo())
+    assert [*site.read()] == ["right.png"]
+    assert site.quarantined() == ["box-invalid"]
+    assert all("Doe" not in each.found for each in site.audit.findings)
 
 
 def test_class_names_must_be_text(site: InHouse) -> None:

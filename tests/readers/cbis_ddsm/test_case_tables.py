@@ -119,9 +119,10 @@ def test_a_table_in_two_places_is_read_once_and_said_if_they_differ(
     assert ("lies in 2 places" in caplog.text) is not is_same
 
 
-def test_the_same_row_twice_counts_once(cbis: Any) -> None:
+@pytest.mark.parametrize("changed", [{}, {"left or right breast": "Right", "pathology": " benign "}])
+def test_the_same_row_twice_counts_once(cbis: Any, changed: dict[str, str]) -> None:
     row = cbis.add()
-    cbis.rows[TRAIN].append(row)
+    cbis.rows[TRAIN].append(row | changed)
     audit = Audit(strict=True)
     (record,) = read(cbis.write_tables(), audit)
     assert len(record.lesions) == 1
@@ -145,6 +146,41 @@ def test_rows_of_one_image_with_two_patients_quarantine_it(cbis: Any) -> None:
     audit = Audit()
     assert read(cbis.write_tables(), audit) == ()
     assert codes(audit) == ["row-conflict"]
+
+
+@pytest.mark.parametrize("row", [0, 1])
+def test_a_row_that_lost_its_image_path_leaves_its_image_out_with_all_its_lesions(
+    cbis: Any, row: int
+) -> None:
+    cbis.add(FIRST, abnormality=1)
+    cbis.add(FIRST, (30, 55, 50, 65), abnormality=2)
+    cbis.rows[TRAIN][row][IMAGE] = ""
+    audit = Audit()
+    assert read(cbis.write_tables(), audit) == ()
+    (finding,) = [each for each in audit.findings if each.code != "table-empty"]
+    assert (finding.code, finding.action) == ("table-value", Action.QUARANTINED)
+    assert finding.found == "'image file path' must be filled in, got ''"
+    assert [each.image for each in audit.quarantined] == [cbis.file(FIRST)]
+
+
+def test_rows_of_one_view_with_two_series_are_one_image_and_said(cbis: Any) -> None:
+    cbis.add(FIRST, abnormality=1)
+    row = cbis.add(FIRST, (30, 55, 50, 65), abnormality=2)
+    row[IMAGE] = "mistyped/1.2.9/1.2.9.9/000000.dcm"
+    audit = Audit()
+    (record,) = read(cbis.write_tables(), audit)
+    assert len(record.lesions) == 2
+    (finding,) = [each for each in audit.findings if each.code != "table-empty"]
+    assert (finding.code, finding.action) == ("row-differs", Action.WARNED)
+    assert (finding.record_id, finding.place) == (record.record_id, f"{TRAIN} row 2")
+
+
+def test_a_row_with_another_patient_than_its_path_is_quarantined(cbis: Any) -> None:
+    cbis.add(FIRST, patient_id="P_00009")
+    audit = Audit()
+    assert read(cbis.write_tables(), audit) == ()
+    assert codes(audit) == ["row-conflict"]
+    assert audit.findings[-1].found == "the row names another patient than the path of its image"
 
 
 def test_an_image_in_the_training_and_the_test_table_is_quarantined(cbis: Any) -> None:

@@ -181,15 +181,16 @@ class TestPictures:
         assert finding.action is Action.WARNED
         assert records[3].laterality is Laterality.RIGHT
 
-    def test_a_patient_all_of_whose_films_are_reversed_is_counted_not_warned_of_one_by_one(
+    def test_patients_all_of_whose_films_are_reversed_are_counted_not_warned_of_one_by_one(
         self, cbis: Any
     ) -> None:
-        cbis.add("Mass-Training_P_00001_RIGHT_MLO", pixels=cbis.film(60, 90, "LEFT"))
-        cbis.add("Mass-Training_P_00002_RIGHT_MLO")
+        for n in range(1, 4):
+            cbis.add(f"Mass-Training_P_0000{n}_RIGHT_MLO", pixels=cbis.film(60, 90, "LEFT", n))
+        cbis.add("Mass-Training_P_00004_RIGHT_MLO")
         audit = Audit()
         read(cbis, audit)
         assert codes(audit) == ["display-reversed"]
-        assert audit.findings[-1].found.startswith("1 films")
+        assert audit.findings[-1].found.startswith("3 films")
 
     def test_a_lesion_outside_the_breast_is_warned_of(self, cbis: Any) -> None:
         cbis.add(RIGHT, box=(0, 0, 8, 6))

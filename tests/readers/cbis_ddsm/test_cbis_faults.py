@@ -48,7 +48,7 @@ def test_a_half_downloaded_folder_gives_a_row_per_image_that_is_not_whole(
     assert codes(audit) == [
         "image-missing",
         "file-truncated",
-        "dicom-unusable",
+        "file-truncated",
         "mask-missing",
         "mask-unreadable",
     ]
@@ -112,7 +112,7 @@ class TestRepeatedUids:
         (record,), audit = read(cbis)
         assert record.boxes.tolist() == [[10, 20, 40, 50], [30, 55, 50, 65]]
         assert [(each.code, each.action) for each in audit.findings if each.code != "table-empty"] == [
-            ("uid-repeated", Action.REPAIRED)
+            ("row-differs", Action.REPAIRED)
         ]
 
 
@@ -124,6 +124,13 @@ class TestHeaders:
         assert (record.laterality, record.view_position) == (Laterality.RIGHT, ViewPosition.CC)
         assert codes(audit) == ["laterality-differs", "view-differs"]
         assert "the table says R, the file L" in "".join(each.found for each in audit.findings)
+
+    def test_a_side_that_the_tables_own_path_contradicts_is_said(self, cbis: Any) -> None:
+        cbis.layout = "jpeg"
+        cbis.add(FIRST, **{"left or right breast": "LEFT", "image view": "MLO"})
+        (record,), audit = read(cbis, check_pictures=False)
+        assert (record.laterality, record.view_position) == (Laterality.LEFT, ViewPosition.MLO)
+        assert codes(audit) == ["laterality-differs", "view-differs", "lossy-copy"]
 
     def test_an_image_for_processing_is_quarantined(self, cbis: Any) -> None:
         cbis.add(FIRST)
@@ -142,3 +149,16 @@ def retag(cbis: Any, case: str, **tags: str) -> None:
     for name, value in tags.items():
         setattr(dataset, name, value)
     dataset.save_as(cbis.file(case))
+
+
+def test_one_film_of_many_that_shows_the_other_breast_is_said_with_its_record(cbis: Any) -> None:
+    for n in range(1, 12):
+        cbis.add(f"Mass-Training_P_000{n:02d}_LEFT_CC")
+    path = cbis.file("Mass-Training_P_00003_LEFT_CC")
+    header = dcmread(path)
+    header.PixelData = header.pixel_array[:, ::-1].tobytes()
+    header.save_as(path)
+    records, audit = read(cbis)
+    said = [each for each in audit.findings if each.code == "laterality-picture"]
+    (odd,) = [record for record in records if record.patient_id == "P_00003"]
+    assert [(each.record_id, each.action) for each in said] == [(odd.record_id, Action.WARNED)]

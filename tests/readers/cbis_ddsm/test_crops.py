@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mammo_monai.readers.cbis_ddsm.crops import agrees, locate_crop
+from mammo_monai.readers.cbis_ddsm.crops import agrees, locate_crop, locate_near
 
 
 def texture(height: int, width: int, seed: int = 0) -> NDArray[np.float64]:
@@ -69,3 +69,9 @@ def test_a_flat_film_proves_nothing() -> None:
 )
 def test_a_lesion_agrees_with_a_crop_that_shows_it(box: tuple[int, int, int, int], is_it: bool) -> None:
     assert agrees(box, (8, 8, 34, 34)) is is_it
+
+
+def test_a_crop_is_found_near_its_place_and_nowhere_far_from_it() -> None:
+    crop = FILM[100:150, 60:100]
+    assert locate_near(FILM, crop, (70, 110, 90, 140)) == (60, 100, 100, 150)
+    assert locate_near(FILM, crop, (0, 0, 10, 10)) is None

@@ -11,7 +11,7 @@ import pytest
 from pydicom import dcmread
 
 from mammo_monai.readers.audit import Audit
-from mammo_monai.readers.cbis_ddsm.reader import read_cbis_ddsm
+from mammo_monai.readers.cbis_ddsm.reader import CbisOptions, read_cbis_ddsm
 from mammo_monai.readers.reading import Reading
 from mammo_monai.schema import Action
 
@@ -176,7 +176,25 @@ class TestFaults:
         cbis.file(CASE, "roi", 2).unlink()
         records, audit = read(cbis)
         assert records == ()
-        assert [each[0] for each in found(audit)] == ["mask-missing"]
+        assert found(audit) == [("mask-missing", Action.QUARANTINED, f"{TABLE} row 2")]
+
+    def test_a_mask_of_another_lesion_is_told_by_the_crop(self, cbis: Any) -> None:
+        cbis.add(CASE, BOX, size=SIZE, mask=mask_with((95, 125, 110, 140)))
+        records, audit = read(cbis)
+        assert records == ()
+        assert found(audit) == [("mask-elsewhere", Action.QUARANTINED, f"{TABLE} row 1")]
+
+    def test_no_film_is_decoded_for_crops_where_pictures_are_not_checked(self, cbis: Any) -> None:
+        cbis.add(CASE, BOX, size=SIZE, mask=mask_with((95, 125, 110, 140)))
+        options = CbisOptions(check_pictures=False)
+        (record,) = read_cbis_ddsm(cbis.write_tables(), Reading("s", Audit()), options).records
+        assert record.boxes.tolist() == [[95, 125, 110, 140]]
+
+    def test_a_mask_larger_than_its_crop_is_kept(self, cbis: Any) -> None:
+        cbis.add(CASE, BOX, size=SIZE, mask=mask_with((10, 20, 100, 150)))
+        (record,), audit = read(cbis)
+        assert record.boxes.tolist() == [[10, 20, 100, 150]]
+        assert found(audit) == []
 
     def test_two_abnormalities_with_one_box_are_said(self, cbis: Any) -> None:
         cbis.add(CASE, BOX, size=SIZE, abnormality=1)

@@ -345,7 +345,7 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("fields", "message"),
         [
-            ({"laterality": "B"}, "laterality must be L, LEFT, R, RIGHT, got 'B'"),
+            ({"laterality": "B"}, "laterality must be L, LEFT, R, RIGHT, got another word. It is 'B'"),
             ({"birads": "7"}, "BI-RADS must be 0 to 6, 4a, 4b or 4c, got '7'"),
             ({"acr": "e"}, "breast density must be 1 to 4 or a to d, got 'e'"),
         ],
@@ -363,7 +363,6 @@ class TestFaults:
             ({"category_id": 77}, "category_id 77 is none of the categories"),
             ({"id": 0}, "id 0 stood on an annotation before"),
             ({"birads": "x"}, "BI-RADS must be"),
-            ({"image_id": 99}, "annotations row 1: the annotation's image is not in the JSON"),
         ],
     )
     def test_a_bad_annotation_names_its_row(
@@ -373,6 +372,20 @@ class TestFaults:
         coco.annotate(0, [1, 2, 3, 4], **fields)
         with pytest.raises(ManifestError, match=message):
             coco.read()
+
+    @pytest.mark.parametrize("image_id", [99, None, [0]])
+    def test_an_annotation_of_no_image_is_a_warning_that_names_its_row(
+        self, coco: CocoTree, image_id: object
+    ) -> None:
+        coco.add("a.png", [1, 2, 3, 4])
+        coco.annotate(0, [5, 6, 7, 8], image_id=image_id)
+        audit = Audit(strict=True)
+        (record,) = coco.read(audit)
+        assert len(record.lesions) == 1
+        orphan = audit.findings[0]
+        assert (orphan.code, orphan.action) == ("annotation-orphan", Action.WARNED)
+        assert orphan.place == "COCO annotations row 1"
+        assert audit.quarantined == []
 
     @pytest.mark.parametrize("image_id", [None, 0])
     def test_image_ids_must_be_there_once(self, coco: CocoTree, image_id: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,20 @@ class TestImages:
         boxes_csv(site, "a.dcm")
         assert len(site.read()) == 2
 
+    def test_of_one_picture_in_two_formats_the_annotated_one_is_read(self, site: InHouse) -> None:
+        for name in ("left", "right"):
+            site.dicom(f"dicom/p1/{name}.dcm")
+            site.png(f"png/p1/{name}.png")
+        site.text("b.csv", "file_name,xmin,ymin,xmax,ymax\nleft.png,1,2,30,40\n")
+        assert [*site.read()] == ["dicom/p1/right.dcm", "png/p1/left.png"]
+        assert site.quarantined() == ["image-repeated", "image-repeated"]
+
+    def test_of_one_stem_may_both_be_annotated(self, site: InHouse) -> None:
+        site.png("left.png")
+        site.png("left.bmp")
+        site.text("b.csv", "file_name,xmin,ymin,xmax,ymax\nleft.png,1,2,30,40\nleft.bmp,,,,\n")
+        assert [*site.read()] == ["left.bmp", "left.png"]
+
     def test_none_at_all_is_one_clear_error(self, site: InHouse) -> None:
         boxes_csv(site, "a.png")
         with pytest.raises(
@@ -201,6 +216,14 @@ class TestPatientSideAndView:
         site.read(unlisted="normal")
         assert site.codes() == ["patient-crowded"]
 
+    def test_that_a_name_pattern_caught_by_mistake_stays_out_of_the_audit(self, site: InHouse) -> None:
+        site.png("Doe_CC.png")
+        site.png("R_Doe.png")
+        site.text("boxes.csv", "file_name,xmin,ymin,xmax,ymax\nDoe_CC.png,1,2,3,4\nR_Doe.png,1,2,3,4\n")
+        site.read(name_pattern="(?P<laterality>[^_]+)_(?P<view>.+)")
+        assert {"laterality-unknown", "view-unknown"} <= set(site.codes())
+        assert all("Doe" not in each.found for each in site.audit.findings)
+
     def test_nothing_of_the_patient_stands_in_the_audit(self, site: InHouse) -> None:
         site.dicom("Doe_Jane/Doe_1.dcm", PatientID="Doe^Jane")
         site.dicom("Doe_Jane/Doe_2.dcm", PatientID="Doe^Jane", Modality="CT")
@@ -236,6 +259,20 @@ class TestAnnotations:
         assert [*site.read()] == ["p2/right.png"]
         assert site.quarantined() == ["annotation-ambiguous"] * 2
 
+    @pytest.mark.parametrize("is_apart_on_disk", [True, False])
+    def test_find_images_whose_accents_are_spelt_otherwise(
+        self, site: InHouse, is_apart_on_disk: bool
+    ) -> None:
+        name, said = (
+            unicodedata.normalize("NFC", "Größe/é.png"),
+            unicodedata.normalize("NFD", "Größe/é.png"),
+        )
+        if is_apart_on_disk:
+            name, said = said, name
+        site.png(name)
+        site.text("b.csv", f"file_name,xmin,ymin,xmax,ymax\n{said},1,2,30,40\n")
+        assert boxes_of(site.lesions(name)) == [(1, 2, 30, 40)]
+
     def test_joined_by_a_unique_name_are_said(self, site: InHouse) -> None:
         site.png("a/left.png")
         boxes_csv(site, "b/left.png")
@@ -253,10 +290,11 @@ class TestAnnotations:
         with pytest.raises(ManifestError, match="labels: no such folder"):
             site.read(annotations=site.root / "labels")
         table = site.text("table.csv", "image,comment\n")
-        with pytest.raises(
-            ManifestError, match=r"table\.csv: expected columns for the image .* found image, comment"
-        ):
-            site.read(annotations=table)
+        for options in ({}, {"annotations": table}):
+            with pytest.raises(
+                ManifestError, match=r"table\.csv: expected columns for the image .* found image, comment"
+            ):
+                site.read(**options)
 
     def test_of_two_kinds_ask_which(self, site: InHouse) -> None:
         site.png("left.png")

@@ -80,6 +80,14 @@ def test_renamed_images_are_refused_because_the_patients_are_lost(inbreast: Any)
         number_read(inbreast.write_table())
 
 
+@pytest.mark.parametrize("suffix", ["", ".DCM", ".dicom"])
+def test_names_by_which_tools_save_dicom_are_known(inbreast: Any, suffix: str) -> None:
+    inbreast.add()
+    for path in (inbreast.root / "AllDICOMs").iterdir():
+        path.rename(path.with_suffix(suffix))
+    assert number_read(inbreast.write_table()) == 1
+
+
 def test_a_folder_that_cannot_be_listed_is_passed_over(
     inbreast: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

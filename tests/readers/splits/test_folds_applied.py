@@ -180,6 +180,8 @@ def test_a_manifest_that_is_read_is_not_written_over(tmp_path: Path) -> None:
     ):
         reject_overwriting(tmp_path / "x" / ".." / "a.json", [B, manifest])
     reject_overwriting(tmp_path / "b.json", [manifest, replace(A, path=None)])
+    with pytest.raises(ManifestError, match=r"f\.json: would overwrite the folds file that is read"):
+        reject_overwriting(tmp_path / "x" / ".." / "f.json", [manifest], tmp_path / "f.json")
 
 
 class TestCounts:
