@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from mammo_monai.schema import Action, Manifest
 
     audit, plan = readers.Audit(strict=args.strict), manifest_layouts.plan_of(args)
-    salt = readers.dataset_salt(args.root, args.output)
+    salt = readers.dataset_salt(args.root, args.output, like=args.same_ids_as)
     try:
         with counting_bar("reading") as on_progress:
             manifest = readers.read_dataset(plan, readers.Reading(salt, audit, args.workers, on_progress))

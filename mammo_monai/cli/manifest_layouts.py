@@ -62,6 +62,7 @@ def _add(commands: Any, layout: str, text: str) -> Any:
     add("--folds", type=Path, metavar="FILE", help="made by `mammo-monai folds make`; with --fold")
     add("--fold", metavar="NAME", help="the fold whose lists are filled")
     add("--stage", metavar="NAME", help="of the fold (default: the last)")
+    add("--same-ids-as", type=Path, metavar="MANIFEST", help="give images the record ids they have there")
     add("--seed", type=int, default=0, help="of the split (default 0)")
     add(
         "--merge-overlapping",

@@ -14,19 +14,22 @@ from mammo_monai.errors import ManifestError
 PHANTOMS_FILE = "phantoms.json"
 
 
-def dataset_salt(root: Path, manifest: Path) -> str:
+def dataset_salt(root: Path, manifest: Path, *, like: Path | None = None) -> str:
     """The salt for a data set: the one published in its phantoms.json, else the manifest's own.
 
     Args:
         root: the data set's folder, or a file in it.
+        like: another manifest of the same images: its salt becomes this manifest's, so that both give each
+            image the same record id.
 
     Raises:
-        ManifestError: no data set, or phantoms.json or the salt file is there but holds no salt.
+        ManifestError: no data set; phantoms.json or the salt file is there but holds no salt; or `like` has
+            no salt, or another one than the manifest has already.
     """
     if not root.exists():
         raise ManifestError(f"{root}: no such file or folder; expected the data set.")
     if not holds_phantoms(root):
-        return salt_beside(manifest)
+        return salt_beside(manifest) if like is None else _salt_as_beside(like, manifest)
     published = _phantoms_file(root)
     try:
         salt = json.loads(published.read_text(encoding="utf-8"))["salt"]
@@ -60,6 +63,23 @@ def salt_beside(manifest: Path) -> str:
     if not salt:
         raise ManifestError(
             f"{path}: expected a salt, found an empty file. Restore it; a new one changes the record ids."
+        )
+    return salt
+
+
+def _salt_as_beside(like: Path, manifest: Path) -> str:
+    if not like.with_suffix(".salt").is_file():
+        raise ManifestError(
+            f"{like.with_suffix('.salt')}: no such file; expected the salt of {like.name}. Without it nobody "
+            "can give images the same record ids again."
+        )
+    salt, path = salt_beside(like), manifest.with_suffix(".salt")
+    if not path.exists():
+        _create(path, salt)
+    if salt_beside(manifest) != salt:
+        raise ManifestError(
+            f"{path}: holds another salt than {like.with_suffix('.salt')}. Write the manifest under another "
+            "name, or delete that salt and the manifest made with it."
         )
     return salt
 

@@ -75,3 +75,29 @@ def test_phantoms_without_a_salt_are_damaged(tmp_path: Path, text: str) -> None:
     (tmp_path / "phantoms.json").write_text(text)
     with pytest.raises(ManifestError, match=r"phantoms\.json: expected JSON with a field 'salt'"):
         dataset_salt(tmp_path, tmp_path / "m.json")
+
+
+def test_a_manifest_may_share_the_record_ids_of_another(tmp_path: Path) -> None:
+    root, first, second = tmp_path / "images", tmp_path / "m.json", tmp_path / "fold" / "m.json"
+    root.mkdir()
+    salt = dataset_salt(root, first)
+    assert dataset_salt(root, second, like=first) == salt
+    assert dataset_salt(root, second) == salt
+    assert second.with_suffix(".salt").read_text() == first.with_suffix(".salt").read_text()
+    assert stat.S_IMODE(second.with_suffix(".salt").stat().st_mode) == 0o600
+
+
+def test_a_salt_is_never_replaced_by_another(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.json", tmp_path / "b.json"
+    salts = [dataset_salt(tmp_path, manifest) for manifest in (first, second)]
+    with pytest.raises(
+        ManifestError, match=r"b\.salt: holds another salt than .*a\.salt\. Write"
+    ):
+        dataset_salt(tmp_path, second, like=first)
+    assert [salt_beside(manifest) for manifest in (first, second)] == salts
+
+
+def test_a_manifest_without_salt_cannot_be_followed(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"gone\.salt: no such file; expected the salt of gone\.json"):
+        dataset_salt(tmp_path, tmp_path / "b.json", like=tmp_path / "gone.json")
+    assert not (tmp_path / "b.salt").exists()

@@ -138,7 +138,7 @@ def _not_among(folds: Folds, manifest: Manifest, source: FoldSource) -> str:
     known = {record_id for fold in folds.folds for stage in fold.stages for record_id in stage.record_ids()}
     n_known = sum(record.record_id in known for record in manifest.images())
     if n_known == 0:
-        why = "they know none of its images: another data set, or record ids made with another salt"
+        why = "they know none of its images: another data set, or another salt (see --same-ids-as)"
     elif n_known == source.n_images and any(each.n_images == n_known for each in folds.sources):
         why = "it holds the same images, but groups them into other patients"
     else:
