@@ -130,7 +130,7 @@ class TestRefusals:
     def test_a_manifest_of_another_data_set(self) -> None:
         expected = (
             "/data/b.json: the folds were not made of this manifest: they know none of its images: another "
-            "data set, or record ids made with another salt. They were made of a.json (20 images). Give the "
+            "data set, or another salt (see --same-ids-as). They were made of a.json (20 images). Give the "
             "manifest they were made of, or make folds of this one: mammo-monai folds make."
         )
         with pytest.raises(ManifestError, match=re.escape(expected)):
