@@ -89,6 +89,18 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def bytes_text(count: float) -> str:
+    """A number of bytes for people, to three digits.
+
+    >>> bytes_text(812), bytes_text(1_234_567), bytes_text(58_340_000_000)
+    ('812 bytes', '1.23 MB', '58.3 GB')
+    """
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:#.3g} {unit}".replace(". ", " ")
+    return f"{count:.0f} bytes"
+
+
 def _flush_to_disk(path: Path) -> None:
     with path.open("rb") as stream:
         os.fsync(stream.fileno())

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "mammo_monai"
 
 LAYER = {
-    **dict.fromkeys(("errors", "records", "files"), 0),
+    **dict.fromkeys(("errors", "records", "files", "processes"), 0),
     **dict.fromkeys(("geometry", "schema"), 1),
     **dict.fromkeys(("metrics", "dicom", "imaging"), 2),
     **dict.fromkeys(("readers", "phantoms", "reports", "transforms", "networks"), 3),

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     manifests = [read_manifest(path) for path in args.manifests]
     only: dict[str, str] = {}
     if args.action != "show":
-        splits.reject_overwriting(args.output, manifests)
+        splits.reject_overwriting(args.output, manifests, args.folds if args.action == "apply" else None)
     if args.action == "make":
         scheme = splits.fold_scheme(args.scheme, args.folds, args.validation_fraction)
         made = splits.make_folds(manifests, scheme, seed=args.seed)

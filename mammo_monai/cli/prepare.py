@@ -37,18 +37,20 @@ def run(args: argparse.Namespace) -> int:
     from mammo_monai.cli.progress_bar import counting_bar
     from mammo_monai.data import manifest_path, prepare_manifest
     from mammo_monai.data.configured_recipe import configured_recipe
+    from mammo_monai.files import bytes_text
     from mammo_monai.schema import read_manifest
-    from mammo_monai.transforms import image_recipe
+    from mammo_monai.transforms.recipe import image_recipe, reject_unused
 
     named = ("preset", "size_px", "spacing_mm", "region", "remove_pectoral")
     changes = {name: getattr(args, name) for name in named if getattr(args, name) is not None}
     config = find_bundle(args.bundle) / "configs" / "train.json" if args.bundle else None
     recipe = configured_recipe(config, changes) if config else image_recipe(**changes)
+    reject_unused(recipe, changes)
     manifest = read_manifest(Path(manifest_path(args.manifest)))
     with counting_bar("preparing") as bar:
         options = {"workers": args.workers, "prune": args.prune, "on_progress": bar}
         done = prepare_manifest(manifest, args.out, recipe, **options)
-    print(f"{done.path}: {done.made + done.kept} images ({done.kept} kept), {done.n_bytes / 1e9:.2f} GB")
+    print(f"{done.path}: {done.made + done.kept} images ({done.kept} kept), {bytes_text(done.n_bytes)}")
     if done.stale or done.pruned:
         hint = " (--prune deletes them)" if done.stale else ""
         print(f"stale copies: {done.pruned} deleted, {done.stale} left{hint}")

@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mammo_monai.dicom.preamble import is_dicom
 from mammo_monai.errors import ManifestError
-from mammo_monai.transforms.load import IMAGE_SUFFIXES, is_dicom
+from mammo_monai.transforms.load import IMAGE_SUFFIXES
 
 logger = logging.getLogger(__name__)
 

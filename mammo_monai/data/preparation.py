@@ -23,14 +23,16 @@ from mammo_monai.data.prepared_image import (
     Failed,
     Prepared,
     Task,
+    file_stem,
     known_sha256,
     preparation_key,
     prepare_image,
     prepared_already,
     prepared_path,
 )
-from mammo_monai.data.worker_pool import WorkerPool
 from mammo_monai.errors import ManifestError
+from mammo_monai.files import bytes_text
+from mammo_monai.processes import DIED, WorkerPool
 from mammo_monai.records import ImageRecord, Split
 from mammo_monai.schema import Action, Finding, Manifest, Quarantined, write_audit, write_manifest
 from mammo_monai.transforms import Recipe
@@ -81,7 +83,7 @@ def prepare_manifest(
     Args:
         manifest: of original images. recipe: see `image_recipe`; training must ask for the same.
         workers: processes, see `WorkerPool`.
-        prune: delete prepared images of other recipes from `out`.
+        prune: delete prepared images of other recipes from `out`; not those of images that fail now.
         on_progress: called with (images finished, images), first with those found finished; None logs a
             line every ten seconds.
 
@@ -113,17 +115,21 @@ def prepare_manifest(
         failed.sort(key=lambda each: each.record_id)
         _write(manifest, out, recipe, {each.record_id: each for each in [*kept, *made]}, failed)
         used = [*kept, *made]
-        stale = stale_copies(out, [each.path for each in used])
+        stale = stale_copies(
+            out, [each.path for each in used], spared=[file_stem(each.record_id) for each in failed]
+        )
         pruned = _pruned(stale) if prune else 0
     size = sum(each.n_bytes for each in used)
-    logger.info("%s: %d images made, %d kept, %.2f GB", out / MANIFEST_NAME, len(made), len(kept), size / 1e9)
+    logger.info(
+        "%s: %d images made, %d kept, %s", out / MANIFEST_NAME, len(made), len(kept), bytes_text(size)
+    )
     return PreparedSet(
         out / MANIFEST_NAME, len(made), len(kept), size, tuple(failed), len(stale) - pruned, pruned
     )
 
 
 def _prepared(out: Path, tasks: Sequence[Task], workers: int) -> Iterator[Prepared | Failed]:
-    """Results as they are finished; after the first few, only if there is room for the others."""
+    """Results in order; after the first few, only if there is room for the others."""
     with WorkerPool(prepare_image, min(workers, max(1, len(tasks))), _crashed) as pool:
         probes, others = _probes_first(tasks)
         sizes: list[int] = []
@@ -168,12 +174,12 @@ def _check_room(out: Path, sizes: Sequence[int], remaining: int) -> None:
     free = shutil.disk_usage(out).free
     if need * (1 + SPARE_SHARE) + SPARE_BYTES > free:
         raise OSError(
-            f"{out}: the remaining {remaining} images need about {need / 1e9:.2f} GB (measured on "
-            f"{len(sizes)}), {free / 1e9:.2f} GB are free. Make room (--prune deletes copies of other "
+            f"{out}: the remaining {remaining} images need about {bytes_text(need)} (measured on "
+            f"{len(sizes)}), {bytes_text(free)} are free. Make room (--prune deletes copies of other "
             "recipes once all are prepared) or choose another --out."
         )
     logger.info(
-        "%d images to prepare need about %.2f GB; %.2f GB are free", remaining, need / 1e9, free / 1e9
+        "%d images to prepare need about %s; %s are free", remaining, bytes_text(need), bytes_text(free)
     )
 
 
@@ -188,7 +194,8 @@ def _write(
     findings = [Finding(each.code, each.record_id, each.found, Action.QUARANTINED) for each in failed]
     for each in failed:
         logger.warning("left out: %s", each.reason)
-    write_audit(out / "audit.csv", MANIFEST_NAME, findings)
+    if prepared or not (out / MANIFEST_NAME).exists():  # else that manifest still stands, and so its audit
+        write_audit(out / "audit.csv", MANIFEST_NAME, findings)
     if not prepared:
         raise ManifestError(
             f"{manifest.path}: none of {len(images)} images can be prepared; the first: {failed[0].reason}"
@@ -232,9 +239,8 @@ def _pruned(stale: Sequence[Path]) -> int:
 def _crashed(task: Task) -> Failed:
     return Failed(
         task.record.record_id,
-        "the process that read it died: a damaged file, or too little memory",
-        f"{task.record.image}: the process that read it died: a damaged file, or too little memory. Copy it "
-        "again, or use fewer --workers.",
+        DIED,
+        f"{task.record.image}: {DIED}. Copy it again, or use fewer --workers.",
         CRASHED,
     )
 

@@ -24,7 +24,9 @@ MANIFEST_NAME = "manifest.json"
 IMAGES = "images"
 LOCK = ".prepare.lock"
 _COPY = re.compile(r"([0-9a-z]{1,64})-[0-9a-f]{16}\.png")
-_LEFTOVER = re.compile(r"\.[0-9a-z]{1,64}-[0-9a-f]{16}\.png\.[0-9a-f]{8}\.part\.png")
+_LEFTOVER = re.compile(
+    r"\.([0-9a-z]{1,64}-[0-9a-f]{16}\.png|manifest\.json|audit\.csv)\.[0-9a-f]{8}\.part\.(png|json|csv)"
+)
 
 
 @contextmanager
@@ -75,15 +77,21 @@ def copies_in(folder: Path) -> dict[str, list[Path]]:
 
 def remove_leftovers(folder: Path) -> None:
     """Deletes half-written files of killed runs."""
-    for path in (folder / IMAGES).iterdir():
+    for path in (*folder.iterdir(), *(folder / IMAGES).iterdir()):
         if _LEFTOVER.fullmatch(path.name):
             path.unlink(missing_ok=True)
 
 
-def stale_copies(folder: Path, used: Collection[Path]) -> list[Path]:
-    """Prepared images that no list of the manifest names: of other recipes, or of images that are gone."""
+def stale_copies(folder: Path, used: Collection[Path], spared: Collection[str] = ()) -> list[Path]:
+    """Prepared images that no list of the manifest names: of other recipes, or of images that are gone.
+
+    Args:
+        spared: stems (`prepared_image.file_stem`) of images that cannot be prepared today: a copy of one may
+            be all there is of it.
+    """
     names = {path.name for path in used}
-    return sorted(path for each in copies_in(folder).values() for path in each if path.name not in names)
+    copies = ((stem, path) for stem, paths in copies_in(folder).items() for path in paths)
+    return sorted(path for stem, path in copies if path.name not in names and stem not in spared)
 
 
 def check_out(source: Manifest, folder: Path) -> None:

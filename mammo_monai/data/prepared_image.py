@@ -6,11 +6,13 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from mammo_monai.data.samples import sample_of
 from mammo_monai.errors import MammoError, ManifestError
@@ -59,6 +61,18 @@ class Task:
     sha256: str | None = None
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Work that runs in many processes at once takes one thread in each."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@_one_thread()
 def prepare_image(task: Task) -> Prepared | Failed:
     """Writes the prepared copy of one image, unless it is there.
 
@@ -171,10 +185,18 @@ def known_sha256(record: ImageRecord, copies: Mapping[str, list[Path]]) -> str |
 
 
 def _failed(record: ImageRecord, error: Exception) -> Failed:
-    reason = str(error) if isinstance(error, MammoError | OSError) else f"{type(error).__name__}: {error}"
-    reason = " ".join(reason.split())
+    reason = " ".join(_reason(error).split())
     found = reason
-    for name in (str(record.image), str(record.image.parent), record.image.name, record.image.stem):
+    for name in (str(record.image), str(record.image.parent), record.image.name):
         found = found.replace(name, "the file") if len(name) > 1 else found
     where = "" if str(record.image) in reason else f"{record.image}: "
     return Failed(record.record_id, found, f"{where}{reason}")
+
+
+def _reason(error: Exception) -> str:
+    """In words: without Python's "[Errno 2]", with the class of an error that is not ours."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file. Was the data set moved without its manifest?"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror}."
+    return str(error) if isinstance(error, MammoError) else f"{type(error).__name__}: {error}"

@@ -10,13 +10,13 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from mammo_monai.dicom.attributes import MammogramAttributes, read_attributes
+from mammo_monai.dicom.preamble import is_dicom
 from mammo_monai.dicom.reading import damage_refused, first_text
 from mammo_monai.errors import DicomError
 from mammo_monai.readers.audit import InvalidRecordError
 from mammo_monai.records import Laterality, ViewPosition
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-_PREAMBLE = 128
 
 
 @dataclass(frozen=True)
@@ -46,19 +46,6 @@ def read_dicom_header(path: Path) -> MammogramAttributes:
     return attributes
 
 
-def has_dicom_preamble(path: Path) -> bool:
-    """Whether a file is DICOM by its content, whatever its name: DICM at byte 128.
-
-    Raises:
-        OSError: the file cannot be opened.
-
-    Source: DICOM PS3.10 7.1.
-    """
-    with path.open("rb") as stream:
-        stream.seek(_PREAMBLE)
-        return stream.read(4) == b"DICM"
-
-
 def elements_of(path: Path, *keywords: str) -> Dataset | None:
     """The named elements of a DICOM file of any kind, None if it is none or damaged."""
     try:
@@ -81,7 +68,7 @@ def read_image_header(path: Path) -> ImageHeader:
         DicomError, InvalidRecordError: a DICOM file that is no mammogram for presentation, or no image.
         OSError: the file cannot be opened.
     """
-    if path.suffix.lower() in DICOM_SUFFIXES or has_dicom_preamble(path):
+    if path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path):
         attributes = read_dicom_header(path)
         return ImageHeader(
             width=attributes.columns,

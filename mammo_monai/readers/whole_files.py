@@ -9,10 +9,11 @@ from typing import BinaryIO
 
 from PIL import Image
 
+from mammo_monai.dicom.preamble import is_dicom
 from mammo_monai.dicom.wholeness import check_whole
 from mammo_monai.errors import DicomError
 from mammo_monai.readers.audit import InvalidRecordError
-from mammo_monai.readers.image_header import DICOM_SUFFIXES, has_dicom_preamble
+from mammo_monai.readers.image_header import DICOM_SUFFIXES
 
 _PNG_START, _JPEG_START = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -30,7 +31,7 @@ def refuse_cut_short(path: Path) -> None:
         InvalidRecordError: code `file-truncated`.
         OSError: the file cannot be read.
     """
-    if path.suffix.lower() in DICOM_SUFFIXES or has_dicom_preamble(path):
+    if path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path):
         refuse_cut_short_dicom(path)
     else:
         refuse_cut_short_picture(path)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from mammo_monai.processes import DIED, WorkerPool
 from mammo_monai.reports.films import Film, film_of
-from mammo_monai.reports.parallel import in_order
 from mammo_monai.reports.shown import Shown
 from mammo_monai.reports.thumbnails import (
     ImageLoader,
@@ -29,7 +29,8 @@ def films_of(
     An image that cannot be shown has a film without a picture, whose note says why.
     """
     paths = list(dict.fromkeys(each.path for each in images if each.path is not None))
-    made = dict(zip(paths, in_order(partial(_tried, load_image), paths, workers=workers), strict=True))
+    with WorkerPool(partial(_tried, load_image), workers, lambda _: DIED) as pool:
+        made = dict(zip(paths, pool.results(paths), strict=True))
     return {each.record_id: _film(each, made) for each in images}
 
 

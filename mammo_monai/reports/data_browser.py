@@ -14,12 +14,12 @@ from pathlib import Path
 from mammo_monai.errors import MammoError
 from mammo_monai.files import write_text_atomic
 from mammo_monai.geometry import ImageFrame
+from mammo_monai.processes import DIED, WorkerPool
 from mammo_monai.records import ImageRecord
 from mammo_monai.reports.browser_cards import card_html, facts_of
 from mammo_monai.reports.browser_pages import Pages
 from mammo_monai.reports.browser_selection import Selected, Selection, select_images
 from mammo_monai.reports.films import Film, film_of
-from mammo_monai.reports.parallel import in_order
 from mammo_monai.reports.shown import Shown
 from mammo_monai.reports.thumbnail_files import StoredThumbnail, ThumbnailRequest, stored_thumbnail
 from mammo_monai.reports.thumbnails import ImageLoader, load_any_image
@@ -82,10 +82,13 @@ def write_data_browser(
         findings: of the manifest's audit, named on the images they speak of.
 
     Raises:
-        ManifestError: nothing to show. ValueError: less than one image on a page, or one worker.
+        ManifestError: nothing to show. ValueError: less than one image on a page, or one worker, or a `path`
+            that is no page's, such as the manifest's own.
         OSError: a page or picture cannot be written.
     """
     path, options = Path(path), options or BrowserOptions()
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"{path}: a page's name must end in .html. Give another output.")
     if options.per_page < 1 or options.size_px < 1:
         raise ValueError(
             f"per_page and size_px must be at least 1, got {options.per_page}, {options.size_px}."
@@ -128,20 +131,20 @@ def _cards_by_page(
     )
     cards: list[tuple[str, bool]] = []
     total = len(selected.images)
-    for done, stored in enumerate(in_order(stored_thumbnail, requests, workers=options.workers), start=1):
-        image = selected.images[done - 1]
-        seen_from = (done - 1) // options.per_page + 1
-        film = _film(
-            image, stored, pages.beside(f"{folder.name}/{stored.name}", seen_from=seen_from), options
-        )
-        if stored.failure:
-            logger.warning("record %s is shown without a picture: %s", image.record_id, stored.failure)
-        cards.append((card_html(image, film, pages.facts[done - 1], selected), not stored.failure))
-        if options.on_progress:
-            options.on_progress(done, total)
-        if len(cards) == options.per_page or done == total:
-            yield cards
-            cards = []
+    with WorkerPool(stored_thumbnail, options.workers, lambda _: StoredThumbnail(failure=DIED)) as pool:
+        for done, stored in enumerate(pool.results(requests), start=1):
+            image = selected.images[done - 1]
+            seen_from = (done - 1) // options.per_page + 1
+            source = pages.beside(f"{folder.name}/{stored.name}", seen_from=seen_from)
+            film = _film(image, stored, source, options)
+            if stored.failure:
+                logger.warning("record %s is shown without a picture: %s", image.record_id, stored.failure)
+            cards.append((card_html(image, film, pages.facts[done - 1], selected), not stored.failure))
+            if options.on_progress:
+                options.on_progress(done, total)
+            if len(cards) == options.per_page or done == total:
+                yield cards
+                cards = []
 
 
 def _film(image: Shown, stored: StoredThumbnail, source: str, options: BrowserOptions) -> Film:

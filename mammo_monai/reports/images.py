@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-_DICOM_PREAMBLE = 128
+from mammo_monai.dicom.preamble import is_dicom
+
+_DICOM_SUFFIXES = (".dcm", ".dicom")
 
 
 def load_display_image(path: Path, *, require_presentation: bool = True) -> NDArray[np.float32]:
@@ -25,18 +27,13 @@ def load_display_image(path: Path, *, require_presentation: bool = True) -> NDAr
         DicomError: the DICOM object is no mammogram for presentation.
     """
     path = Path(path)
-    if _is_dicom(path):
+    if path.suffix.lower() in _DICOM_SUFFIXES or is_dicom(path):
         from mammo_monai.dicom.pixels import read_mammogram  # noqa: PLC0415  # pydicom only where DICOM is shown
 
         return _stretched(read_mammogram(path, require_presentation=require_presentation).pixels)
     with Image.open(path) as image:
         grey = image if image.mode in ("L", "F", "I") or image.mode.startswith("I;16") else image.convert("L")
         return _stretched(np.asarray(grey))
-
-
-def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return path.suffix.lower() in (".dcm", ".dicom") or stream.read(_DICOM_PREAMBLE + 4)[-4:] == b"DICM"
 
 
 def _stretched(pixels: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -30,6 +30,8 @@ def load_json(path: Path, schema: str) -> Json:
         raise ManifestError(
             f"{path}: expected JSON of schema {schema}, but it cannot be read: {error}."
         ) from error
+    except IsADirectoryError:
+        raise ManifestError(f"{path}: a folder; expected a JSON file of schema {schema} in it.") from None
     except OSError as error:
         raise ManifestError(f"{path}: cannot be read: {error.strerror}.") from error
     found = content.get("schema") if isinstance(content, dict) else type(content).__name__

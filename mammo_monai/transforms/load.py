@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mammo_monai.dicom.pixels import StoredMammogram, read_stored
+from mammo_monai.dicom.preamble import is_dicom
 from mammo_monai.errors import ManifestError
 from mammo_monai.geometry import ImageFrame, xyxy_to_rowcol
 from mammo_monai.transforms.sample import MAX_16_BIT, Sample, as_float
@@ -103,12 +104,6 @@ def load_image(path: Path) -> LoadedImage:
         view_position=attributes.view_position.value if attributes.view_position else None,
         pixel_spacing_mm=attributes.pixel_spacing_mm,
     )
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a file begins as a DICOM file does: `DICM` after 128 bytes (PS3.10 7.1)."""
-    with path.open("rb") as stream:
-        return stream.read(132)[128:] == b"DICM"
 
 
 def _sixteen_bit(stored: StoredMammogram) -> NDArray[np.uint16]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -14,6 +14,10 @@ Json = Mapping[str, Any]
 
 PREPARED_VERSION = 1
 """Raised when the same recipe gives other pixels than before: prepared sets made earlier are then refused."""
+
+# No detector has finer pixels or as many; beyond, one image takes all memory there is.
+MIN_SPACING_MM, MAX_SPACING_MM = 0.01, 10.0
+MAX_SIZE_PX = 10_000
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,8 @@ def image_recipe(
     """The recipe behind a preset's options, without those the preset does not use.
 
     Raises:
-        ValueError: a word that is not listed, "fixed_spacing" without `spacing_mm`, a size below 1, or
-            `remove_pectoral` without a region.
+        ValueError: a word that is not listed, "fixed_spacing" without `spacing_mm`, a size that no film has,
+            or `remove_pectoral` without a region.
     """
     presets = ("full_image", "sections", "full_and_sections", "fixed_size", "fixed_spacing")
     if preset not in presets:
@@ -71,12 +75,28 @@ def image_recipe(
     if preset in ("sections", "full_and_sections"):
         return Recipe("sections", region=region, remove_pectoral=remove_pectoral)
     if preset == "fixed_spacing":
-        if spacing_mm is None or not spacing_mm > 0:
-            raise ValueError(f"preset fixed_spacing needs spacing_mm above 0, such as 0.2, got {spacing_mm}.")
+        if spacing_mm is None or not MIN_SPACING_MM <= spacing_mm <= MAX_SPACING_MM:
+            raise ValueError(
+                f"preset fixed_spacing needs spacing_mm from {MIN_SPACING_MM:g} to {MAX_SPACING_MM:g}, such "
+                f"as 0.2, got {spacing_mm}."
+            )
         return Recipe(preset, spacing_mm=float(spacing_mm), region=region, remove_pectoral=remove_pectoral)
-    if size_px < 1:
-        raise ValueError(f"size_px must be at least 1, got {size_px}.")
+    if not 1 <= size_px <= MAX_SIZE_PX:
+        raise ValueError(f"size_px must be from 1 to {MAX_SIZE_PX}, got {size_px}.")
     return Recipe(preset, size_px, region=region, remove_pectoral=remove_pectoral)
+
+
+def reject_unused(recipe: Recipe, options: Collection[str]) -> None:
+    """Refuses options of `image_recipe` that its preset does not use: who gives one expects it to count.
+
+    Raises:
+        ValueError: names option and preset.
+    """
+    for name in options:
+        if name not in recipe.as_json():
+            raise ValueError(
+                f"preset {recipe.preset} does not use {name}; leave it out, or give another preset."
+            )
 
 
 def recipe_text(recipe: Json) -> str:

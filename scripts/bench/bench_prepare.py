@@ -37,10 +37,10 @@ from pydicom.uid import (
 
 from mammo_monai.data.prepared_image import Failed, Task, preparation_key, prepare_image
 from mammo_monai.data.samples import sample_of
-from mammo_monai.data.worker_pool import WorkerPool
 from mammo_monai.dicom import read_attributes, read_mammogram
 from mammo_monai.files import sha256_of
 from mammo_monai.imaging.breast import breast_region
+from mammo_monai.processes import WorkerPool
 from mammo_monai.records import ImageRecord
 from mammo_monai.transforms import Recipe, image_recipe
 from mammo_monai.transforms.load import load_image, loaded_sample

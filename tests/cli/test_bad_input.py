@@ -89,7 +89,7 @@ def test_signs_that_monai_reads_as_expressions_are_plain_in_paths(data: Path) ->
         ("--epochs 0", "id train#trainer: max_epochs (epochs) must be at least 1, got 0."),
         ("--init nonsense", "init: expected coco, imagenet, none, a weights file or a bundle"),
         ("--init gone.pt", "no weights file at gone.pt. Train the bundle first"),
-        ("--size_px -5", "id train#preprocessing: size_px must be at least 1, got -5."),
+        ("--size_px -5", "id train#preprocessing: size_px must be from 1 to 10000, got -5."),
         ("--size_px abc", "(given: size_px='abc')."),
         ("--batch_size 0", "id train#dataloader: batch_size should be a positive integer value"),
         ("--preset x", "id train#preprocessing: preset must be full_image, sections"),

@@ -63,8 +63,9 @@ def test_images_left_out_make_exit_code_1(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--preset", "fixed_spacing"], "needs spacing_mm above 0"),
+        (["--preset", "fixed_spacing"], "needs spacing_mm from 0.01 to 10"),
         (["--region", "none", "--remove-pectoral"], "remove_pectoral needs a breast region"),
+        (["--spacing-mm", "0.2"], "preset full_image does not use spacing_mm"),
         (["--workers", "0"], "workers must be at least 1"),
         (["--bundle", "no_such_bundle"], "no_such_bundle"),
     ],

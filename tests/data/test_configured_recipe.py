@@ -35,7 +35,7 @@ def test_values_are_found_wherever_the_configuration_keeps_them(tmp_path: Path) 
     [
         ({"_target_": f"{TRANSFORMS}training_transforms", "preset": "half"}, {}, "preset must be full_image"),
         ({"_target_": f"{TRANSFORMS}LoadMammogramd"}, {}, "expected training_transforms or another Compose"),
-        ({"_target_": f"{TRANSFORMS}training_transforms"}, {"size_px": 0}, "size_px must be at least 1"),
+        ({"_target_": f"{TRANSFORMS}training_transforms"}, {"size_px": 0}, "size_px must be from 1 to"),
     ],
 )
 def test_a_preprocessing_that_cannot_be_prepared_for_is_named(

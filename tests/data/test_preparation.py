@@ -5,6 +5,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -192,8 +193,39 @@ def test_half_written_files_of_a_killed_run_are_removed(manifest: Path, tmp_path
     images.mkdir(parents=True)
     left = images / f".{0:016x}-{'a' * 16}.png.0123abcd.part.png"
     left.write_bytes(b"half")
+    halves = (".manifest.json.0123abcd.part.json", ".audit.csv.0123abcd.part.csv")
+    listed = [images.parent / name for name in halves]
+    foreign = images.parent / ".notes.txt.0123abcd.part.txt"
+    for path in (*listed, foreign):
+        path.write_bytes(b"half")
     prepared(manifest, tmp_path / "out")
-    assert not left.exists()
+    assert [path.exists() for path in (left, *listed, foreign)] == [False, False, False, True]
+
+
+def test_copies_of_originals_that_are_out_of_reach_are_never_pruned(manifest: Path, tmp_path: Path) -> None:
+    out, away = tmp_path / "out", tmp_path / "away.png"
+    prepared(manifest, out, image_recipe(size_px=30))
+    prepared(manifest, out)
+    original = read_manifest(manifest).training[0].image
+    original.rename(away)
+    done = prepared(manifest, out, prune=True)
+    assert (done.kept, len(done.failed), done.pruned) == (5, 1, 5)
+    away.rename(original)
+    assert prepared(manifest, out).kept == 6
+
+
+def test_originals_that_are_all_out_of_reach_leave_manifest_and_audit_as_they_were(
+    manifest: Path, tmp_path: Path
+) -> None:
+    done = prepared(manifest, tmp_path / "out")
+    before = {name: (tmp_path / "out" / name).read_bytes() for name in ("manifest.json", "audit.csv")}
+    (manifest.parent / "films").rename(tmp_path / "away")
+    with pytest.raises(
+        ManifestError, match=r"none of 6 images can be prepared.*no such file\. Was the data set"
+    ):
+        prepared(manifest, tmp_path / "out")
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in before} == before
+    assert len(images_in(tmp_path / "out")) == len(read_manifest(done.path).images())
 
 
 def test_images_that_fail_are_quarantined_and_the_others_go_on(
@@ -214,6 +246,7 @@ def test_images_that_fail_are_quarantined_and_the_others_go_on(
         (f"{n:016x}", "quarantined") for n in (0, 1)
     ]
     assert "cannot be read as an image" in rows[0].found
+    assert rows[1].found == "no such file. Was the data set moved without its manifest?"
     assert "film" not in (tmp_path / "out" / "audit.csv").read_text()
     assert str(broken) in caplog.text
     # A mended file comes back, without a trace of the fault.
@@ -332,7 +365,7 @@ def test_a_disk_that_will_not_hold_the_set_is_refused_after_the_first_images(
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(preparation, "MEASURED", 2)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1, 1, 1000))
-    with pytest.raises(OSError, match=r"remaining 4 images need .* \(measured on 2\), 0\.00 GB are free"):
+    with pytest.raises(OSError, match=r"remaining 4 images need .* \(measured on 2\), 1\.00 kB are free"):
         prepared(manifest, tmp_path / "out")
     assert len(images_in(tmp_path / "out")) == 2
     monkeypatch.undo()
@@ -346,7 +379,7 @@ def test_the_room_needed_is_logged_before_most_is_done(
     monkeypatch.setattr(preparation, "MEASURED", 2)
     with caplog.at_level(logging.INFO):
         prepared(manifest, tmp_path / "out")
-    assert "4 images to prepare need about 0.00 GB" in caplog.text
+    assert re.search(r"4 images to prepare need about [\d.]+ kB; [\d.]+ [MGT]B are free", caplog.text)
 
 
 def test_a_disk_that_fills_up_keeps_what_is_done(

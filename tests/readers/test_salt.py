@@ -90,9 +90,7 @@ def test_a_manifest_may_share_the_record_ids_of_another(tmp_path: Path) -> None:
 def test_a_salt_is_never_replaced_by_another(tmp_path: Path) -> None:
     first, second = tmp_path / "a.json", tmp_path / "b.json"
     salts = [dataset_salt(tmp_path, manifest) for manifest in (first, second)]
-    with pytest.raises(
-        ManifestError, match=r"b\.salt: holds another salt than .*a\.salt\. Write"
-    ):
+    with pytest.raises(ManifestError, match=r"b\.salt: holds another salt than .*a\.salt\. Write"):
         dataset_salt(tmp_path, second, like=first)
     assert [salt_beside(manifest) for manifest in (first, second)] == salts
 

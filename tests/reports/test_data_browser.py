@@ -250,3 +250,12 @@ def test_a_number_below_one_is_refused(tmp_path: Path, option: str) -> None:
     with pytest.raises(ValueError, match=r"at least 1, got .*0"):
         browse(tmp_path, **{option: 0})
     assert not (tmp_path / "show.html").exists()
+
+
+def test_a_page_is_not_written_over_the_manifest_or_under_another_kind_of_name(tmp_path: Path) -> None:
+    manifest = many(tmp_path)
+    for name in ("manifest.json", "audit.csv", "show"):
+        (tmp_path / name).write_text("kept")
+        with pytest.raises(ValueError, match=f"{name}: a page's name must end in .html"):
+            write_data_browser(tmp_path / name, manifest)
+        assert (tmp_path / name).read_text() == "kept"

@@ -387,5 +387,5 @@ def test_a_missing_file_or_a_folder_is_named(
 ) -> None:
     with pytest.raises(ManifestError, match=f"{tmp_path}/none.json: no such file; expected .*{schema}"):
         read(tmp_path / "none.json")
-    with pytest.raises(ManifestError, match=f"{tmp_path}: cannot be read: Is a directory"):
+    with pytest.raises(ManifestError, match=f"{tmp_path}: a folder; expected a JSON file of schema"):
         read(tmp_path)

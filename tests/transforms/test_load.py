@@ -12,7 +12,6 @@ from mammo_monai.errors import ManifestError
 from mammo_monai.geometry import ImageFrame
 from mammo_monai.records import Laterality, ViewPosition
 from mammo_monai.transforms import LoadMammogramd, load
-from mammo_monai.transforms.load import is_dicom
 
 GREY_8 = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 GREY_16 = np.arange(12, dtype=np.uint16).reshape(3, 4) * 5000
@@ -141,10 +140,3 @@ def test_values_without_a_known_range_are_refused(tmp_path: Path) -> None:
     Image.fromarray(GREY_16.astype(np.int32) * 100).save(tmp_path / "i.tif")
     with pytest.raises(ManifestError, match=r"i\.tif: values from 0 to 5500000 do not fit 16 bit"):
         loaded(tmp_path / "i.tif")
-
-
-def test_dicom_is_known_by_its_preamble(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"\1" * 128 + b"DICM...")
-    (tmp_path / "b").write_bytes(b"DICM")
-    assert is_dicom(tmp_path / "a")
-    assert not is_dicom(tmp_path / "b")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mammo_monai.transforms import PREPARED_VERSION, image_recipe
-from mammo_monai.transforms.recipe import recipe_options, recipe_text
+from mammo_monai.transforms.recipe import recipe_options, recipe_text, reject_unused
 
 
 def test_what_a_preset_does_not_use_is_no_part_of_its_recipe() -> None:
@@ -55,11 +55,21 @@ def test_recipe_reads_as_words_and_as_options() -> None:
         ({"preset": "half"}, "preset must be full_image, sections, .* or fixed_spacing, got 'half'"),
         ({"region": "hand"}, "region must be otsu, global or none, got 'hand'"),
         ({"region": "none", "remove_pectoral": True}, "remove_pectoral needs a breast region"),
-        ({"preset": "fixed_spacing"}, "fixed_spacing needs spacing_mm above 0, such as 0.2, got None"),
-        ({"preset": "fixed_spacing", "spacing_mm": float("nan")}, "needs spacing_mm above 0"),
-        ({"size_px": 0}, "size_px must be at least 1, got 0"),
+        ({"preset": "fixed_spacing"}, "needs spacing_mm from 0.01 to 10, such as 0.2, got None"),
+        ({"preset": "fixed_spacing", "spacing_mm": float("nan")}, "spacing_mm from 0.01 to 10, .* got nan"),
+        ({"preset": "fixed_spacing", "spacing_mm": float("inf")}, "spacing_mm from 0.01 to 10, .* got inf"),
+        ({"preset": "fixed_spacing", "spacing_mm": 0.0001}, "spacing_mm from 0.01 to 10"),
+        ({"size_px": 5_000_000}, "size_px must be from 1 to 10000, got 5000000"),
+        ({"size_px": 0}, "size_px must be from 1 to 10000, got 0"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         image_recipe(**options)
+
+
+def test_options_that_a_preset_does_not_use_are_refused() -> None:
+    recipe = image_recipe(preset="full_and_sections")
+    reject_unused(recipe, ["preset", "region", "remove_pectoral"])
+    with pytest.raises(ValueError, match="preset sections does not use size_px; leave it out"):
+        reject_unused(recipe, ["preset", "size_px"])

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Literal
 
+from mammo_monai.dicom.preamble import is_dicom
 from mammo_monai.errors import ManifestError
 from mammo_monai.readers.annotations.annotated import AnnotatedImage, bare_name
 from mammo_monai.readers.annotations.coco import read_coco_json
@@ -21,7 +22,7 @@ from mammo_monai.readers.annotations.slicer import is_slicer, read_slicer
 from mammo_monai.readers.annotations.voc import is_voc, read_voc
 from mammo_monai.readers.annotations.yolo import is_yolo, read_yolo
 from mammo_monai.readers.audit import Audit
-from mammo_monai.readers.image_header import DICOM_SUFFIXES, has_dicom_preamble
+from mammo_monai.readers.image_header import DICOM_SUFFIXES
 
 FormatName = Literal[
     "auto", "coco", "csv", "voc", "yolo", "nifti", "png", "dicom-seg", "slicer", "monai-label"
@@ -63,7 +64,7 @@ def _is_coco(path: Path) -> bool:
 
 def _is_segmentation(path: Path) -> bool:
     try:
-        return (path.suffix.lower() in DICOM_SUFFIXES or has_dicom_preamble(path)) and is_segmentation(path)
+        return (path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path)) and is_segmentation(path)
     except OSError:
         return False
 

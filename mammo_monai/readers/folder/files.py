@@ -6,12 +6,12 @@ import os
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
+from mammo_monai.dicom.preamble import is_dicom
 from mammo_monai.errors import ManifestError
 from mammo_monai.readers.annotations.annotated import ANNOTATION_SUFFIXES, IMAGE_SUFFIXES, bare_name
 from mammo_monai.readers.annotations.joining import KIND_FOLDERS
 from mammo_monai.readers.annotations.png import image_names, is_mask
 from mammo_monai.readers.annotations.splits import SPLIT_FOLDERS
-from mammo_monai.readers.image_header import has_dicom_preamble
 
 # Folders called after a class, a side or a view hold many patients, or part of one.
 _CLASSES = (
@@ -57,7 +57,7 @@ def is_image(path: Path) -> bool:
     if name.endswith(_OTHER_SUFFIXES) or name == "dicomdir":
         return False
     try:
-        return has_dicom_preamble(path)
+        return is_dicom(path)
     except OSError:
         return False
 
