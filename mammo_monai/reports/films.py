@@ -134,7 +134,7 @@ def film_html(film: Film, text: str) -> str:
     return (
         f'<div class="stage"><div class="film" style="--ratio:{film.width / film.height:.4f}">'
         f'<img src="{escape(film.source)}" width="{film.width}" height="{film.height}" alt="{escape(text)}" '
-        f'loading="lazy" decoding="async">{outline}{_marks_html(film.marks)}</div>{note}</div>'
+        f'loading="lazy" decoding="sync">{outline}{_marks_html(film.marks)}</div>{note}</div>'
     )
 
 

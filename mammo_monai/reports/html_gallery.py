@@ -120,5 +120,5 @@ def _card(card: Card, kind: GalleryKind, pictures: CardPictures) -> str:
 def _img(picture: Picture, text: str) -> str:
     return (
         f'<img src="{picture.uri}" width="{picture.width // 2}" height="{picture.height // 2}" '
-        f'alt="{escape(text)}" loading="lazy" decoding="async">'
+        f'alt="{escape(text)}" loading="lazy" decoding="sync">'
     )
