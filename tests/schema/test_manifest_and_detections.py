@@ -389,3 +389,6 @@ def test_a_missing_file_or_a_folder_is_named(
         read(tmp_path / "none.json")
     with pytest.raises(ManifestError, match=f"{tmp_path}: a folder; expected a JSON file of schema"):
         read(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(ManifestError, match=f"{tmp_path}/file/a.json: cannot be read: Not a directory"):
+        read(tmp_path / "file" / "a.json")
