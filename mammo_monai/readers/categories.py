@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from mammo_monai.records import LESION_LABELS, Laterality, ViewPosition
 
@@ -64,14 +65,23 @@ def joined_type(types: Iterable[str]) -> str:
     return "+".join(known + [word for word in words if word not in LESION_LABELS])
 
 
-def check_types(types: Sequence[str] | None) -> None:
-    """Refuses a choice of lesion types that names none, or an unknown one; None stands for all.
+@dataclass(frozen=True)
+class LesionTypeOptions:
+    """What to keep of a data set with lesions of several types.
+
+    Attributes:
+        types: words of `LESION_LABELS`; lesions of other types are left out, their images stay. None: all.
 
     Raises:
-        ValueError: empty, or not among `LESION_LABELS`.
+        ValueError: no type, or an unknown one.
     """
-    if types is not None and (not types or not set(types) <= set(LESION_LABELS)):
-        raise ValueError(f"types must be among {', '.join(LESION_LABELS)}, or None for all, got {types!r}.")
+
+    types: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.types is not None and (not self.types or not set(self.types) <= set(LESION_LABELS)):
+            known = ", ".join(LESION_LABELS)
+            raise ValueError(f"types must be among {known}, or None for all, got {self.types!r}.")
 
 
 def is_wanted(lesion_type: str, types: Sequence[str] | None) -> bool:

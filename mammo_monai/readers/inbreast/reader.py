@@ -46,7 +46,7 @@ from pathlib import Path
 
 from mammo_monai.dicom.attributes import MammogramAttributes
 from mammo_monai.readers.audit import Audit, InvalidRecordError
-from mammo_monai.readers.categories import LATERALITIES, birads_category, check_types, is_wanted
+from mammo_monai.readers.categories import LATERALITIES, LesionTypeOptions, birads_category, is_wanted
 from mammo_monai.readers.image_header import read_dicom_header
 from mammo_monai.readers.inbreast.files import VIEWS, DicomName, find_inbreast
 from mammo_monai.readers.inbreast.osirix import RegionOfInterest, read_regions
@@ -75,20 +75,8 @@ _HEADER_TAGS = ("ImageLaterality", "Laterality", "FrameLaterality")
 
 
 @dataclass(frozen=True)
-class InbreastOptions:
-    """What to keep.
-
-    Attributes:
-        types: words of `LESION_LABELS`; lesions of other types are left out, their images stay. None: all.
-
-    Raises:
-        ValueError: no type, or an unknown one.
-    """
-
-    types: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        check_types(self.types)
+class InbreastOptions(LesionTypeOptions):
+    """Which lesion types to keep."""
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,8 @@ from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.categories import (
     LATERALITIES,
     VIEWS,
+    LesionTypeOptions,
     birads_category,
-    check_types,
     density_category,
     is_wanted,
 )
@@ -88,20 +88,8 @@ _VIEW_TAGS = ("ViewPosition", "ViewCodeSequence", "PatientOrientation")
 
 
 @dataclass(frozen=True)
-class VindrOptions:
-    """What to keep.
-
-    Attributes:
-        types: words of `LESION_LABELS`; lesions of other types are left out, their images stay. None: all.
-
-    Raises:
-        ValueError: no type, or an unknown one.
-    """
-
-    types: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        check_types(self.types)
+class VindrOptions(LesionTypeOptions):
+    """Which lesion types to keep."""
 
 
 def read_vindr(root: Path, reading: Reading, options: VindrOptions = VindrOptions()) -> DataSet:
