@@ -48,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "phantoms": NUMBERS | {"pydicom"},
     "reports": NUMBERS | {"matplotlib"},
     "transforms": NUMBERS | TORCH | {"torchvision"},
-    "networks": NUMBERS | TORCH | {"torchvision", "safetensors"},
+    "networks": NUMBERS | TORCH | {"torchvision", "safetensors", "timm"},
     "data": NUMBERS | TORCH,
     "inference": NUMBERS | TORCH,
     "engines": NUMBERS | TORCH | {"ignite", "tqdm"},

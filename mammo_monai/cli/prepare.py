@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-PRESETS = ("full_image", "sections", "full_and_sections", "fixed_size", "fixed_spacing")
+PRESETS = ("full_image", "sections", "full_and_sections", "fixed_size", "fixed_portrait", "fixed_spacing")
 
 
 def add_parser(subparsers: Any) -> None:

@@ -6,7 +6,7 @@ import logging
 import random
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -36,6 +36,8 @@ class CheckpointHandler:
     Args:
         output_dir: one run, one folder.
         evaluator: whose key metric chooses the best epoch.
+        keep: "best", the weights of the best epoch; "last", of the newest, so that nothing is chosen by the
+            validation list and its figures stay those of unseen images.
         resume: goes on from `checkpoint_last.pt` if it is there; False starts over.
         lineage: where the weights come from; stored with them. A checkpoint of another lineage is refused.
         early_stop_epochs: ends the run after so many epochs without a better figure; None never does.
@@ -54,7 +56,10 @@ class CheckpointHandler:
         lineage: Mapping[str, object] | None = None,
         early_stop_epochs: int | None = None,
         interval: int = 1,
+        keep: Literal["best", "last"] = "best",
     ) -> None:
+        if keep not in ("best", "last"):
+            raise ValueError(f"keep must be best or last, got {keep!r}.")
         if not isinstance(resume, bool):
             raise ValueError(f"resume must be true or false, got {resume!r}.")
         self.output_dir = Path(output_dir)
@@ -63,6 +68,7 @@ class CheckpointHandler:
         self.lineage = {key: str(value) for key, value in (lineage or {}).items()}
         self.early_stop_epochs = early_stop_epochs
         self.interval = interval
+        self.keep = keep
 
     def attach(self, trainer: DetectionTrainer) -> None:
         """Hooks into a trainer; after the validation handler, so that each epoch's figure is known."""
@@ -86,7 +92,9 @@ class CheckpointHandler:
         self._stop_early(trainer)
 
     def _is_best(self, epoch: int) -> bool:
-        return self.evaluator is None or self.evaluator.state.best_metric_epoch in (epoch, -1)
+        if self.evaluator is None or self.keep == "last":
+            return True
+        return bool(self.evaluator.state.best_metric_epoch in (epoch, -1))
 
     def _stop_early(self, trainer: DetectionTrainer) -> None:
         if (

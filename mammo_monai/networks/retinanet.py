@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from monai.apps.detection.networks.retinanet_network import (
@@ -13,25 +13,21 @@ from monai.apps.detection.networks.retinanet_network import (
 )
 from torch import Tensor, nn
 
-from mammo_monai.networks.backbones import BackboneName, InputNormalisation, P6Source, ResNetFPN
+from mammo_monai.networks.backbones import BackboneName, PyramidOptions, backbone_pyramid
+from mammo_monai.networks.pyramid import InputNormalisation, P6Source
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-HeadNorm = Literal["none", "gn8", "gn32"]
+HeadNorm = Literal["none", "gn8", "gn16", "gn32"]
 # Groups. none: torchvision v1 and Detectron2; gn8: MONAI's stock heads; gn32: torchvision v2.
-HEAD_NORM_GROUPS = {"none": 0, "gn8": 8, "gn32": 32}
+HEAD_NORM_GROUPS = {"none": 0, "gn8": 8, "gn16": 16, "gn32": 32}
 
 
-class PyramidOptions(TypedDict, total=False):
-    """Keywords of `ResNetFPN` that `retinanet_network` passes on; defaults as in `NetworkSettings`."""
+class NetworkOptions(PyramidOptions, total=False):
+    """Keywords of the backbone that `retinanet_network` passes on; defaults as in `NetworkSettings`."""
 
-    in_channels: int
-    fpn_channels: int
-    p6_from: P6Source
     stride_in_1x1: bool
-    bn_eps: float
-    input_normalisation: InputNormalisation
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ def retinanet_network(
     num_classes: int = 1,
     num_anchors: int = 9,
     head_norm: HeadNorm = "none",
-    **pyramid: Unpack[PyramidOptions],
+    **pyramid: Unpack[NetworkOptions],
 ) -> MammoRetinaNet:
     """RetinaNet with levels P3-P7 and random weights; every keyword is a plain JSON value.
 
@@ -67,12 +63,12 @@ def retinanet_network(
     | Detectron2 RetinaNet R50, R101 | none | c5 | yes |
 
     Args:
-        backbone: resnet18, resnet34, resnet50 or resnet101.
+        backbone: resnet18, resnet34, resnet50, resnet101 or efficientnet_lite0.
         num_classes: foreground classes; 1 = mass.
         num_anchors: anchors per location; must equal the detector's octave scales × ratios.
-        head_norm: normalisation in both heads: none, or group norm in 8 or 32 groups.
+        head_norm: normalisation in both heads: none, or group norm in 8, 16 or 32 groups.
         pyramid: `in_channels` 1 (grey, repeated to three) or 3; `fpn_channels`; `p6_from` p5 or c5;
-            `stride_in_1x1`; `bn_eps`; `input_normalisation` imagenet or none.
+            `stride_in_1x1`; `bn_eps`; `input_normalisation` imagenet, half or none.
 
     Raises:
         ValueError: a setting outside its choices.
@@ -86,7 +82,7 @@ def retinanet_network(
 
 
 class MammoRetinaNet(RetinaNet):  # type: ignore[misc]  # monai ships no types
-    """MONAI's RetinaNet on `ResNetFPN`: head maps in float32 under autocast, and no wait for the device."""
+    """MONAI's RetinaNet on a `BackbonePyramid`: head maps always in float32, no wait for the device."""
 
     __jit_unused_properties__ = (
         "frozen_norm",
@@ -94,7 +90,7 @@ class MammoRetinaNet(RetinaNet):  # type: ignore[misc]  # monai ships no types
 
     def __init__(self, settings: NetworkSettings) -> None:
         _check_head(settings)
-        extractor = ResNetFPN(
+        extractor = backbone_pyramid(
             settings.backbone,
             in_channels=settings.in_channels,
             fpn_channels=settings.fpn_channels,
@@ -114,7 +110,7 @@ class MammoRetinaNet(RetinaNet):  # type: ignore[misc]  # monai ships no types
     ) -> dict[str, list[Tensor]]:
         """Head maps, finest level first: class logits (B, A·K, H, W) and box offsets (B, A·4, H, W).
 
-        Offsets are in axis order (row, col, height, width) per anchor. Arguments as `ResNetFPN.forward`.
+        Offsets are in axis order (row, col, height, width) per anchor. Arguments: `BackbonePyramid.forward`.
         """
         maps = list(self.feature_extractor(images, image_sizes).values())
         return {self.cls_key: self.classification_head(maps), self.box_reg_key: self.regression_head(maps)}

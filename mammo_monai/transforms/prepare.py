@@ -105,6 +105,8 @@ def resize_steps(recipe: Recipe, *, sections: bool = False) -> list[Transform]:
         return [ResizeShortSided(short_px, MAX_ASPECT * short_px, resize_sections=sections)]
     if recipe.preset == "fixed_size":
         return [StretchToSized(recipe.size_px or 0, recipe.size_px or 0)]
+    if recipe.preset == "fixed_portrait":
+        return [StretchToSized(max(1, (recipe.size_px or 0) // 2), recipe.size_px or 0)]
     return [ResizeToSpacingd(recipe.spacing_mm or 0)] if recipe.preset == "fixed_spacing" else []
 
 

@@ -31,7 +31,7 @@ __all__ = [
     "training_transforms",
 ]
 
-Augment = Literal["none", "light", "p1", "p2", "p3"]
+Augment = Literal["none", "light", "strong", "p1", "p2", "p3"]
 Steps = list[Callable[..., Any]]
 
 
@@ -56,6 +56,8 @@ def training_transforms(
             "sections", "full_and_sections": give the data set the same word as `views`; sections keep the
             original resolution (P2), whole images are resized.
             "fixed_size": the breast stretched to a square of `size_px`.
+            "fixed_portrait": the breast stretched to `size_px` high and half as wide, about its own ratio:
+            one size for all images, whatever ratio a release of the data has left them.
             "fixed_spacing": the breast at `spacing_mm` per pixel.
         size_px: see `preset`; a long side above five times this is resized to that instead.
         region: how the breast is found: "otsu" (film), "global" (digital), "none" leaves the whole image.
@@ -65,7 +67,8 @@ def training_transforms(
         augment:
             "p1": flips, rotation, brightness and contrast. "p2": flips along both axes, quarter turns, crops.
             "p3": left-right flip, ±30°, scale 0.75–1.25. "light": left-right flip, ±10°, scale 0.9–1.1, weak
-            brightness, contrast and noise (no source known). "none".
+            brightness, contrast and noise. "strong": flips along both axes, ±15°, scale 0.75–1.3, shift 10 %,
+            brightness, contrast, gamma, noise. No source is known for the last two. "none".
 
     Raises:
         ValueError: a word that is not listed, or "fixed_spacing" without `spacing_mm`.
@@ -155,6 +158,14 @@ def _augmentation(augment: Augment) -> Steps:
             RandRotateScaled(0.5, rotate_deg=10.0, scale=(0.9, 1.1), shift_fraction=0.05),
             RandContrastd(0.5, brightness=0.05, contrast=0.1, gamma=0.1),
             RandNoised(0.2, max_sd=0.01),
+        ],
+        "strong": [
+            RandFlipsd(0.5, 0.5),
+            RandRotateScaled(
+                0.8, rotate_deg=15.0, scale=(0.75, 1.3), shift_fraction=0.1, min_area_fraction=0.5
+            ),
+            RandContrastd(0.8, brightness=0.08, contrast=0.25, gamma=0.4),
+            RandNoised(0.2, max_sd=0.015),
         ],
         "p1": [RandFlipsd(0.5, 0.5), RandRotateScaled(0.5, scale=(1.0, 1.0)), RandContrastd(0.5)],
         "p2": [RandFlipsd(0.5, 0.5), RandQuarterTurnsd(0.5), RandCropKeepingBoxesd(0.5)],

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from mammo_monai.transforms.breast import RegionMethod
 
-Preset = Literal["full_image", "sections", "full_and_sections", "fixed_size", "fixed_spacing"]
+Preset = Literal[
+    "full_image", "sections", "full_and_sections", "fixed_size", "fixed_portrait", "fixed_spacing"
+]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
 Region = RegionMethod | Literal["none"]
 Json = Mapping[str, Any]
 
@@ -25,7 +28,8 @@ class Recipe:
     """The deterministic way from a file to the image that augmentation starts from; see `image_recipe`.
 
     Attributes:
-        preset: "full_image", "fixed_size", "fixed_spacing", or "sections" for the breast unresized.
+        preset: "full_image", "fixed_size", "fixed_portrait", "fixed_spacing", or "sections", the breast
+            unresized.
         size_px, spacing_mm: None where the preset does not use it.
         region: how the breast is found; "none" keeps the whole image.
     """
@@ -65,9 +69,8 @@ def image_recipe(
         ValueError: a word that is not listed, "fixed_spacing" without `spacing_mm`, a size that no film has,
             or `remove_pectoral` without a region.
     """
-    presets = ("full_image", "sections", "full_and_sections", "fixed_size", "fixed_spacing")
-    if preset not in presets:
-        raise ValueError(f"preset must be {', '.join(presets[:-1])} or {presets[-1]}, got {preset!r}.")
+    if preset not in PRESETS:
+        raise ValueError(f"preset must be {', '.join(PRESETS[:-1])} or {PRESETS[-1]}, got {preset!r}.")
     if region not in ("otsu", "global", "none"):
         raise ValueError(f"region must be otsu, global or none, got {region!r}.")
     if remove_pectoral and region == "none":

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mammo_monai.networks import TrainingSettings, apply_freezing, retinanet_network, training_settings
-from mammo_monai.networks.backbones import batch_norms
+from mammo_monai.networks.pyramid import batch_norms
 from mammo_monai.networks.freezing import POLICIES
 
 ALL_PARTS = {"stem", "layer1", "layer2", "layer3", "layer4", "fpn", "classification_head", "regression_head"}

@@ -13,7 +13,7 @@ from monai.bundle import ConfigParser
 from torch import Tensor
 
 from mammo_monai.networks import NetworkSettings, retinanet_network
-from mammo_monai.networks.backbones import batch_norms
+from mammo_monai.networks.pyramid import batch_norms
 
 
 def image(height: int = 128, width: int = 160, channels: int = 1) -> Tensor:
