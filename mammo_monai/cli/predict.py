@@ -23,6 +23,7 @@ def add_parser(subparsers: Any) -> None:
     add("--split", choices=("training", "validation", "test"), help="one list of the manifest (all)")
     add("--weights", type=Path, help="another weights file than the bundle's own")
     add("--device", help="cpu, cuda:0 … (a GPU if there is one)")
+    add("--fppi", type=float, metavar="N", help="show what the bundle's operating point for N shows")
     add("--on-error", choices=("stop", "skip"), help="at an image that fails (stop)")
     add("--overlays", type=Path, metavar="DIR", help="draw each image with its five best marks")
     parser.set_defaults(run=run, overrides=[])
@@ -30,17 +31,20 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predicts; prints what was marked; 1 if images failed and were skipped."""
-    from mammo_monai.bundle import parse_overrides, path_value, run_bundle
+    from mammo_monai.bundle import find_bundle, parse_overrides, path_value, run_bundle
     from mammo_monai.cli.progress_bar import image_bar
+    from mammo_monai.inference.operating_point import shown_at
     from mammo_monai.schema import read_detections, read_manifest
 
     images = [each if each.startswith("phantoms:") else path_value(each) for each in args.images]
+    point = None if args.fppi is None else shown_at(find_bundle(args.bundle), args.fppi)
     named = {
         "input": images[0] if len(images) == 1 else images,
         "output": path_value(args.output),
         "weights": path_value(args.weights) if args.weights else None,
         **{name: getattr(args, name) for name in ("mode", "split", "device", "on_error")},
         "evaluator#on_progress": image_bar(),
+        "evaluator#operating_point": point,
     }
     overrides = {key: value for key, value in named.items() if value is not None}
     run_bundle(args.bundle, "inference", "run", overrides | parse_overrides(args.overrides))

@@ -1,4 +1,4 @@
-"""Reads and writes the project's files: manifest.json, detections.json, metrics.json, audit.csv.
+"""Reads and writes the project's files: manifest, detections, metrics, operating points, folds, audit.
 
 Boxes are as in `records`: `(x_min, y_min, x_max, y_max)`, original pixels. Every error names the file, the
 row and the field. Writes are atomic.
@@ -19,23 +19,43 @@ from mammo_monai.schema.manifest import (
     write_manifest,
 )
 from mammo_monai.schema.metrics import METRICS_SCHEMA, read_metrics, write_metrics
+from mammo_monai.schema.operating_points import (
+    OPERATING_POINTS_SCHEMA,
+    Calibration,
+    IsotonicCurve,
+    OperatingPoint,
+    OperatingPoints,
+    PlattCurve,
+    ReliabilityBin,
+    read_operating_points,
+    write_operating_points,
+)
 
 __all__ = [
     "AUDIT_COLUMNS",
     "DETECTIONS_SCHEMA",
     "MANIFEST_SCHEMA",
     "METRICS_SCHEMA",
+    "OPERATING_POINTS_SCHEMA",
     "Action",
+    "Calibration",
     "DetectionsFile",
     "Finding",
+    "IsotonicCurve",
     "Manifest",
+    "OperatingPoint",
+    "OperatingPoints",
+    "PlattCurve",
     "Quarantined",
+    "ReliabilityBin",
     "read_audit",
     "read_detections",
     "read_manifest",
     "read_metrics",
+    "read_operating_points",
     "write_audit",
     "write_detections",
     "write_manifest",
     "write_metrics",
+    "write_operating_points",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mammo_monai.errors import GeometryError, ManifestError
 from mammo_monai.files import write_json_atomic
@@ -17,6 +18,7 @@ from mammo_monai.schema.fields import (
     list_,
     list_of_class_indices,
     list_of_finite_numbers,
+    list_of_numbers_from_0_to_1,
     load_json,
     read_field,
     reject_repeats,
@@ -39,7 +41,7 @@ def read_detections(path: Path) -> DetectionsFile:
 
     Raises:
         ManifestError: not JSON, another schema, missing or wrong fields, scores that are not finite numbers,
-            or a record id used twice.
+            probabilities outside 0 to 1, or a record id used twice.
     """
     path = Path(path)
     content = load_json(path, DETECTIONS_SCHEMA)
@@ -55,7 +57,10 @@ def read_detections(path: Path) -> DetectionsFile:
 
 
 def write_detections(path: Path, detections: Sequence[Detections], model: Json) -> None:
-    """Writes detections with the model's description; image paths are kept as they are."""
+    """Writes detections with the model's description; image paths are kept as they are.
+
+    `probabilities` is written only for images that have them.
+    """
     rows = [
         {
             "image": str(each.image) if each.image is not None else None,
@@ -63,6 +68,7 @@ def write_detections(path: Path, detections: Sequence[Detections], model: Json) 
             "boxes": np.asarray(each.boxes, dtype=float).tolist(),
             "scores": np.asarray(each.scores, dtype=float).tolist(),
             "labels": np.asarray(each.labels, dtype=int).tolist(),
+            **_written_probabilities(each),
         }
         for each in detections
     ]
@@ -90,4 +96,28 @@ def _detections(path: Path, row: int, item: object) -> Detections:
             f"got {len(boxes)} boxes, {len(scores)} scores, {len(labels)} labels."
         )
     image = read_field(where, item, "image", str, None)
-    return Detections(item["record_id"], boxes, scores, labels, Path(image) if image else None)
+    return Detections(
+        item["record_id"],
+        boxes,
+        scores,
+        labels,
+        Path(image) if image else None,
+        _probabilities(where, item, len(scores)),
+    )
+
+
+def _probabilities(where: str, item: Json, n_scores: int) -> NDArray[np.float64] | None:
+    values: list[float] | None = read_field(where, item, "probabilities", list_of_numbers_from_0_to_1, None)
+    if values is None:
+        return None
+    if len(values) != n_scores:
+        raise ManifestError(
+            f"{where}: expected one probability per score or no list, "
+            f"got {len(values)} probabilities for {n_scores} scores."
+        )
+    return np.array(values, dtype=np.float64)
+
+
+def _written_probabilities(detections: Detections) -> Json:
+    values = detections.probabilities
+    return {} if values is None else {"probabilities": np.asarray(values, dtype=float).tolist()}

@@ -111,6 +111,13 @@ def finite_number(value: Any) -> float:
     return float(value)
 
 
+def number_from_0_to_1(value: Any) -> float:
+    """A number of at least 0 and at most 1."""
+    if not 0 <= finite_number(value) <= 1:
+        raise ValueError(value)
+    return float(value)
+
+
 def spacing(value: Any) -> tuple[float, float]:
     """Two positive numbers: mm between rows, between columns."""
     row, column = (finite_number(each) for each in value)
@@ -134,6 +141,11 @@ def list_(value: Any) -> list[Any]:
 def list_of_finite_numbers(value: Any) -> list[float]:
     """A list of numbers that are neither infinite nor NaN."""
     return [finite_number(each) for each in list_(value)]
+
+
+def list_of_numbers_from_0_to_1(value: Any) -> list[float]:
+    """A list of numbers of at least 0 and at most 1."""
+    return [number_from_0_to_1(each) for each in list_(value)]
 
 
 def list_of_class_indices(value: Any) -> list[int]:

@@ -8,9 +8,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mammo_monai.reports import froc_svg, read_run, save_froc_plot
-from mammo_monai.reports.plots import _STAND_INS, RUN_COLOURS, RUN_COLOURS_DARK
+from mammo_monai.metrics import FrocCurve
+from mammo_monai.reports import froc_svg, plots, read_run, save_froc_plot
+from mammo_monai.reports.plots import (
+    _STAND_INS,
+    RUN_COLOURS,
+    RUN_COLOURS_DARK,
+    check_plot_path,
+    save_points_plot,
+)
 from mammo_monai.reports.runs import Run
+from mammo_monai.schema import Calibration, OperatingPoint, OperatingPoints, PlattCurve, ReliabilityBin
 from tests.reports.scene import write_scene
 
 
@@ -55,6 +63,78 @@ def test_the_svg_is_well_formed_and_text_stays_text(run: Run) -> None:
     assert ET.fromstring(svg).tag.endswith("svg")
     assert "false positives per image" in svg
     assert "<metadata" not in svg
+
+
+def a_calibration(n_bins: int = 4) -> Calibration:
+    bins = tuple(
+        ReliabilityBin(n / n_bins, (n + 1) / n_bins, (n + 0.5) / n_bins, n / n_bins, 10**n)
+        for n in range(n_bins)
+    )
+    return Calibration(PlattCurve(1.0, 0.0), 0.1, 0.05, bins)
+
+
+def chosen(calibration: Calibration | None) -> OperatingPoints:
+    return OperatingPoints(
+        points=(OperatingPoint(0.25, 0.613, 0.7, 0.6, 0.8), OperatingPoint(2.0, 0.1, 0.9, 0.85, 0.95, 1.5)),
+        calibration=calibration,
+        rule={"min_iou": 0.2, "confidence": 0.95},
+        n_images=4,
+        n_lesions=3,
+        n_patients=2,
+        manifest_sha256="a" * 64,
+        weights_sha256=(None,),
+    )
+
+
+CURVE = FrocCurve([0.0, 0.2, 1.5], [0.0, 0.7, 0.9], [float("inf"), 0.6, 0.1])
+
+
+def test_operating_points_stand_beside_the_reliability_diagram(tmp_path: Path) -> None:
+    save_points_plot(tmp_path / "p.svg", chosen(a_calibration()), CURVE)
+    text = (tmp_path / "p.svg").read_text()
+    for shown in (
+        "score ≥ 0.61",
+        "score ≥ 0.10",
+        "lesion sensitivity",
+        "share that hit a lesion",
+        "detections",
+    ):
+        assert shown in text
+    save_points_plot(tmp_path / "p.png", chosen(a_calibration()), CURVE, size_in=(6, 3))
+    with Image.open(tmp_path / "p.png") as image:
+        assert image.size == (1200, 600)
+
+
+@pytest.mark.parametrize("curve", [CURVE, None])
+def test_without_calibration_or_curve_the_points_stand_alone(tmp_path: Path, curve: FrocCurve | None) -> None:
+    save_points_plot(tmp_path / "p.svg", chosen(None), curve)
+    text = (tmp_path / "p.svg").read_text()
+    assert "score ≥ 0.61" in text
+    assert "share that hit a lesion" not in text
+
+
+def axes_drawn(calibration: Calibration | None) -> list:
+    return plots._points_figure(chosen(calibration), CURVE, (9.6, 4.6)).axes
+
+
+def test_a_point_stands_where_its_detections_end_not_where_it_aimed() -> None:
+    (axes,) = axes_drawn(None)
+    marks = [line.get_xdata().tolist() for line in axes.get_lines() if line.get_marker() == "o"]
+    assert marks == [[0.25, 1.5]]
+
+
+def test_bins_are_drawn_at_their_mean_probability_with_their_counts() -> None:
+    _, diagram, counts = axes_drawn(a_calibration())
+    drawn = [line for line in diagram.get_lines() if line.get_marker() == "o"]
+    assert drawn[0].get_xydata().tolist() == [[0.125, 0.0], [0.375, 0.25], [0.625, 0.5], [0.875, 0.75]]
+    assert [bar.get_height() for bar in counts.patches] == [1, 10, 100, 1000]
+    assert counts.get_yscale() == "log"
+
+
+def test_a_plot_name_is_checked_by_itself() -> None:
+    check_plot_path(Path("a/p.PNG"))
+    with pytest.raises(ValueError, match=r"as \.png or \.svg, got 'p'"):
+        check_plot_path(Path("a/p"))
 
 
 def test_two_plots_on_one_page_share_no_id(run: Run) -> None:

@@ -115,6 +115,42 @@ def test_detections_read_back_as_they_were_written(tmp_path: Path, found: list[D
         assert each.labels.dtype == np.int64
 
 
+@in_one_folder
+@given(found=strategies.detections(), data=st.data())
+def test_probabilities_read_back_where_there_are_some(tmp_path: Path, found: Detections, data: Any) -> None:
+    chance = st.floats(0, 1)
+    chances = data.draw(st.lists(chance, min_size=len(found.scores), max_size=len(found.scores)))
+    calibrated = Detections(
+        "b" * 16, found.boxes, found.scores, found.labels, probabilities=np.array(chances, dtype=np.float64)
+    )
+    path = tmp_path / "detections.json"
+    write_detections(path, [found, calibrated], {})
+    plain, read = read_detections(path).detections
+    assert plain.probabilities is None
+    assert read.probabilities is not None
+    assert_array_equal(read.probabilities, chances)
+    rows = json.loads(path.read_text())["detections"]
+    assert ["probabilities" in row for row in rows] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "named"),
+    [
+        ([0.5, 0.6], "expected one probability per score or no list, got 2 probabilities for 1 scores"),
+        ([], "got 0 probabilities for 1 scores"),
+        ([1.5], r"probabilities must be a list of numbers from 0 to 1, got \[1.5\]"),
+        ([None], "probabilities must be a list of numbers from 0 to 1"),
+        (0.5, "probabilities must be a list of numbers from 0 to 1, got 0.5"),
+    ],
+)
+def test_probabilities_that_cannot_be_are_refused(
+    detections_with: Callable[..., Path], probabilities: object, named: str
+) -> None:
+    path = detections_with(a_marked_image(probabilities=probabilities))
+    with pytest.raises(ManifestError, match=rf"detections row 0 \(00112233445566aa\): .*{named}"):
+        read_detections(path)
+
+
 def test_metrics_read_back_under_their_schema(tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
     write_metrics(path, {"schema": "someone else's", "n_images": 3, "sensitivity": None})
