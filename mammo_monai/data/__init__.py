@@ -4,6 +4,10 @@ from mammo_monai.data.dataset import EpochIndex, MammogramDataset
 from mammo_monai.data.expansion import TrainingView, training_views
 from mammo_monai.data.loader import EpochDataLoader, EpochSampler, data_loader
 from mammo_monai.data.manifests import manifest_path
+from mammo_monai.data.mass_free import mass_free_rectangle, mass_free_view
+from mammo_monai.data.mass_free_set import MassFreeSet, write_mass_free_set
+from mammo_monai.data.mixing import mixed, mixup, mosaic
+from mammo_monai.data.pasting import copy_paste
 from mammo_monai.data.preparation import PreparedSet, prepare_manifest
 from mammo_monai.data.samples import load_samples, sample_of
 
@@ -12,12 +16,20 @@ __all__ = [
     "EpochIndex",
     "EpochSampler",
     "MammogramDataset",
+    "MassFreeSet",
     "PreparedSet",
     "TrainingView",
+    "copy_paste",
     "data_loader",
     "load_samples",
     "manifest_path",
+    "mass_free_rectangle",
+    "mass_free_view",
+    "mixed",
+    "mixup",
+    "mosaic",
     "prepare_manifest",
     "sample_of",
     "training_views",
+    "write_mass_free_set",
 ]

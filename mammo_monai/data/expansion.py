@@ -1,19 +1,21 @@
-"""How images become training samples: whole, cut at each lesion, cut at background."""
+"""How images become training samples: whole, cut at each lesion, cut at background, without their lesions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from mammo_monai.transforms.sections import BACKGROUND
 
-Views = Literal["full_image", "sections", "full_and_sections"]
+Views = Literal["full_image", "sections", "full_and_sections", "full_and_mass_free"]
+VIEWS: tuple[Views, ...] = get_args(Views)
+MASS_FREE = "mass_free"
 
 
 @dataclass(frozen=True)
 class TrainingView:
-    """One training sample: the image's row, and its `section` (see `CutSectiond`)."""
+    """One training sample: the image's row, and its `section` (see `CutSectiond`), or "mass_free"."""
 
     image_index: int
     section: int | str | None
@@ -28,21 +30,25 @@ def training_views(
     Args:
         views: "full_image": each image once. "sections": one section per lesion, `backgrounds` sections of
             background per image, so an image without lesions gives those alone. "full_and_sections": both.
+            "full_and_mass_free": each image once, and each image with lesions once more without them (see
+            `mass_free_view`): an epoch is longer by as many. A loader's `lesion_fraction` sets their share.
 
-    Source: P2 (Jung et al., 2018) trains on full images and sections at lesions; backgrounds: no source
-    known.
+    Source: P2 (Jung et al., 2018) trains on full images and sections at lesions; backgrounds and mass-free
+    parts: no source known.
 
     >>> [view.section for view in training_views([{"label": [0, 0]}, {"label": []}], "full_and_sections")]
     [None, 0, 1, 'background', None, 'background']
     """
-    if views not in ("full_image", "sections", "full_and_sections"):
-        raise ValueError(f"views must be full_image, sections or full_and_sections, got {views!r}.")
+    if views not in VIEWS:
+        raise ValueError(f"views must be {', '.join(VIEWS[:-1])} or {VIEWS[-1]}, got {views!r}.")
     found: list[TrainingView] = []
     for index, sample in enumerate(samples):
         lesions = len(sample["label"])
         if views != "sections":
             found.append(TrainingView(index, None, lesions > 0))
-        if views != "full_image":
+        if views == "full_and_mass_free":
+            found += [TrainingView(index, MASS_FREE, has_lesion=False)] * (lesions > 0)
+        elif views != "full_image":
             found += [TrainingView(index, row, has_lesion=True) for row in range(lesions)]
             found += [TrainingView(index, BACKGROUND, has_lesion=False)] * backgrounds
     return found

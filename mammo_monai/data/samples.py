@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +34,7 @@ def load_samples(
     only: Only | None = None,
     limit: int | None = None,
     labels: Sequence[int] | None = None,
+    normals_from: str | Path | Sequence[str | Path] | None = None,
 ) -> list[Sample]:
     """The images of a list as dicts for `LoadMammogramd`, in the manifest's order.
 
@@ -48,6 +50,8 @@ def load_samples(
         labels: keep only lesions of these classes as targets, in `box` and `label`; labels are not
             renumbered, and the truth, `box_original` and `label_original`, keeps all. `[0]` trains a detector
             of masses alone. None keeps all.
+        normals_from: a manifest, folder or `phantoms:LAYOUT[:PATIENTS]`, or several, whose images without a
+            lesion of `labels`, of the same split, view and breast, follow those of `path`.
 
     Returns:
         Per image: `image`, `image_path` (absolute), `record_id`, `patient_id`, `laterality`, `view_position`,
@@ -59,7 +63,7 @@ def load_samples(
     Raises:
         ManifestError: no such file, a manifest that breaks its format, an unknown split, view or breast,
             labels that are no classes, a split of images without a manifest, no image left, or image files
-            that are missing.
+            that are missing; or images of `path` stand in `normals_from` too.
     """
     _check_labels(labels)
     manifest = _manifest(path)
@@ -92,7 +96,12 @@ def load_samples(
             "boxes in the manifest, or make it again.",
             path,
         )
-    return [sample_of(record, labels=labels) for record in chosen]
+    samples = [sample_of(record, labels=labels) for record in chosen]
+    for each in _each(normals_from):
+        more = {"view_position": view_position, "laterality": laterality, "labels": labels}
+        samples += load_samples(each, split, only="normals", **more)  # type: ignore[arg-type]  # as given
+    _reject_twice(samples, path)
+    return samples
 
 
 def sample_of(record: ImageRecord, *, labels: Sequence[int] | None = None) -> Sample:
@@ -182,6 +191,20 @@ def _nothing_left(path: object, manifest: Manifest, split: object, asked: Mappin
         f"{f' with {filters}' if filters else ''}. The lists hold: {counts}. "
         "Choose another split or filter, or make the manifest again."
     )
+
+
+def _each(normals_from: str | Path | Sequence[str | Path] | None) -> Sequence[str | Path]:
+    return [normals_from] if isinstance(normals_from, str | Path) else normals_from or ()
+
+
+def _reject_twice(samples: Sequence[Sample], path: object) -> None:
+    counts = Counter(sample["record_id"] for sample in samples)
+    twice = [record_id for record_id, count in counts.items() if count > 1]
+    if twice:
+        raise ManifestError(
+            f"{path}: {len(twice)} images stand in normals_from too, the first {twice[0]}: its normal images "
+            "are in the list already. Leave out normals_from, or give another manifest."
+        )
 
 
 def _check_files(records: Sequence[ImageRecord], path: object) -> None:

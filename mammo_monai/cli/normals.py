@@ -1,0 +1,47 @@
+"""`mammo-monai normals`: images without lesions made of films that have some, to count false positives on."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the verb."""
+    parser = subparsers.add_parser(
+        "normals",
+        help="cut the lesion-free part of each film, to count false positives on",
+        description="Keeps of every film with lesions the largest part without any, as 16-bit PNG, and "
+        "writes a manifest of images without lesions. Predict and evaluate it like any other: its false "
+        "positives per image stand for those on normal breasts where a data set has none.",
+    )
+    add = parser.add_argument
+    add("manifest", metavar="MANIFEST", help="manifest.json, its folder, or phantoms:LAYOUT[:PATIENTS]")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    add("--region", choices=("otsu", "global"), default="otsu", help="how the breast is found (otsu: film)")
+    add(
+        "--min-fraction",
+        type=float,
+        default=0.4,
+        metavar="F",
+        help="of the breast that a part must hold (%(default)s)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Cuts; prints what is there."""
+    from mammo_monai.cli.progress_bar import counting_bar
+    from mammo_monai.data import manifest_path, write_mass_free_set
+    from mammo_monai.schema import read_manifest
+
+    manifest = read_manifest(Path(manifest_path(args.manifest)))
+    with counting_bar("cutting") as bar:
+        options = {"region": args.region, "min_fraction": args.min_fraction, "on_progress": bar}
+        done = write_mass_free_set(manifest, args.out, **options)
+    mean = sum(done.fractions) / len(done.fractions)
+    print(f"{done.path}: {done.made} images without lesions, on the mean {mean:.0%} of the breast")
+    if done.left_out:
+        print(f"{len(done.left_out)} films left out: less than {args.min_fraction:g} is free of lesions")
+    return 0
