@@ -27,7 +27,7 @@ BEST = "model.safetensors"
 
 
 class CheckpointHandler:
-    """Writes `model.safetensors` (best epoch) and `checkpoint_last.pt` (every epoch) into `output_dir`.
+    """Writes `model.safetensors` (best or newest epoch) and `checkpoint_last.pt` into `output_dir`.
 
     The last checkpoint holds epoch, weights, optimiser, schedule, average, loss scaler, random generators and
     the best figure so far: a run that was killed goes on as if nothing had happened, bit for bit on a CPU.
@@ -37,10 +37,11 @@ class CheckpointHandler:
         output_dir: one run, one folder.
         evaluator: whose key metric chooses the best epoch.
         keep: "best", the weights of the best epoch; "last", of the newest, so that nothing is chosen by the
-            validation list and its figures stay those of unseen images.
+            validation list and its figures stay those of unseen images. A run goes on with the same word.
         resume: goes on from `checkpoint_last.pt` if it is there; False starts over.
         lineage: where the weights come from; stored with them. A checkpoint of another lineage is refused.
-        early_stop_epochs: ends the run after so many epochs without a better figure; None never does.
+        early_stop_epochs: ends the run after so many epochs without a better figure; None never does. Only
+            with keep "best": the validation list would choose the epoch.
         interval: epochs between two checkpoints.
 
     Raises:
@@ -60,6 +61,11 @@ class CheckpointHandler:
     ) -> None:
         if keep not in ("best", "last"):
             raise ValueError(f"keep must be best or last, got {keep!r}.")
+        if keep == "last" and early_stop_epochs is not None:
+            raise ValueError(
+                f"keep last chooses nothing by validation, early_stop_epochs {early_stop_epochs} would. "
+                "Set early_stop_epochs to null, or keep to best."
+            )
         if not isinstance(resume, bool):
             raise ValueError(f"resume must be true or false, got {resume!r}.")
         self.output_dir = Path(output_dir)
@@ -109,14 +115,19 @@ class CheckpointHandler:
             trainer.terminate()
 
     def _save_best(self, trainer: DetectionTrainer) -> None:
-        metadata = {**self.lineage, "epoch": str(trainer.state.epoch)}
-        if self.evaluator is not None:
-            metadata[str(self.evaluator.state.key_metric_name)] = repr(self.evaluator.state.best_metric)
+        metadata = {**self.lineage, "epoch": str(trainer.state.epoch), **self._figure(trainer.state.epoch)}
         if trainer.average is None:
             save_weights(cast(MammoRetinaNet, trainer.network), self.output_dir / BEST, metadata)
             return
         with trainer.average.applied_to(trainer.network):
             save_weights(cast(MammoRetinaNet, trainer.network), self.output_dir / BEST, metadata)
+
+    def _figure(self, epoch: int) -> dict[str, str]:
+        """The validation's figure of this epoch's weights; nothing if they were not validated."""
+        if self.evaluator is None or self.evaluator.state.epoch != epoch:
+            return {}
+        name = str(self.evaluator.state.key_metric_name)
+        return {name: repr(self.evaluator.state.metrics[name])}
 
     def _save_last(self, trainer: DetectionTrainer) -> None:
         parts = _parts_of(trainer)
@@ -125,6 +136,7 @@ class CheckpointHandler:
             "epoch": trainer.state.epoch,
             "iteration": trainer.state.iteration,
             "lineage": self.lineage,
+            "keep": self.keep,
         }
         content["random"] = _random_state()
         if self.evaluator is not None:
@@ -137,6 +149,8 @@ class CheckpointHandler:
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
             self._check_lineage(path, content["lineage"])
+            if content.get("keep", self.keep) != self.keep:
+                raise ValueError(f"it keeps the {content['keep']} weights, asked for keep {self.keep}")
             for name, part in _parts_of(trainer).items():
                 part.load_state_dict(content[name])
         except (OSError, RuntimeError, KeyError, ValueError, EOFError) as error:

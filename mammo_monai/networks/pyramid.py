@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from monai.networks.blocks.feature_pyramid_network import FeaturePyramidNetwork, LastLevelP6P7
 from torch import Tensor, cat, nn
@@ -58,7 +58,7 @@ class BackbonePyramid(nn.Module):
         check_choice("p6_from", p6_from, ("p5", "c5"))
         check_choice("input_normalisation", input_normalisation, tuple(NORMALISATIONS))
         check_choice("in_channels", in_channels, (1, 3))
-        self.body = body
+        self.body: Any = body  # its layers are called by name
         top = LastLevelP6P7(2, fpn_channels if p6_from == "p5" else channels[-1], fpn_channels)
         top.use_P5 = p6_from == "p5"  # MONAI guesses it from channel counts, wrong when they agree
         self.fpn = FeaturePyramidNetwork(2, list(channels), fpn_channels, top)

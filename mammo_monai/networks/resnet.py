@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from monai.networks.nets import resnet
 from torch import Tensor, nn
@@ -49,7 +49,7 @@ class ResNetFPN(BackbonePyramid):
 
     def body_maps(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Outputs of layers 2, 3 and 4."""
-        body = cast(resnet.ResNet, self.body)
+        body = self.body
         x = body.maxpool(body.act(body.bn1(body.conv1(x))))
         c3 = body.layer2(body.layer1(x))
         c4 = body.layer3(c3)
@@ -57,6 +57,7 @@ class ResNetFPN(BackbonePyramid):
 
 
 def _move_stride_to_1x1(body: nn.Module) -> None:
+    """Detectron2's original ResNets halve the resolution in a block's first 1×1 convolution."""
     for name in ("layer2", "layer3", "layer4"):
         block = getattr(body, name)[0]
         if not isinstance(block, resnet.ResNetBottleneck):

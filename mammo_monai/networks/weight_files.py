@@ -74,14 +74,38 @@ def save_state(
     metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Writes tensors for a network of these settings; see `save_weights`."""
+    content = serialised_state(state, settings, metadata)
+    with atomic_path(Path(path)) as part:
+        # Not save_file: on a full disk it raises an error of its own that does not say which file.
+        part.write_bytes(content)
+
+
+def serialised_state(
+    state: Mapping[str, Tensor], settings: NetworkSettings, metadata: Mapping[str, str] | None = None
+) -> bytes:
+    """The content of a .safetensors file: the same bytes for the same tensors and metadata.
+
+    Raises:
+        TypeError: metadata that is not text.
+    """
     texts = {**(metadata or {}), NETWORK_KEY: json.dumps(asdict(settings), sort_keys=True)}
     bad = [key for key, value in texts.items() if not isinstance(key, str) or not isinstance(value, str)]
     if bad:
         raise TypeError(f"metadata must map str to str, got another type at {bad[0]!r}.")
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    with atomic_path(Path(path)) as part:
-        # Not save_file: on a full disk it raises an error of its own that does not say which file.
-        part.write_bytes(save(tensors, metadata={**texts, "format": "pt"}))
+    return _ordered(save(tensors, metadata={**texts, "format": "pt"}))
+
+
+def _ordered(content: bytes) -> bytes:
+    """A .safetensors file with its header sorted: the library writes metadata in another order every time.
+
+    Source: the safetensors format: 8 bytes that tell the header's length, the header (JSON, filled with
+    spaces to a multiple of 8 bytes), the tensors; offsets count from the end of the header.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[end:]
 
 
 def _read_safetensors(path: Path) -> tuple[Mapping[str, str], Mapping[str, object]]:

@@ -164,8 +164,10 @@ def _fill(network: MammoRetinaNet, weights: ConvertedWeights, source: str) -> No
         raise _mismatch(source, weights.layout, differences)
     # variance + epsilon is all that a batch norm uses: move the difference into the variance.
     shift = cast(float, weights.facts.get("bn_eps", network.settings.bn_eps)) - network.settings.bn_eps
+    # In the network's own type first: a file in float16 would lose the difference, 1e-3 or less.
+    typed = {name: value.to(own[name].dtype) for name, value in state.items()}
     shifted = {
-        name: value + shift if name.endswith("running_var") else value for name, value in state.items()
+        name: value + shift if name.endswith("running_var") else value for name, value in typed.items()
     }
     network.load_state_dict(shifted, strict=not weights.is_body_only)
     logger.info("weights from %s: %s, %d tensors", source, weights.layout, len(state))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,11 +25,14 @@ from mammo_monai.inference import make_inferer
 from mammo_monai.networks.weight_files import read_weights
 from tests.engines.conftest import EpochLoader, make_sample
 
+_KEPT = ("lineage", "resume", "early_stop_epochs", "keep")
+
 
 def _trainer(detector: Any, folder: Path | None, epochs: int, **options: Any) -> DetectionTrainer:
     loader = EpochLoader([make_sample(n) for n in range(4)], noise=0.05)
     optimizer = torch.optim.Adam(detector.network.parameters(), lr=1e-3)
     average = WeightAverage(detector.network)
+    interval = options.pop("val_interval", 1)
     evaluator = DetectionEvaluator(
         detector=detector,
         inferer=make_inferer(detector),
@@ -36,8 +40,8 @@ def _trainer(detector: Any, folder: Path | None, epochs: int, **options: Any) ->
         device="cpu",
         average=average,
     )
-    keep = {name: options.pop(name) for name in ("lineage", "resume", "early_stop_epochs") if name in options}
-    handlers = [Validation(evaluator), ProgressHandler(evaluator=evaluator, show_bar=True)]
+    keep = {name: options.pop(name) for name in _KEPT if name in options}
+    handlers = [Validation(evaluator, interval), ProgressHandler(evaluator=evaluator, show_bar=True)]
     if folder is not None:
         handlers.insert(1, CheckpointHandler(folder, evaluator=evaluator, **keep))
     return DetectionTrainer(
@@ -178,6 +182,78 @@ def test_without_validation_the_newest_weights_are_kept(make_detector: Any, tmp_
     assert (kept.metadata["epoch"], kept.metadata["bundle"]) == ("2", "b")
     name = "classification_head.cls_logits.bias"
     assert torch.equal(kept.tensors[name], detector.network.state_dict()[name])
+
+
+def test_keep_last_is_the_same_run_resumed_and_keeps_the_newest_average(
+    make_detector: Any, tmp_path: Path
+) -> None:
+    whole = make_detector()
+    torch.manual_seed(7)
+    trainer = _trainer(whole, tmp_path / "whole", 3, keep="last", val_interval=2)
+    trainer.run()
+    first = make_detector()
+    torch.manual_seed(7)
+    _trainer(first, tmp_path / "parts", 1, keep="last", val_interval=2).run()
+    torch.manual_seed(99)  # a new process starts with other random numbers
+    _trainer(make_detector(), tmp_path / "parts", 3, keep="last", val_interval=2).run()
+    kept = [read_weights(tmp_path / run / "model.safetensors") for run in ("whole", "parts")]
+    assert kept[0].metadata == kept[1].metadata
+    with trainer.average.applied_to(whole.network):
+        for name, value in whole.network.state_dict().items():
+            assert torch.equal(kept[0].tensors[name], value), name
+            assert torch.equal(kept[1].tensors[name], value), name
+
+
+def test_the_figure_beside_kept_weights_is_theirs(make_detector: Any, tmp_path: Path) -> None:
+    """Not the best one of the run, and none for an epoch that was not validated."""
+    state = SimpleNamespace(
+        epoch=2, key_metric_name="figure", metrics={"figure": 0.25}, best_metric=0.75, best_metric_epoch=1
+    )
+    handler = CheckpointHandler(tmp_path, evaluator=SimpleNamespace(state=state), keep="last")
+    trainer = SimpleNamespace(state=SimpleNamespace(epoch=2), average=None, network=make_detector().network)
+    handler._save_best(trainer)  # type: ignore[arg-type]  # all of a trainer that it reads
+    metadata = read_weights(tmp_path / "model.safetensors").metadata
+    assert (metadata["epoch"], metadata["figure"]) == ("2", "0.25")
+    trainer.state.epoch = 3
+    handler._save_best(trainer)  # type: ignore[arg-type]
+    metadata = read_weights(tmp_path / "model.safetensors").metadata
+    assert metadata["epoch"] == "3"
+    assert "figure" not in metadata
+
+
+@pytest.mark.parametrize(("keep", "newest_is_kept"), [("best", False), ("last", True)])
+def test_the_validation_list_chooses_only_where_asked(
+    make_detector: Any, tmp_path: Path, keep: Any, newest_is_kept: bool
+) -> None:
+    state = SimpleNamespace(best_metric_epoch=1)
+    handler = CheckpointHandler(tmp_path, evaluator=SimpleNamespace(state=state), keep=keep)
+    assert handler._is_best(1)
+    assert handler._is_best(2) is newest_is_kept
+
+
+def test_a_run_does_not_go_on_with_another_keep(make_detector: Any, tmp_path: Path) -> None:
+    _trainer(make_detector(), tmp_path, 1, keep="last").run()
+    with pytest.raises(
+        TrainingError, match=r"it keeps the last weights, asked for keep best(.|\n)*--resume fal"
+    ):
+        _trainer(make_detector(), tmp_path, 2).run()
+    # Checkpoints of before this option say nothing of it, and are continued.
+    path = tmp_path / "checkpoint_last.pt"
+    content = torch.load(path, weights_only=True)
+    del content["keep"]
+    torch.save(content, path)
+    trainer = _trainer(make_detector(), tmp_path, 2)
+    trainer.run()
+    assert trainer.state.iteration == 4
+
+
+def test_words_and_mixtures_that_choose_nothing_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="keep must be best or last, got 'newest'"):
+        CheckpointHandler(tmp_path, keep="newest")  # type: ignore[arg-type]
+    with pytest.raises(
+        ValueError, match="keep last chooses nothing by validation, early_stop_epochs 3 would"
+    ):
+        CheckpointHandler(tmp_path, keep="last", early_stop_epochs=3)
 
 
 def test_nothing_to_train_is_an_error(make_detector: Any) -> None:

@@ -124,6 +124,18 @@ def test_an_imagenet_resnet_gives_the_body_alone() -> None:
     assert converted.state.keys() == {n for n in body if not n.endswith("num_batches_tracked")}
 
 
+@pytest.mark.parametrize("backbone", ["resnet18", "efficientnet_lite0"])
+def test_a_whole_network_is_told_from_its_backbone(backbone: Any) -> None:
+    network = retinanet_network(backbone, fpn_channels=32, num_classes=2)
+    converted = convert_state_dict(network.state_dict())
+    assert converted.layout == "mammo-monai RetinaNet"
+    assert not converted.is_body_only
+    assert (converted.facts["backbone"], converted.facts["num_classes"]) == (backbone, 2)
+    body = {name: value for name, value in network.state_dict().items() if ".body." in name}
+    assert convert_state_dict(body).is_body_only
+    assert convert_state_dict(body).facts["backbone"] == backbone
+
+
 def test_prefixes_of_wrapped_models_are_dropped() -> None:
     network = retinanet_network("resnet18", fpn_channels=32)
     wrapped = {"network": {f"module.{name}": value for name, value in network.state_dict().items()}}
@@ -135,6 +147,7 @@ def test_prefixes_of_wrapped_models_are_dropped() -> None:
     [
         ({"roi_heads.box.weight": torch.ones(1)}, "a Faster or Mask R-CNN"),
         ({"backbone.bottom_up.x": torch.ones(1)}, "other than RetinaNet"),
+        ({"blocks.0.0.conv_dw.weight": torch.ones(1)}, "an EfficientNet or MobileNet other than Lite0"),
         ({"epoch": 3}, "0 tensors, not a state dict; the first keys are none"),
         ({"layer.weight": torch.ones(1)}, "the first keys are layer.weight. Supported: RetinaNet of this"),
     ],

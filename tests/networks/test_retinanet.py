@@ -27,6 +27,11 @@ def image(height: int = 128, width: int = 160, channels: int = 1) -> Tensor:
         ("resnet34", {"num_classes": 2, "input_normalisation": "none", "num_anchors": 6}),
         ("resnet50", {"head_norm": "gn32", "p6_from": "c5", "in_channels": 3}),
         ("resnet101", {"stride_in_1x1": True, "bn_eps": 0.001, "p6_from": "c5"}),
+        (
+            "efficientnet_lite0",
+            {"head_norm": "gn16", "fpn_channels": 32, "bn_eps": 0.001, "input_normalisation": "half"},
+        ),
+        ("efficientnet_lite0", {"in_channels": 3, "fpn_channels": 64, "p6_from": "c5"}),
     ],
 )
 @torch.no_grad()
@@ -53,6 +58,14 @@ def test_p6_from_c5_holds_when_channel_counts_agree() -> None:
 def test_every_anchor_starts_at_score_one_percent() -> None:
     bias = retinanet_network("resnet18").classification_head.cls_logits.bias
     assert bias.tolist() == pytest.approx([-math.log(99)] * 9)
+
+
+@pytest.mark.parametrize(("head_norm", "groups"), [("gn8", 8), ("gn16", 16), ("gn32", 32)])
+def test_heads_have_the_groups_their_norm_names(head_norm: Any, groups: int) -> None:
+    network = retinanet_network("resnet18", fpn_channels=96, head_norm=head_norm)
+    for head in (network.classification_head, network.regression_head):
+        norms = [layer for layer in head.conv if isinstance(layer, torch.nn.GroupNorm)]
+        assert [norm.num_groups for norm in norms] == [groups] * 4
 
 
 def test_strides_move_to_the_1x1_convolution() -> None:
@@ -124,13 +137,17 @@ def test_the_network_can_be_scripted() -> None:
     [
         (
             {"backbone": "vgg16"},
-            "backbone must be one of resnet18, resnet34, resnet50, resnet101, got 'vgg16'",
+            "backbone must be one of resnet18, resnet34, resnet50, resnet101, efficientnet_lite0, got 'vgg16'",
         ),
-        ({"head_norm": "bn"}, "head_norm must be one of none, gn8, gn32, got 'bn'"),
+        ({"head_norm": "bn"}, "head_norm must be one of none, gn8, gn16, gn32, got 'bn'"),
         ({"head_norm": "gn32", "fpn_channels": 40}, "fpn_channels must be a multiple of 32"),
+        (
+            {"head_norm": "gn16", "fpn_channels": 40},
+            "fpn_channels must be a multiple of 16 with head_norm 'gn16'",
+        ),
         ({"p6_from": "p4"}, "p6_from must be one of p5, c5, got 'p4'"),
         ({"in_channels": 2}, "in_channels must be one of 1, 3, got 2"),
-        ({"input_normalisation": "z"}, "input_normalisation must be one of imagenet, none, got 'z'"),
+        ({"input_normalisation": "z"}, "input_normalisation must be one of imagenet, half, none, got 'z'"),
         ({"num_classes": 0}, "num_classes and num_anchors must be at least 1, got 0 and 9"),
         ({"stride_in_1x1": True}, "stride_in_1x1 needs a bottleneck backbone"),
     ],
