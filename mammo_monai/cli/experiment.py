@@ -1,0 +1,54 @@
+"""`mammo-monai experiment run|table|check`: runs × folds of bundles with overrides, and their comparison."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the verb with its three actions."""
+    verb = subparsers.add_parser("experiment", help="train runs over folds, resumable; compare them")
+    actions = verb.add_subparsers(dest="action", metavar="ACTION", required=True)
+    run_ = actions.add_parser("run", help="do what is not finished; goes on after a kill")
+    table = actions.add_parser("table", help="compare finished runs: intervals, differences, curves")
+    check = actions.add_parser("check", help="say what is wrong with a file, before anything is trained")
+    for parser in (run_, check):
+        add = parser.add_argument
+        add("file", type=Path, metavar="FILE", help="experiment.json")
+        add("--manifest", action="append", default=[], metavar="M", help="instead of the file's")
+        add("--folds-file", type=Path, metavar="FOLDS", help="instead of the file's")
+        add("--folds", metavar="1-5", help="such as 1 or 1-3,5 (all)")
+        add("--only", nargs="+", default=[], metavar="NAME", help="these runs (all)")
+    run_.add_argument("--out", type=Path, metavar="DIR", help="the runs' folder (runs/NAME)")
+    run_.add_argument("--workers", type=int, default=1, metavar="N", help="runs at a time (%(default)s)")
+    run_.add_argument("--redo", action="store_true", help="do runs afresh whose configuration has changed")
+    table.add_argument("directory", type=Path, metavar="DIR", help="the runs' folder")
+    table.add_argument("-o", "--output", type=Path, metavar="TABLE", help=".html, .md or .csv")
+    verb.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs, compares or checks; 1 if a run failed."""
+    from mammo_monai import experiments as ours
+
+    if args.action == "table":
+        results = ours.read_results(args.directory)
+        if args.output:
+            ours.write_table(args.output, results)
+        print(ours.runs_table(results).as_text())
+        return 0
+    folds = ours.fold_selection(args.folds) if args.folds else None
+    choice = ours.Choice(folds, tuple(args.only), tuple(args.manifest), args.folds_file)
+    plan = ours.make_plan(ours.read_experiment(args.file), choice)
+    if args.action == "check":
+        ours.build_parts(plan)
+        print(f"{args.file}: {len(plan.runs)} trainings or predictions, nothing wrong")
+        return 0
+    out = args.out or Path("runs") / plan.experiment.name
+    finished = ours.Runner(plan, out, workers=args.workers, redo=args.redo).run()
+    for each in finished:
+        print(f"{each.name}, fold {each.fold}: {each.outcome} {each.message}".rstrip())
+    print(f"table: mammo-monai experiment table {out} -o {out / 'table.html'}")
+    return 1 if any(each.outcome not in ("done", "done before") for each in finished) else 0

@@ -1,0 +1,54 @@
+"""How long a run took, over all its attempts: a killed one counts until its last sign of life."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mammo_monai.files import write_json_atomic
+
+
+class Attempts:
+    """The starts of steps in a run's folder, kept in a file that is rewritten as a whole.
+
+    Args:
+        path: the file, `[{"step", "began", "seconds"}, …]`; `began` in seconds since 1970, `seconds` null
+            while the step runs. One that cannot be read counts as empty: it decides no result.
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self.clock = clock
+        try:
+            self.rows: list[dict[str, Any]] = list(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            self.rows = []
+
+    def close_killed(self) -> None:
+        """Gives attempts that never ended the time until the last file of the folder was written."""
+        files = [each for each in self.path.parent.rglob("*") if each.is_file() and each != self.path]
+        last = max((each.stat().st_mtime for each in files if each.name[0] != "."), default=0.0)
+        for row in self.rows:
+            if row["seconds"] is None:
+                row["seconds"] = max(0.0, last - row["began"])
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Notes the start of a step now and its length when the block ends, also by an error."""
+        row: dict[str, Any] = {"step": step, "began": self.clock(), "seconds": None}
+        self.rows.append(row)
+        write_json_atomic(self.path, self.rows)
+        try:
+            yield
+        finally:
+            row["seconds"] = self.clock() - row["began"]
+            write_json_atomic(self.path, self.rows)
+
+    def seconds(self, step: str) -> float:
+        """Wall time of all ended attempts of a step."""
+        return float(sum(row["seconds"] or 0.0 for row in self.rows if row["step"] == step))

@@ -1,0 +1,128 @@
+"""One run on one fold, from its configuration to done.json: training, prediction, scoring."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mammo_monai.bundle.find import find_bundle
+from mammo_monai.bundle.lineage import resolve_init
+from mammo_monai.bundle.run import path_value
+from mammo_monai.experiments.attempts import Attempts
+from mammo_monai.experiments.configuration import prediction_overrides
+from mammo_monai.experiments.folder import DONE_SCHEMA, RunFolder
+from mammo_monai.experiments.plan import Plan, PlannedRun
+from mammo_monai.experiments.step_request import PREDICTION, TRAINING, Step
+from mammo_monai.files import sha256_of, write_json_atomic
+from mammo_monai.metrics import score_files
+from mammo_monai.schema import write_manifest
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FoldRun:
+    """One run on one fold, in a folder that holds its configuration and is locked.
+
+    Attributes:
+        start: runs a step's line in a process, its output into a log; raises where it fails.
+    """
+
+    plan: Plan
+    planned: PlannedRun
+    folder: RunFolder
+    start: Callable[[str, Path], None]
+
+    def run(self) -> None:
+        """Does what is missing; a finished training is not repeated, an unfinished one resumes by itself.
+
+        Raises:
+            MammoError, OSError: a step failed, or a file cannot be written; what is finished is kept.
+        """
+        attempts = Attempts(self.folder.attempts)
+        attempts.close_killed()
+        if not self.folder.manifest.is_file():
+            write_manifest(self.folder.manifest, self.plan.fold_manifest(self.planned.fold))
+        if self.planned.spec.is_trained and not self.folder.report(TRAINING).is_file():
+            self._do(self._training(), attempts)
+        if not self.folder.report(PREDICTION).is_file():
+            self._do(self._prediction(), attempts)
+        metrics = score_files(
+            self.folder.detections,
+            self.folder.manifest,
+            self.folder.metrics,
+            split="test",
+            rule=self.plan.experiment.rule,
+        )
+        write_json_atomic(self.folder.done, self._summary(attempts, metrics))
+        self.folder.checkpoint.unlink(missing_ok=True)  # three times the weights, and never needed again
+        logger.info("%s: done", self.planned.label)
+
+    @property
+    def weights(self) -> Path:
+        """What predicts: the trained weights, or those that a run without training names."""
+        if self.planned.spec.is_trained:
+            return self.folder.weights
+        init = self.planned.spec.overrides.get("init", self.planned.config["training"]["init"])
+        return Path(resolve_init(str(init), find_bundle(self.planned.spec.bundle)))
+
+    def _do(self, step: Step, attempts: Attempts) -> None:
+        logger.info("%s: %s", self.planned.label, step.kind)
+        with attempts.timed(step.kind):
+            self.start(step.as_line(), self.folder.log(step.kind))
+
+    def _training(self) -> Step:
+        overrides = {**self.planned.spec.overrides, **self._common()}
+        init = self.planned.spec.overrides.get("init")
+        if isinstance(init, str) and Path(init).exists():
+            overrides["init"] = path_value(init)
+        budget = self.plan.experiment.budget_iterations
+        return replace(self._step(TRAINING, overrides), budget_iterations=budget)
+
+    def _prediction(self) -> Step:
+        overrides = {
+            **prediction_overrides(self.planned.spec, self.planned.label),
+            **self._common(),
+            "eval_dir": path_value(self.folder.path),
+            "weights": path_value(self.weights),
+            "split": "test",
+        }
+        return self._step(PREDICTION, overrides)
+
+    def _step(self, kind: str, overrides: Mapping[str, Any]) -> Step:
+        bundle = str(find_bundle(self.planned.spec.bundle))
+        return Step(kind, bundle, overrides, str(self.folder.report(kind)), str(self.folder.environment))
+
+    def _common(self) -> dict[str, Any]:
+        return {
+            "manifest": path_value(self.folder.manifest),
+            "output_dir": path_value(self.folder.weights_folder),
+        }
+
+    def _summary(self, attempts: Attempts, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        training, prediction = (_report(self.folder.report(kind)) for kind in (TRAINING, PREDICTION))
+        inputs = self.planned.config["inputs"]
+        return {
+            "schema": DONE_SCHEMA,
+            "config_sha256": self.planned.sha256,
+            "weights_sha256": sha256_of(self.weights),
+            "detections_sha256": sha256_of(self.folder.detections),
+            "fold_manifest_sha256": sha256_of(self.folder.manifest),
+            **{name: inputs[name] for name in ("manifest_sha256", "folds_sha256", "init", "init_sha256")},
+            "seed": self.planned.config["training"].get("seed"),
+            "epochs": training.get("epochs"),
+            "iterations": training.get("iterations"),
+            "training_s": attempts.seconds(TRAINING) if training else None,
+            "prediction_s": attempts.seconds(PREDICTION),
+            "seconds_per_image": prediction.get("seconds_per_image"),
+            "n_parameters": prediction.get("n_parameters"),
+            "mean_sensitivity": metrics["mean_sensitivity"]["value"],
+        }
+
+
+def _report(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}

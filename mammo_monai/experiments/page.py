@@ -1,0 +1,162 @@
+"""The page of an experiment: table, FROC, learning curves, what differs, where it comes from; one file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from mammo_monai import __version__
+from mammo_monai.experiments.configuration import changes_between
+from mammo_monai.experiments.curves import CURVES_CSS, curves_section
+from mammo_monai.experiments.definition import ExperimentError
+from mammo_monai.experiments.results import Results, RunResult
+from mammo_monai.experiments.table import (
+    COLOURED,
+    as_csv,
+    as_markdown,
+    missing_table,
+    runs_table,
+    scored_runs,
+)
+from mammo_monai.files import write_text_atomic
+from mammo_monai.reports import INTENDED_USE, Run, Table
+from mammo_monai.reports.html_figures import froc_section, html_table
+from mammo_monai.reports.html_page import html_page, stylesheet
+from mammo_monai.reports.plots import RUN_COLOURS, RUN_COLOURS_DARK
+
+PHANTOM_BANNER = "Synthetic images (phantoms): these figures show that the machinery works, nothing clinical."
+NAMED_CHANGES = 12
+# A table of many columns: the page may be wider than a page of prose.
+_WIDE = "body { max-width: 96rem; } .changes td { white-space: normal; }\n"
+
+
+def write_table(path: Path, results: Results) -> None:
+    """Writes the table in the format of the suffix: .html, .md or .csv.
+
+    Raises:
+        ExperimentError: another suffix. OSError: the file cannot be written.
+    """
+    texts = {".html": experiment_page, ".md": experiment_markdown, ".csv": as_csv}
+    make = texts.get(Path(path).suffix.lower())
+    if make is None:
+        raise ExperimentError(f"{path}: a table is written as .html, .md or .csv.")
+    write_text_atomic(Path(path), make(results))
+
+
+def experiment_markdown(results: Results) -> str:
+    """The table of runs, and what is missing, in Markdown."""
+    missing = missing_table(results)
+    parts = [f"# {results.head.name}", results.head.description]
+    parts += [PHANTOM_BANNER] if results.head.is_phantom else []
+    parts += [as_markdown(runs_table(results)), _basis(results)]
+    parts += [as_markdown(missing)] if missing else []
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def experiment_page(results: Results) -> str:
+    """The HTML page."""
+    missing, head = missing_table(results), results.head
+    banner = f'<p class="banner" role="note">{escape(PHANTOM_BANNER)}</p>' if head.is_phantom else ""
+    shown = plotted_runs(results)
+    less = f"The first run and the best of the others, {len(shown)} of {len(scored_runs(results))}."
+    parts = [
+        f"<header><h1>{escape(head.name)}</h1><p>{escape(head.description)}</p>{banner}"
+        f'<p class="notice">{escape(INTENDED_USE)}</p></header>',
+        f"<section><h2>Runs</h2>{html_table(runs_table(results))}"
+        f'<p class="quiet">{escape(_basis(results))}</p>{html_table(missing) if missing else ""}</section>',
+        froc_section(shown, fppi=1.0),
+        f'<p class="quiet">{less}</p>' if len(shown) < len(scored_runs(results)) else "",
+        curves_section(results),
+        f'<section class="changes"><h2>What differs</h2>{html_table(_changes_table(results))}</section>',
+        f'<footer><h2>Provenance</h2><div class="hashes">{html_table(_provenance(results))}</div>'
+        f"<p>Made by mammo-monai {escape(__version__)} with <code>mammo-monai experiment table</code>.</p>"
+        "</footer>",
+    ]
+    styles = (_colours(), stylesheet("report.css"), CURVES_CSS, _WIDE)
+    return html_page(head.name, "\n".join(parts), styles=styles)
+
+
+def plotted_runs(results: Results) -> list[Run]:
+    """The first run and the best others by mean sensitivity, as many as the plot has colours, in order."""
+    runs = scored_runs(results)
+    best = sorted(runs[1:], key=lambda run: -(run.metrics["mean_sensitivity"]["value"] or 0.0))
+    kept = {run.name for run in [*runs[:1], *best[: COLOURED - 1]]}
+    return [run for run in runs if run.name in kept]
+
+
+def _basis(results: Results) -> str:
+    """What was scored and by which rule, and what the times were measured on."""
+    run = next(run for run in results.runs if run.metrics is not None)
+    metrics: Any = run.metrics
+    machines = dict.fromkeys(
+        _machine(part)
+        for each in results.runs
+        for fold in each.finished.values()
+        for part in fold.environment.values()
+    )
+    return (
+        f"{run.name}: {metrics['n_images']} images ({metrics['n_normal_images']} normal), "
+        f"{metrics['n_lesions']} lesions, {metrics['n_patients']} patients. {metrics['rule']['text']} "
+        f"Times: {'; '.join(machines)}."
+    )
+
+
+def _machine(environment: Any) -> str:
+    gpus = ", ".join(environment.get("gpus") or ()) or "no GPU"
+    threads = environment.get("threads")
+    return f"{environment.get('cpu')}, {threads} thread{'' if threads == 1 else 's'}, {gpus}"
+
+
+def _changes_table(results: Results) -> Table:
+    """What each run's configuration has otherwise than the first finished run's."""
+    finished = [run for run in results.runs if run.finished]
+    first, rows = _config(finished[0]), []
+    for run in finished:
+        changes = (
+            changes_between(first, _config(run))
+            if run is not finished[0]
+            else ["(the others differ from this)"]
+        )
+        named = "; ".join(changes[:NAMED_CHANGES]) + ("; …" if len(changes) > NAMED_CHANGES else "")
+        rows.append((run.name, run.description, named or "nothing"))
+    return Table("Configuration, against the first run", ("run", "what it is", "differs in"), tuple(rows))
+
+
+def _config(run: RunResult) -> dict[str, Any]:
+    config = next(iter(run.finished.values())).config
+    kept = ("bundle", "is_trained", "training", "prediction")
+    return {name: config[name] for name in kept if name in config}
+
+
+def _provenance(results: Results) -> Table:
+    rows: list[tuple[str, str, str]] = []
+    for run in results.runs:
+        for fold in run.finished.values():
+            if not rows:
+                inputs = fold.config["inputs"]
+                rows += [("all", "manifest", each) for each in inputs["manifest_sha256"]]
+                rows.append(("all", "folds", inputs["folds_sha256"]))
+            where = f"{run.name}, fold {fold.fold}"
+            rows += _hashes(where, fold.done)
+    return Table("SHA-256 of what the figures rest on", ("for", "file", "SHA-256"), tuple(rows))
+
+
+def _hashes(where: str, done: Any) -> Sequence[tuple[str, str, str]]:
+    named = (
+        ("configuration", "config_sha256"),
+        ("weights", "weights_sha256"),
+        ("detections", "detections_sha256"),
+    )
+    return [(where, name, str(done[key])) for name, key in named if done.get(key)]
+
+
+def _colours() -> str:
+    def numbered(colours: Sequence[str]) -> str:
+        return "".join(f"--run-{n}:{colour};" for n, colour in enumerate(colours, start=1))
+
+    return (
+        f":root{{{numbered(RUN_COLOURS)}}}\n"
+        f"@media (prefers-color-scheme: dark){{:root{{{numbered(RUN_COLOURS_DARK)}}}}}\n"
+    )

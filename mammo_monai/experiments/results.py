@@ -1,0 +1,223 @@
+"""The result of each run over its folds: detections of all test lists joined, each image once, and scored."""
+
+from __future__ import annotations
+
+import json
+import logging
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mammo_monai.errors import ManifestError, UndefinedMetricError
+from mammo_monai.experiments.definition import ExperimentError
+from mammo_monai.experiments.folder import RunFolder
+from mammo_monai.experiments.head import Head, read_head
+from mammo_monai.experiments.history import Epoch, read_history
+from mammo_monai.experiments.mean_interval import mean_sensitivity_interval
+from mammo_monai.experiments.step_request import TRAINING
+from mammo_monai.files import sha256_of
+from mammo_monai.metrics import (
+    FrocRule,
+    Interval,
+    PairedDifference,
+    evaluate_detections,
+    pair_detections,
+    paired_differences,
+)
+from mammo_monai.records import Detections, ImageRecord, Split
+from mammo_monai.schema import read_detections, read_manifest, read_metrics
+
+logger = logging.getLogger(__name__)
+
+POINTS = (0.25, 0.5, 1.0, 2.0)
+N_PERMUTATIONS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class FoldResult:
+    """A finished run on one fold.
+
+    Attributes:
+        config: its config.json. done: its done.json. environment: of its steps.
+        mean_sensitivity: over .25–4 FPPI on this fold alone; None without a lesion.
+    """
+
+    fold: str
+    config: Mapping[str, Any]
+    done: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    records: tuple[ImageRecord, ...]
+    detections: tuple[Detections, ...]
+    mean_sensitivity: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """A run over all its folds.
+
+    Attributes:
+        finished: by fold. missing: folds without a result, and why.
+        histories: epochs by fold, unfinished trainings too.
+        metrics: content of metrics.json for the joined detections; None where no fold is finished.
+        interval: of the mean sensitivity; None where it is undefined.
+        difference: to the first run, on the folds both have finished; None for the first, or without any.
+    """
+
+    name: str
+    description: str
+    finished: Mapping[str, FoldResult] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    histories: Mapping[str, Sequence[Epoch]] = field(default_factory=dict)
+    metrics: Mapping[str, Any] | None = None
+    interval: Interval | None = None
+    difference: PairedDifference | None = None
+
+    @property
+    def fold_means(self) -> list[float]:
+        """Mean sensitivity of each finished fold that defines one."""
+        means = (each.mean_sensitivity for each in self.finished.values())
+        return [each for each in means if each is not None]
+
+    def median_of(self, name: str) -> float | None:
+        """Median over folds of a number in done.json; None where no fold has it."""
+        values = [each.done[name] for each in self.finished.values() if each.done.get(name) is not None]
+        return float(statistics.median(values)) if values else None
+
+    def total_of(self, name: str) -> float | None:
+        """Sum over folds of a number in done.json; None where no fold has it."""
+        values = [each.done[name] for each in self.finished.values() if each.done.get(name) is not None]
+        return float(sum(values)) if values else None
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """All runs of an experiment as far as they are finished, in the experiment's order."""
+
+    head: Head
+    runs: tuple[RunResult, ...]
+
+
+def read_results(folder: Path) -> Results:
+    """The results in the folder of `mammo-monai experiment run`.
+
+    Raises:
+        ExperimentError: no experiment there, nothing finished, a result that is not the one its done.json
+            names, or runs on other data, other folds or by another rule than the first.
+    """
+    folder = Path(folder)
+    head = read_head(folder)
+    runs = [_read_run(folder / name, name, text, head.folds) for name, text in head.runs.items()]
+    finished = [each for run in runs for each in run.finished.values()]
+    if not finished:
+        raise ExperimentError(
+            f"{folder}: no run is finished yet. Run it (`mammo-monai experiment run`); what failed stands in "
+            "failed.json of its fold."
+        )
+    _reject_mixed(runs)
+    options = {**finished[0].config["rule"], "fppi": tuple(finished[0].config["rule"]["fppi"])}
+    rule = FrocRule(**options)
+    rule = replace(rule, fppi=tuple(sorted({*rule.fppi, *POINTS})))
+    scored = [_scored(run, rule) for run in runs]
+    compared = [scored[0], *(_compared(scored[0], run, rule) for run in scored[1:])]
+    return Results(head, tuple(compared))
+
+
+def _read_run(folder: Path, name: str, description: str, folds: Sequence[str]) -> RunResult:
+    finished, missing, histories = {}, {}, {}
+    for fold in folds:
+        each = RunFolder(folder / f"fold-{fold}")
+        if history := read_history(each.log(TRAINING)):
+            histories[fold] = history
+        if each.done.is_file():
+            finished[fold] = _read_fold(each, fold)
+        else:
+            missing[fold] = _why_missing(each)
+    return RunResult(name, description, finished, missing, histories)
+
+
+def _read_fold(folder: RunFolder, fold: str) -> FoldResult:
+    done = folder.read_done()
+    config = folder.stored_config()
+    try:
+        detections = read_detections(folder.detections)
+        metrics = read_metrics(folder.metrics)
+        records = read_manifest(folder.manifest).images(Split.TEST)
+        environment = json.loads(folder.environment.read_text(encoding="utf-8"))
+    except (ManifestError, OSError, ValueError) as error:
+        raise ExperimentError(f"{folder.path}: {error} Do the run again: remove done.json.") from error
+    if config is None or sha256_of(folder.detections) != done.get("detections_sha256"):
+        raise ExperimentError(
+            f"{folder.detections}: not the detections that done.json tells of. Do the run again: remove "
+            "the folder."
+        )
+    return FoldResult(
+        fold,
+        config,
+        done,
+        environment,
+        records,
+        detections.detections,
+        metrics["mean_sensitivity"]["value"],
+    )
+
+
+def _why_missing(folder: RunFolder) -> str:
+    if folder.failed.is_file():
+        try:
+            return f"failed: {json.loads(folder.failed.read_text(encoding='utf-8'))['reason']}"
+        except (ValueError, KeyError, TypeError):
+            return "failed"
+    return "unfinished" if folder.config.is_file() else "not begun"
+
+
+def _reject_mixed(runs: Sequence[RunResult]) -> None:
+    first: tuple[str, Mapping[str, Any]] | None = None
+    for run in runs:
+        for each in run.finished.values():
+            inputs = each.config["inputs"]
+            basis = {name: inputs.get(name) for name in ("manifest_sha256", "folds_sha256")}
+            basis |= {"rule": each.config["rule"], "stage": each.config["stage"]}
+            first = first or (run.name, basis)
+            other = [name for name, value in basis.items() if first[1][name] != value]
+            if other:
+                raise ExperimentError(
+                    f"run {run.name}, fold {each.fold}, differs from run {first[0]} in {', '.join(other)}: "
+                    "they cannot stand in one table. Do the older ones afresh (--redo), or run them into "
+                    "another --out."
+                )
+
+
+def _scored(run: RunResult, rule: FrocRule) -> RunResult:
+    if not run.finished:
+        return run
+    records, detections = _joined(run, tuple(run.finished))
+    metrics = evaluate_detections(records, detections, rule=rule)
+    return replace(run, metrics=metrics, interval=mean_sensitivity_interval(records, detections, rule))
+
+
+def _compared(first: RunResult, run: RunResult, rule: FrocRule) -> RunResult:
+    common = tuple(fold for fold in run.finished if fold in first.finished)
+    if not common:
+        return run
+    (records, before), (_, after) = (_joined(each, common) for each in (first, run))
+    try:
+        pair = pair_detections(records, before, after, rule=rule, names=(first.name, run.name))
+    except UndefinedMetricError:
+        return run
+    narrow = replace(rule, fppi=POINTS[:1])  # of the differences only the first is shown, that of the mean
+    return replace(run, difference=paired_differences(pair, narrow, n_permutations=N_PERMUTATIONS)[0])
+
+
+def _joined(run: RunResult, folds: Sequence[str]) -> tuple[list[ImageRecord], list[Detections]]:
+    records = [each for fold in folds for each in run.finished[fold].records]
+    seen: set[str] = set()
+    for record in records:
+        if record.record_id in seen:
+            raise ExperimentError(
+                f"run {run.name}: record {record.record_id} is tested in two folds; joined, each image "
+                "counts once. Make folds that test each image once (kfold)."
+            )
+        seen.add(record.record_id)
+    return records, [each for fold in folds for each in run.finished[fold].detections]

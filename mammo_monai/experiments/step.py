@@ -1,0 +1,108 @@
+"""One step of a run in a process of its own: the bundle's training, or its prediction of the test list.
+
+Started by `processes`, which hands the first line of stdin to `main`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+
+from mammo_monai.bundle import find_bundle, run_bundle
+from mammo_monai.errors import MammoError
+from mammo_monai.experiments.configuration import EVALUATE, TRAIN
+from mammo_monai.experiments.environment import environment
+from mammo_monai.experiments.processes import FAULTS
+from mammo_monai.experiments.step_request import TRAINING, Step
+from mammo_monai.files import write_json_atomic
+
+FAILED, INTERRUPTED = 2, 130
+
+
+def run_step(step: Step) -> None:
+    """Runs one step; its environment is written first, its report last.
+
+    Raises:
+        MammoError, OSError: as the bundle's run raises them.
+    """
+    _note_environment(Path(step.environment), step.kind)
+    report = _train(step) if step.kind == TRAINING else _predict(step)
+    write_json_atomic(Path(step.report), report)
+
+
+def iterations_per_epoch(bundle: str, overrides: Mapping[str, Any]) -> int:
+    """Batches of one epoch, as the training's own loader counts them; no image is read."""
+    root = find_bundle(bundle)
+    parser = ConfigParser()
+    parser.read_config(str(root / "configs" / TRAIN))
+    parser.update({"bundle_root": str(root), **overrides, "train#dataset#cache_rate": 0.0})
+    return max(1, len(parser.get_parsed_content("train#dataloader")))
+
+
+class ImageClock:
+    """Told of each finished image, it knows the median time from one to the next: reading and network."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def __call__(self, progress: object) -> None:
+        """Notes the time now."""
+        self.times.append(time.perf_counter())
+
+    @property
+    def seconds_per_image(self) -> float | None:
+        """None before the second image: the first one's time holds all preparations."""
+        steps = sorted(b - a for a, b in zip(self.times, self.times[1:], strict=False))
+        return steps[len(steps) // 2] if steps else None
+
+
+def _train(step: Step) -> dict[str, Any]:
+    overrides = dict(step.overrides)
+    if step.budget_iterations is not None:
+        per_epoch = iterations_per_epoch(step.bundle, overrides)
+        overrides["epochs"] = max(1, round(step.budget_iterations / per_epoch))
+    workflow = run_bundle(step.bundle, "train", "training", overrides)
+    state = workflow.parser.get_parsed_content("train#trainer").state
+    return {"epochs": state.epoch, "iterations": state.iteration}
+
+
+def _predict(step: Step) -> dict[str, Any]:
+    clock = ImageClock()
+    overrides = {**step.overrides, "predictor#on_progress": clock}
+    workflow = run_bundle(step.bundle, "train", "evaluating", overrides, overlays=[EVALUATE])
+    network: torch.nn.Module = workflow.parser.get_parsed_content("network")
+    return {
+        "n_parameters": sum(each.numel() for each in network.parameters()),
+        "seconds_per_image": clock.seconds_per_image,
+        "images_timed": max(0, len(clock.times) - 1),
+    }
+
+
+def _note_environment(path: Path, kind: str) -> None:
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    write_json_atomic(path, {**known, kind: environment()})
+
+
+def main(line: str) -> int:
+    """Runs the step of a line of JSON; 0 done, 2 failed with one line on stderr."""
+    step = Step.of_line(line)
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("mammo_monai").setLevel(logging.INFO)
+    try:
+        run_step(step)
+    except (MammoError, OSError, ValueError) as error:
+        logging.getLogger(FAULTS).error("%s", error)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0

@@ -1,0 +1,183 @@
+"""The table of runs: one row per run, as cells for people and as numbers for CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import statistics
+from collections.abc import Sequence
+
+from mammo_monai.experiments.results import POINTS, Results, RunResult
+from mammo_monai.reports.runs import Run
+from mammo_monai.reports.tables import UNDEFINED, Table, sensitivity_text
+
+CSV_COLUMNS = (
+    "run",
+    "folds",
+    "folds_in_all",
+    "images",
+    "lesions",
+    "patients",
+    "mean_sensitivity",
+    "low",
+    "high",
+    "fold_mean",
+    "fold_sd",
+    *(f"{name}_{fppi:g}" for fppi in POINTS for name in ("sensitivity", "low", "high")),
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p_value",
+    "epochs",
+    "training_s",
+    "seconds_per_image",
+    "parameters",
+)
+# The widest dot the table can give: colours of runs repeat beyond.
+COLOURED = 6
+
+
+def runs_table(results: Results) -> Table:
+    """The table as a page and Markdown show it."""
+    header: tuple[str, ...] = ("run", "folds", "mean sensitivity", "mean ± SD of folds")
+    header += tuple(f"@ {fppi:g}" for fppi in POINTS)
+    header += ("difference to the first", "p", "training per fold", "s per image", "parameters")
+    return Table(
+        "Detections of all finished folds joined, each image once; lesion sensitivity, mean over .25 .5 1 2 "
+        f"4 FPPI and at single ones, {confidence_text(results)} interval by resampling patients; p by "
+        "swapping the two runs patient by patient, not corrected for their number; median time over folds",
+        header,
+        tuple(_cells(run, len(results.head.folds)) for run in results.runs),
+        runs="rows" if len(results.runs) <= COLOURED else None,
+    )
+
+
+def missing_table(results: Results) -> Table | None:
+    """Runs and folds without a result, and why; None where there are none."""
+    rows = tuple((run.name, fold, reason) for run in results.runs for fold, reason in run.missing.items())
+    return Table("Not in the table", ("run", "fold", "why"), rows) if rows else None
+
+
+def as_markdown(table: Table) -> str:
+    """The table in Markdown, caption first.
+
+    >>> print(as_markdown(Table("Two", ("run", "n"), (("a|b", "1"),))))
+    Two
+    <BLANKLINE>
+    | run | n |
+    |---|---|
+    | a\\\\|b | 1 |
+    """
+    lines = [table.header, ("---",) * len(table.header), *table.rows]
+    rows = ["|" + "|".join(line) + "|" if set(line) == {"---"} else _markdown_row(line) for line in lines]
+    return "\n".join([table.caption, "", *rows])
+
+
+def as_csv(results: Results) -> str:
+    """One row of plain numbers per run; undefined is empty."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for run in results.runs:
+        writer.writerow("" if each is None else each for each in _numbers(run, len(results.head.folds)))
+    return stream.getvalue()
+
+
+def scored_runs(results: Results) -> list[Run]:
+    """The runs with a result as reports take them."""
+    return [Run(run.name, run.metrics) for run in results.runs if run.metrics is not None]
+
+
+def confidence_text(results: Results) -> str:
+    """Of the intervals, such as 95 %."""
+    first = next(run.metrics for run in results.runs if run.metrics is not None)
+    return f"{100 * first['rule']['confidence']:g} %"
+
+
+def duration_text(seconds: float | None) -> str:
+    """Seconds as people say them.
+
+    >>> duration_text(42), duration_text(260), duration_text(9000), duration_text(None)
+    ('42 s', '4.3 min', '2.5 h', '–')
+    """
+    if seconds is None:
+        return UNDEFINED
+    for unit, length in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _cells(run: RunResult, n_folds: int) -> tuple[str, ...]:
+    folds = f"{len(run.finished)} of {n_folds}"
+    if run.metrics is None:
+        return (run.name, folds, *(UNDEFINED,) * (7 + len(POINTS)))
+    scored = Run(run.name, run.metrics)
+    difference = run.difference
+    parameters, seconds = run.median_of("n_parameters"), run.median_of("seconds_per_image")
+    return (
+        run.name,
+        folds,
+        _mean_text(run),
+        _spread_text(run.fold_means),
+        *(sensitivity_text(scored.point_at(fppi)) for fppi in POINTS),
+        UNDEFINED
+        if difference is None
+        else f"{difference.difference:+.3f}{_bounds(difference.low, difference.high, '+.3f')}",
+        UNDEFINED if difference is None or math.isnan(difference.p_value) else f"{difference.p_value:.3f}",
+        duration_text(run.median_of("training_s")),
+        UNDEFINED if seconds is None else f"{seconds:.2f}",
+        UNDEFINED if parameters is None else f"{parameters / 1e6:.1f} M",
+    )
+
+
+def _mean_text(run: RunResult) -> str:
+    value = run.metrics["mean_sensitivity"]["value"] if run.metrics else None
+    if value is None:
+        return UNDEFINED
+    bounds = _bounds(run.interval.low, run.interval.high, ".3f") if run.interval else ""
+    return f"{value:.3f}{bounds}"
+
+
+def _bounds(low: float, high: float, form: str) -> str:
+    return (
+        ""
+        if math.isnan(low)
+        else f" ({low:{form}} to {high:{form}})"
+        if "+" in form
+        else f" ({low:{form}}–{high:{form}})"
+    )
+
+
+def _spread_text(means: Sequence[float]) -> str:
+    if len(means) < 2:
+        return UNDEFINED
+    return f"{statistics.mean(means):.3f} ± {statistics.stdev(means):.3f}"
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    escaped = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
+    return "| " + " | ".join(escaped) + " |"
+
+
+def _numbers(run: RunResult, n_folds: int) -> list[object]:
+    metrics, means, difference = run.metrics or {}, run.fold_means, run.difference
+    points = [Run(run.name, metrics).point_at(fppi) if metrics else None for fppi in POINTS]
+    return [
+        run.name,
+        len(run.finished),
+        n_folds,
+        *(metrics.get(name) for name in ("n_images", "n_lesions", "n_patients")),
+        (metrics.get("mean_sensitivity") or {}).get("value"),
+        *((run.interval.low, run.interval.high) if run.interval else (None, None)),
+        statistics.mean(means) if means else None,
+        statistics.stdev(means) if len(means) > 1 else None,
+        *((point or {}).get(name) for point in points for name in ("sensitivity", "low", "high")),
+        *(_finite(getattr(difference, name, None)) for name in ("difference", "low", "high", "p_value")),
+        *(run.median_of(name) for name in ("epochs", "training_s", "seconds_per_image", "n_parameters")),
+    ]
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

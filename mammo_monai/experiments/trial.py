@@ -1,0 +1,49 @@
+"""Builds the cheap parts of every run, so that a wrong word in the last run shows before the first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monai.bundle import ConfigParser
+
+from mammo_monai.bundle.faults import own_error
+from mammo_monai.bundle.find import find_bundle
+from mammo_monai.experiments.configuration import training_config
+from mammo_monai.experiments.definition import ExperimentError, RunSpec
+from mammo_monai.experiments.plan import Plan
+
+# In this order; a bundle may lack some.
+PARTS = ("train#preprocessing", "network_def", "settings", "detector", "train#dataset")
+
+
+def build_parts(plan: Plan) -> None:
+    """Builds transforms, network, settings, detector and data set of every run that trains; reads no image.
+
+    Raises:
+        ExperimentError: one cannot be built; the message names run, id and cause.
+    """
+    specs = {planned.spec.name: planned.spec for planned in plan.runs}
+    for spec in specs.values():
+        if spec.is_trained:
+            _build(spec, str(plan.manifests[0].path))
+
+
+def _build(spec: RunSpec, manifest: str) -> None:
+    where = f"run {spec.name}"
+    config: dict[str, Any] = training_config(spec, where)
+    # Without its starting weights, which take seconds and memory; they were found when the plan was made.
+    config |= {"network": "@network_def", "bundle_root": str(find_bundle(spec.bundle)), "manifest": manifest}
+    dataset = (config.get("train") or {}).get("dataset")
+    if isinstance(dataset, dict):
+        dataset["cache_rate"] = 0.0
+        if isinstance(dataset.get("samples"), dict):
+            dataset["samples"] = {**dataset["samples"], "split": None}
+    parser = ConfigParser(config)
+    for name in PARTS:
+        if name not in parser:
+            continue
+        try:
+            parser.get_parsed_content(name)
+        except Exception as error:  # MONAI wraps whatever a component raises, so no narrower class would do
+            cause = own_error(error, f"{spec.bundle}, train.json", config, spec.overrides)
+            raise ExperimentError(f"{where}: {cause}") from error
