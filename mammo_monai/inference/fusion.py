@@ -6,6 +6,7 @@ it measures boxes of the original image.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from mammo_monai.geometry import box_area, box_iou, check_boxes
 from mammo_monai.records import Boxes
 
 MIN_IOU_P2 = 0.2
+MIN_IOU_PASSES = 0.55  # Solovyev et al., 2021
 # 5000 px at 0.07 mm, the smallest mass P2 keeps, as a physical area.
 MIN_AREA_MM2_P2 = 24.5
 # The same 5000 px as a part of a digital mammogram of 4084 × 3328 px, for images without spacing.
@@ -97,8 +99,7 @@ def merge_boxes_p2(
     >>> merged.boxes.tolist(), merged.scores.tolist()
     ([[0.0, 0.0, 12.0, 20.0], [50.0, 0.0, 60.0, 10.0]], [0.9, 0.7])
     """
-    if not 0 <= min_iou < 1:
-        raise ValueError(f"min_iou must be in [0, 1), got {min_iou}.")
+    _check_min_iou(min_iou)
     remaining = Candidates.of(boxes, scores, labels).best()
     areas = box_area(remaining.boxes)
     left = np.arange(len(areas))
@@ -113,6 +114,55 @@ def merge_boxes_p2(
         left = left[~joins]
     seeds, largest = np.array(rows, dtype=np.int64).reshape(-1, 2).T
     return Candidates(remaining.boxes[largest], remaining.scores[seeds], remaining.labels[seeds])
+
+
+def fuse_passes(passes: Sequence[Candidates], *, min_iou: float = MIN_IOU_PASSES) -> Candidates:
+    """One candidate per group that several passes over the whole image agree on: weighted box fusion.
+
+    Greedy: of the candidates that remain, the one with the highest score is the seed; from every other pass
+    joins the one of its label that overlaps it most, if by an IoU above `min_iou`. At most one of a pass, so
+    neighbours that a pass keeps apart stay apart. The box is the mean of the group weighted by score, the
+    score is the mean over **all** passes: one that does not see the candidate counts 0. Passes that agree
+    exactly give back their candidates exactly.
+
+    Args:
+        passes: the candidates of each pass, in one frame; all passes show the whole image.
+        min_iou: in [0, 1); an IoU equal to it does not join.
+
+    Returns:
+        Candidates, highest score first.
+
+    Raises:
+        ValueError: no pass, or `min_iou` outside [0, 1).
+
+    Source: Solovyev, Wang, Gabruseva, 2021 (weighted box fusion; IoU 0.55). It lets a group take several
+    boxes of a pass and compares with the group's mean, which a chain of overlaps can carry along.
+
+    >>> passes = [Candidates.of([[0, 0, 10, 8]], [0.9], [0]), Candidates.of([[0, 0, 10, 8.5]], [0.3], [0])]
+    >>> fused = fuse_passes(passes)
+    >>> fused.boxes.round(3).tolist(), fused.scores.round(3).tolist()
+    ([[0.0, 0.0, 10.0, 8.125]], [0.6])
+    """
+    if not passes:
+        raise ValueError("expected the candidates of at least one pass, got none.")
+    _check_min_iou(min_iou)
+    found = concatenate(list(passes))
+    order = np.argsort(-found.scores, kind="stable")
+    remaining = found.take(order)
+    origin = np.repeat(np.arange(len(passes)), [len(each.scores) for each in passes])[order]
+    left = np.arange(len(order))
+    parts: list[Candidates] = []
+    while len(left):
+        group = _agreeing(remaining, origin, left, min_iou)
+        scores, boxes = remaining.scores[group], remaining.boxes[group]
+        # As a shift from the seed: equal boxes give that box, to the last bit.
+        weights = scores if scores[0] > 0 else np.ones(len(group))
+        shift = weights @ (boxes - boxes[0]) / weights.sum()
+        parts.append(
+            Candidates.of([boxes[0] + shift], scores.sum() / len(passes), remaining.labels[group[0]])
+        )
+        left = np.setdiff1d(left, group, assume_unique=True)
+    return concatenate(parts).best()
 
 
 def drop_small(
@@ -160,3 +210,21 @@ def min_area_px(
     if pixel_spacing_mm is None:
         return MIN_IMAGE_FRACTION_P2 * image_area_px * (min_area_mm2 / MIN_AREA_MM2_P2)
     return min_area_mm2 / (pixel_spacing_mm[0] * pixel_spacing_mm[1])
+
+
+def _agreeing(
+    candidates: Candidates, origin: NDArray[np.int64], left: NDArray[np.int64], min_iou: float
+) -> NDArray[np.int64]:
+    """The rows of the seed `left[0]` and of its best partner from every other pass."""
+    seed = left[0]
+    iou = box_iou(candidates.boxes[seed : seed + 1], candidates.boxes[left])[0]
+    joins = (iou > min_iou) & (candidates.labels[left] == candidates.labels[seed])
+    rows = left[joins][np.argsort(-iou[joins], kind="stable")]
+    rows = rows[origin[rows] != origin[seed]]
+    _, first = np.unique(origin[rows], return_index=True)
+    return np.concatenate([[seed], rows[first]])
+
+
+def _check_min_iou(min_iou: float) -> None:
+    if not 0 <= min_iou < 1:
+        raise ValueError(f"min_iou must be in [0, 1), got {min_iou}.")

@@ -19,6 +19,7 @@ from mammo_monai.inference.fingerprint import describe, fingerprint
 from mammo_monai.inference.fusion import Candidates, drop_small
 from mammo_monai.inference.inferers import Execution, Inferer, Prediction, SectionsInferer
 from mammo_monai.inference.journal import Journal
+from mammo_monai.inference.operating_point import ShownAt
 from mammo_monai.inference.precision import check_precision
 from mammo_monai.records import Detections
 from mammo_monai.schema import DetectionsFile, write_detections
@@ -71,12 +72,16 @@ class Predictor:
             `{record_id, image, error}` in the file under `model.failed`, and the image has no entry.
         resume: False ignores and overwrites a journal.
         on_progress: called after each image; None logs a line every ten seconds.
+        operating_point: what the file shows, and notes under `model.operating_point`; None shows everything.
+            The journal keeps everything, so a run goes on with another point.
 
     Raises:
         ValueError: another word for `on_error`, or a precision that the device cannot.
+        WeightsError: the operating point is for other weights than `model.weights_sha256`.
+        BundleError: it was chosen with another inference.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the settings of a prediction, all named in a bundle's configuration
         self,
         inferer: Inferer,
         dataset: Samples,
@@ -87,6 +92,7 @@ class Predictor:
         on_error: Literal["stop", "skip"] = "stop",
         resume: bool = True,
         on_progress: Callable[[Progress], None] | None = None,
+        operating_point: ShownAt | None = None,
     ) -> None:
         if on_error not in ("stop", "skip"):
             raise ValueError(f"on_error must be stop or skip, got {on_error!r}.")
@@ -100,6 +106,10 @@ class Predictor:
         self.on_error = on_error
         self.resume = resume
         self.on_progress = on_progress or _ProgressLog()
+        self.operating_point = operating_point
+        if operating_point is not None:
+            operating_point.check_model(self.model.get("weights_sha256"))
+            operating_point.check_inference(self._settings())
         self._is_warned = False
 
     def run(self) -> DetectionsFile:
@@ -122,6 +132,9 @@ class Predictor:
                 journal.finished[each.record_id] for each in sources if each.record_id in journal.finished
             ]
             model = {**self.model, "inference": self._settings(), "software": f"mammo-monai {__version__}"}
+            if self.operating_point is not None:
+                found = [self.operating_point(each) for each in found]
+                model["operating_point"] = self.operating_point.describe()
             content = DetectionsFile(tuple(found), {**model, "failed": failed})
             write_detections(self.output, content.detections, content.model)
             journal.remove()
@@ -173,7 +186,7 @@ class Predictor:
                 "Take the resizing out of the preprocessing; the inferer resizes the whole image itself."
             )
 
-    def _settings(self) -> object:
+    def _settings(self) -> dict[str, object]:
         public = {name: each for name, each in vars(self.inferer).items() if not name.startswith("_")}
         public.pop("detector", None)
         return {

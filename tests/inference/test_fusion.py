@@ -6,8 +6,15 @@ from numpy.testing import assert_array_equal
 
 from mammo_monai.errors import GeometryError
 from mammo_monai.geometry import box_area, box_iou
-from mammo_monai.inference.fusion import Candidates, concatenate, drop_small, merge_boxes_p2, min_area_px
-from tests.reference import merge_reference
+from mammo_monai.inference.fusion import (
+    Candidates,
+    concatenate,
+    drop_small,
+    fuse_passes,
+    merge_boxes_p2,
+    min_area_px,
+)
+from tests.reference import merge_reference, passes_reference
 
 # Quarters are exact in binary, so that the fast and the slow IoU round alike; few values make ties likely.
 quarters = st.integers(0, 60).map(lambda n: n / 4)
@@ -179,3 +186,66 @@ def test_best_is_a_stable_sort_cut_off(rows: list[merge_reference.Candidate], li
 
 def test_joining_no_parts_gives_no_candidates() -> None:
     assert box_area(concatenate([]).boxes).shape == (0,)
+
+
+def _candidates(rows: list[merge_reference.Candidate]) -> Candidates:
+    columns = np.array(rows, dtype=float).reshape(-1, 6)
+    return Candidates.of(columns[:, :4], columns[:, 4], columns[:, 5])
+
+
+@given(
+    passes=st.lists(st.lists(candidate(), max_size=8), min_size=1, max_size=4),
+    min_iou=st.sampled_from([0.0, 0.3, 0.55]),
+)
+def test_fusing_passes_equals_the_slow_reference(
+    passes: list[list[merge_reference.Candidate]], min_iou: float
+) -> None:
+    fused = _rows(fuse_passes([_candidates(rows) for rows in passes], min_iou=min_iou))
+    expected = passes_reference.fuse(passes, min_iou)
+    # The mean box is summed in another order: equal to rounding.
+    assert np.array(fused).reshape(-1, 6) == pytest.approx(np.array(expected).reshape(-1, 6), abs=1e-9)
+
+
+@given(rows=candidate_lists, n_passes=st.integers(1, 6))
+def test_passes_that_agree_give_back_their_candidates_to_the_last_bit(
+    rows: list[merge_reference.Candidate], n_passes: int
+) -> None:
+    thirds = [
+        (x / 3, y / 3, x2 / 3, y2 / 3, float(np.float32(s / 3)), label) for x, y, x2, y2, s, label in rows
+    ]
+    agreed = _candidates(thirds).best()
+    assert _rows(fuse_passes([_candidates(thirds)] * n_passes)) == _rows(agreed)
+
+
+def test_a_candidate_that_half_the_passes_see_keeps_half_its_score() -> None:
+    seen, blind = _candidates([(0, 0, 10, 8, 0.5, 0)]), _candidates([])
+    fused = fuse_passes([seen, blind, seen, blind])
+    assert _rows(fused) == [(0, 0, 10, 8, 0.25, 0)]
+
+
+def test_neighbours_of_one_pass_never_join() -> None:
+    # IoU 0.6 with each other: two candidates in each pass, two in the answer.
+    rows: list[merge_reference.Candidate] = [(0, 0, 8, 10, 0.75, 0), (2, 0, 10, 10, 0.5, 0)]
+    assert _rows(fuse_passes([_candidates(rows), _candidates(rows)])) == rows
+
+
+def test_the_closest_partner_joins_not_the_best_scored() -> None:
+    seed = _candidates([(0, 0, 10, 10, 1.0, 0)])
+    partners = _candidates([(0, 0, 10, 14, 0.75, 0), (0, 0, 10, 11, 0.5, 0)])
+    assert fuse_passes([seed, partners]).scores.tolist() == [0.75, 0.375]
+
+
+def test_scores_of_zero_fuse_to_the_plain_mean() -> None:
+    passes = [_candidates([(0, 0, 10, 8, 0.0, 0)]), _candidates([(0, 0, 12, 8, 0.0, 0)])]
+    assert _rows(fuse_passes(passes)) == [(0, 0, 11, 8, 0.0, 0)]
+
+
+def test_passes_without_candidates_fuse_to_none() -> None:
+    assert fuse_passes([_candidates([]), _candidates([])]).boxes.shape == (0, 4)
+
+
+def test_no_pass_and_an_impossible_limit_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least one pass, got none"):
+        fuse_passes([])
+    with pytest.raises(ValueError, match=r"min_iou must be in \[0, 1\), got 1.0"):
+        fuse_passes([_candidates([])], min_iou=1.0)
