@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 
 import mammo_monai
+from mammo_monai.bundle.published import declared_sha256, publication_faults
 
 ROOT = Path(__file__).parent.parent
 UV = (sys.executable, "-m", "uv")
 WEIGHTS = ("*.pt", "*.pth", "*.safetensors")
+SHIPS_WEIGHTS = "cbis_mass_detection"
+PUBLISHED = ("model.safetensors", "operating_points.json", "SHA256SUMS")
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> str:
@@ -41,19 +44,23 @@ def uv(*arguments: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what the wheel is built from, with what a site that trained leaves there."""
+    """A copy of what the wheel is built from: published weights, and what a site that trained leaves."""
     copy = tmp_path_factory.mktemp("source")
     for name in ("mammo_monai", "bundles"):
         shutil.copytree(
-            ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", *WEIGHTS, "eval")
+            ROOT / name,
+            copy / name,
+            ignore=shutil.ignore_patterns("__pycache__", *WEIGHTS, "eval", "training"),
         )
     for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore", "constraints.txt"):
         shutil.copy2(ROOT / name, copy / name)
     for bundle in (copy / "bundles").iterdir():
         if bundle.is_dir():
             (bundle / "models").mkdir(exist_ok=True)
-            (bundle / "models" / "model.pt").write_bytes(b"weights")
-            (bundle / "models" / "model.safetensors").write_bytes(b"weights")
+            for name in ("model.pt", "checkpoint_last.pt", "mine.safetensors", *PUBLISHED):
+                (bundle / "models" / name).write_bytes(b"weights of " + bundle.name.encode())
+            (bundle / "training").mkdir()
+            (bundle / "training" / "model.safetensors").write_bytes(b"weights")
             (bundle / "eval").mkdir(exist_ok=True)
             (bundle / "eval" / "metrics.json").write_text("{}")
     return copy
@@ -98,17 +105,35 @@ def test_the_wheel_carries_the_bundles(names: set[str]) -> None:
     wanted = files_below(ROOT / "bundles", ".json", ".conf", ".md", ".txt", ".yml") | {
         path.relative_to(ROOT / "bundles").as_posix() for path in (ROOT / "bundles").glob("*/LICENSE")
     }
-    wanted = {name for name in wanted if "/eval/" not in name}
+    wanted = {name for name in wanted if not {"eval", "training"} & set(name.split("/"))}
+    wanted -= {name for name in wanted if "/models/" in name and not name.endswith("/README.md")}
     assert sum(name.endswith("/configs/train.json") for name in wanted) >= 3
     assert {f"mammo_monai/_bundles/{name}" for name in wanted} <= names
 
 
-def test_the_wheel_leaves_out_weights_results_and_tests(names: set[str]) -> None:
+def test_the_wheel_carries_published_weights(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        for name in PUBLISHED:
+            content = archive.read(f"mammo_monai/_bundles/{SHIPS_WEIGHTS}/models/{name}")
+            assert content == b"weights of " + SHIPS_WEIGHTS.encode()
+
+
+@pytest.mark.skipif(
+    not (ROOT / "bundles" / SHIPS_WEIGHTS / "models" / "model.safetensors").is_file(),
+    reason="no weights are published in this checkout",
+)
+def test_the_published_weights_of_this_checkout_are_those_declared() -> None:
+    assert declared_sha256(ROOT / "bundles" / SHIPS_WEIGHTS) is not None
+    assert publication_faults(ROOT / "bundles" / SHIPS_WEIGHTS) == []
+
+
+def test_the_wheel_leaves_out_a_sites_weights_results_and_tests(names: set[str]) -> None:
+    published = {f"mammo_monai/_bundles/{SHIPS_WEIGHTS}/models/{name}" for name in PUBLISHED}
     unwanted = {
         name
-        for name in names
-        if name.endswith((".pt", ".safetensors", ".pyc"))
-        or "/eval/" in name
+        for name in names - published
+        if name.endswith((".pt", ".safetensors", ".pyc", *PUBLISHED))
+        or {"eval", "training"} & set(name.split("/"))
         or name.startswith(("tests", "bundles"))
     }
     assert unwanted == set()

@@ -3,9 +3,12 @@
 from mammo_monai.bundle.check import check_bundle
 from mammo_monai.bundle.find import bundle_names, find_bundle
 from mammo_monai.bundle.lineage import initialised_network, model_description, training_lineage
+from mammo_monai.bundle.publish import Publication, publish_bundle
+from mammo_monai.bundle.published import weights_state
 from mammo_monai.bundle.run import parse_overrides, path_value, run_bundle
 
 __all__ = [
+    "Publication",
     "bundle_names",
     "check_bundle",
     "find_bundle",
@@ -13,6 +16,8 @@ __all__ = [
     "model_description",
     "parse_overrides",
     "path_value",
+    "publish_bundle",
     "run_bundle",
     "training_lineage",
+    "weights_state",
 ]

@@ -9,6 +9,8 @@ from typing import Any
 
 import jsonschema
 
+from mammo_monai.bundle.published import publication_faults
+
 REQUIRED_FILES = (
     "LICENSE",
     "configs/metadata.json",
@@ -48,11 +50,12 @@ def check_bundle(root: Path) -> list[str]:
     """One sentence per fault of the bundle in `root`; an empty list if there is none.
 
     Checked: the files a bundle needs, metadata against the fields of MONAI's schema of 2024-07-25, the ids
-    that tools look for, and thinness: at most 90 lines per configuration, no lambda.
+    that tools look for, thinness (at most 90 lines per configuration, no lambda), and, where the metadata
+    declare published weights, that these, their hashes and their operating points belong together.
     """
     missing = [f"{root.name}: {name} is missing." for name in REQUIRED_FILES if not (root / name).is_file()]
     faults = [fault for path in sorted((root / "configs").glob("*.json")) for fault in _config_faults(path)]
-    return missing + faults
+    return missing + faults + publication_faults(root)
 
 
 def _config_faults(path: Path) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from mammo_monai.bundle.find import find_bundle
+from mammo_monai.bundle.published import TRAINED_SHA256, WEIGHTS, check_published
 from mammo_monai.errors import BundleError, WeightsError
 from mammo_monai.files import sha256_of
 from mammo_monai.networks.freezing import TrainingSettings
@@ -20,8 +21,7 @@ from mammo_monai.networks.weights import initialise
 logger = logging.getLogger(__name__)
 
 PUBLISHED = ("coco", "imagenet", "none")
-WEIGHTS = "models/model.safetensors"
-_KEPT = ("init", "init_sha256", "manifest_sha256", "freeze", "epoch", "recipe")
+_KEPT = ("init", "init_sha256", "manifest_sha256", "freeze", "epoch", "recipe", TRAINED_SHA256)
 
 
 def initialised_network(
@@ -35,9 +35,13 @@ def initialised_network(
         bundle_root: the bundle that trains; a parent is looked for beside it first.
 
     Raises:
-        WeightsError: weights are missing, damaged or of another architecture. BundleError: no such parent.
+        WeightsError: weights are missing, damaged or of another architecture, or a bundle's `models/` folder
+            holds others than its metadata declares. BundleError: no such parent.
     """
-    started = initialise(network, str(resolve_init(init, bundle_root)))
+    start = str(resolve_init(init, bundle_root))
+    if start not in PUBLISHED:
+        check_published(start)
+    started = initialise(network, start)
     # Channels last: a forward pass of 1024 × 832 px on two CPU cores takes 0.80 of the time in float32,
     # 0.38 in bfloat16.
     started.to(device, memory_format=torch.channels_last)
@@ -64,7 +68,8 @@ def resolve_init(init: str, bundle_root: str | Path) -> str | Path:
     if not weights.is_file():
         raise WeightsError(
             f"init: the parent stage {init} has no weights at {weights}. Train it first "
-            f"(`mammo-monai train --bundle {parent}`), or give --init FILE, coco, imagenet or none."
+            f"(`mammo-monai train --bundle {parent}`) and, if it trains into another folder, name "
+            "the file with --init FILE; or give --init coco, imagenet or none."
         )
     return weights
 

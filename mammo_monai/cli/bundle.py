@@ -1,4 +1,4 @@
-"""`mammo-monai bundle list|check|sync`: which bundles there are, and whether they are sound."""
+"""`mammo-monai bundle list|check|sync|publish`: which bundles there are, their faults, and their weights."""
 
 from __future__ import annotations
 
@@ -8,42 +8,50 @@ from typing import Any
 
 
 def add_parser(subparsers: Any) -> None:
-    """Adds the verb."""
-    parser = subparsers.add_parser("bundle", help="list, check or synchronise bundles")
-    parser.add_argument("action", choices=["list", "check", "sync"])
-    parser.add_argument(
-        "bundles",
-        nargs="*",
-        metavar="NAME|DIR",
-        help="all known bundles if none is named; sync needs FIRST OTHER…",
-    )
-    parser.set_defaults(run=run)
+    """Adds the verb and its commands."""
+    verb = subparsers.add_parser("bundle", help="list, check, synchronise or publish bundles")
+    verb.set_defaults(run=run)
+    verbs = verb.add_subparsers(dest="action", metavar="COMMAND", required=True)
+    for name, text in (("list", "bundles and their weights"), ("check", "faults of bundles")):
+        verbs.add_parser(name, help=text).add_argument("bundles", nargs="*", metavar="NAME|DIR", help="(all)")
+    sync = verbs.add_parser("sync", help="give bundles the wiring of the first one named")
+    sync.add_argument("bundles", nargs="*", metavar="NAME|DIR", help="FIRST OTHER…, of one family")
+    add = verbs.add_parser("publish", help="put trained weights into a bundle, as float16").add_argument
+    add("--bundle", required=True, metavar="NAME|DIR", help="whose models/ and metadata.json are written")
+    add("--weights", required=True, type=Path, metavar="FILE", help="the model.safetensors of a training")
+    add("--operating-points", type=Path, metavar="FILE", help="made by `mammo-monai calibrate`")
+    add("--version", metavar="N.N.N", help="of the bundle (that of its metadata.json)")
+    add("--large", action="store_true", help="allow more than 25 MB")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the bundles, their faults, or the files rewritten after the first bundle named.
+    """Prints the bundles, their faults, or the files written; 2 if there are faults."""
+    return _publish(args) if args.action == "publish" else _all_bundles(args)
 
-    Raises:
-        BundleError: `sync` without the bundle to follow and one that follows it.
-    """
-    from mammo_monai.bundle import bundle_names, check_bundle, find_bundle
-    from mammo_monai.bundle.sync import synchronise
-    from mammo_monai.errors import BundleError
 
-    if args.action == "sync" and len(args.bundles) < 2:
-        raise BundleError(
-            "sync needs at least two bundles, FIRST OTHER…: the others are rewritten after the first; "
-            f"got {' '.join(args.bundles) or 'none'}."
-        )
-    folders: list[Path] = [find_bundle(name) for name in args.bundles or bundle_names()]
+def _publish(args: argparse.Namespace) -> int:
+    from mammo_monai.bundle import publish_bundle
+
+    options = {"version": args.version, "is_large_allowed": args.large}
+    made = publish_bundle(args.bundle, args.weights, operating_points=args.operating_points, **options)
+    float32 = f"{made.n_float32} of {made.n_tensors} tensors in float32"
+    print(f"{made.weights}: version {made.version}, {made.n_bytes / 1e6:.1f} MB, {float32}")
+    print(f"SHA-256 {made.sha256}")
+    return 0
+
+
+def _all_bundles(args: argparse.Namespace) -> int:
+    from mammo_monai.bundle import bundle_names, check_bundle, find_bundle, weights_state
+    from mammo_monai.bundle.sync import synchronise_named
+
+    if args.action == "sync":
+        for path in synchronise_named(args.bundles):
+            print(f"rewrote {path}")
+        return 0
+    folders = [find_bundle(name) for name in args.bundles or bundle_names()]
     if args.action == "list":
         for folder in folders:
-            trained = "trained" if (folder / "models" / "model.safetensors").is_file() else "no weights yet"
-            print(f"{folder.name:40} {trained:16} {folder}")
-        return 0
-    if args.action == "sync":
-        for path in synchronise(folders[0], folders[1:]):
-            print(f"rewrote {path}")
+            print(f"{folder.name:40} {weights_state(folder):16} {folder}")
         return 0
     faults = [fault for folder in folders for fault in check_bundle(folder)]
     print("\n".join(faults) if faults else f"{len(folders)} bundles without faults")

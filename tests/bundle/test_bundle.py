@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,13 +13,27 @@ import torch
 from mammo_monai.bundle import bundle_names, check_bundle, find_bundle, initialised_network, parse_overrides
 from mammo_monai.bundle.check import metadata_faults
 from mammo_monai.bundle.lineage import model_description, resolve_init, training_lineage
-from mammo_monai.bundle.sync import DECLARED_VALUES, format_config, synchronise, unsynchronised
+from mammo_monai.bundle.sync import (
+    DECLARED_VALUES,
+    family_of,
+    format_config,
+    synchronise,
+    synchronise_named,
+    unsynchronised,
+)
 from mammo_monai.errors import BundleError, WeightsError
 from mammo_monai.networks import retinanet_network, training_settings
 from mammo_monai.networks.weights import save_weights
 
 STAGE_1, STAGE_2 = "coco_to_cbis_mass_retinanet", "cbis_to_inbreast_mass_retinanet"
 ONE_STAGE = "coco_to_inbreast_mass_retinanet"
+LIGHT_1, LIGHT_2 = "cbis_mass_detection", "inbreast_mass_detection"
+FAMILIES = {
+    "retinanet_resnet50": (STAGE_1, STAGE_2, ONE_STAGE),
+    "retinanet_efficientnet_lite0": (LIGHT_1, LIGHT_2),
+}
+BUNDLES = [name for names in FAMILIES.values() for name in names]
+SHIPPED = Path(__file__).parents[2] / "bundles"
 RECIPE = {"preset": "full_image", "size_px": 600}
 
 
@@ -28,13 +43,60 @@ def copied(tmp_path: Path) -> Path:
     return Path(shutil.copytree(find_bundle(STAGE_2), tmp_path / "elsewhere" / "my_stage"))
 
 
-@pytest.mark.parametrize("name", [STAGE_1, STAGE_2, ONE_STAGE])
+def configuration(name: str, file: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((SHIPPED / name / "configs" / file).read_text())
+    return content
+
+
+def test_no_bundle_is_left_out_of_these_tests() -> None:
+    assert sorted(path.parent.name for path in SHIPPED.glob("*/configs")) == sorted(BUNDLES)
+
+
+@pytest.mark.parametrize("name", BUNDLES)
 def test_every_bundle_is_without_faults(name: str) -> None:
-    assert check_bundle(find_bundle(name)) == []
+    assert check_bundle(SHIPPED / name) == []
 
 
-def test_the_three_detection_bundles_share_their_wiring() -> None:
-    assert unsynchronised(find_bundle(STAGE_1), [find_bundle(STAGE_2), find_bundle(ONE_STAGE)]) == []
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_bundles_of_a_family_share_their_wiring(family: str) -> None:
+    first, *others = [SHIPPED / name for name in FAMILIES[family]]
+    assert {family_of(root) for root in (first, *others)} == {family}
+    assert unsynchronised(first, others) == []
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_a_bundle_predicts_with_the_network_the_detector_and_the_images_it_trains(name: str) -> None:
+    train, inference = configuration(name, "train.json"), configuration(name, "inference.json")
+    for part in ("network_def", "recipe", "size_px", "intensity", "region", "score_threshold"):
+        assert inference[part] == train[part], part
+    preset = train["preset"]
+    assert inference["preset"] == (train["views"] if preset == "@views" else preset)
+    chosen_by_training = {"positive_iou", "negative_iou", "box_loss"}
+    for part in {*train["detector"], *inference["detector"]} - chosen_by_training:
+        assert inference["detector"].get(part) == train["detector"].get(part), part
+
+
+@pytest.mark.parametrize("name", FAMILIES["retinanet_efficientnet_lite0"])
+def test_evaluation_shows_images_to_the_detector_as_inference_does(name: str) -> None:
+    evaluate, inference = configuration(name, "evaluate.json"), configuration(name, "inference.json")
+    for part in ("weights", "mode", "test_time", "precision"):
+        assert evaluate[part] == inference[part], part
+    assert evaluate["predictor"]["inferer"] == inference["inferer"]
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_the_metadata_tell_what_the_training_does(name: str) -> None:
+    train, lineage = configuration(name, "train.json"), configuration(name, "metadata.json")["lineage"]
+    for part in ("init", "freeze", "learning_rate"):
+        assert lineage[part] == train[part], part
+    assert lineage["parent"] == (train["init"] if train["init"] in BUNDLES else None)
+
+
+def test_a_bundle_that_ships_weights_trains_beside_them() -> None:
+    for name in BUNDLES:
+        tracked = f"!bundles/{name}/models/model.safetensors" in (SHIPPED.parent / ".gitignore").read_text()
+        folder = configuration(name, "train.json")["output_dir"]
+        assert folder == f"$@bundle_root + '/{'training' if tracked else 'models'}'", name
 
 
 def test_a_bundle_is_found_by_path_by_name_here_and_by_name_shipped(
@@ -94,9 +156,21 @@ def test_sync_rewrites_wiring_and_keeps_declared_values(copied: Path) -> None:
     assert unsynchronised(find_bundle(STAGE_1), [copied]) == []
 
 
+def test_sync_refuses_bundles_of_two_families(copied: Path) -> None:
+    before = (copied / "configs" / "train.json").read_bytes()
+    with pytest.raises(
+        BundleError, match=rf"{LIGHT_1} is of retinanet_efficientnet_lite0, my_stage of retin"
+    ):
+        synchronise_named([LIGHT_1, str(copied)])
+    assert (copied / "configs" / "train.json").read_bytes() == before
+
+
 def test_the_format_is_a_fixed_point_of_itself() -> None:
-    for path in find_bundle(STAGE_1).glob("configs/*train.json"):
-        assert format_config(json.loads(path.read_text())) == path.read_text()
+    files = ("train.json", "evaluate.json", "inference.json", "multi_gpu_train.json")
+    for path in (SHIPPED / bundle / "configs" / name for bundle in BUNDLES for name in files):
+        text = path.read_text(encoding="utf-8")
+        assert format_config(json.loads(text)) == text, path
+        assert max(map(len, text.splitlines())) <= 120, path
 
 
 def test_overrides_are_pairs() -> None:

@@ -13,17 +13,22 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
-from mammo_monai.bundle import find_bundle, run_bundle
+from mammo_monai.bundle import find_bundle, publish_bundle, run_bundle
 from mammo_monai.cli.main import main
 from mammo_monai.data import manifest_path
 from mammo_monai.errors import ManifestError, WeightsError
+from mammo_monai.files import sha256_of
+from mammo_monai.networks import read_weights
 from mammo_monai.schema import read_detections, read_manifest, read_metrics
 
 STAGE_1, STAGE_2 = "coco_to_cbis_mass_retinanet", "cbis_to_inbreast_mass_retinanet"
+LIGHT_1, LIGHT_2 = "cbis_mass_detection", "inbreast_mass_detection"
 SMALL: dict[str, Any] = {
     "init": "none",
     "epochs": 1,
@@ -54,11 +59,42 @@ def trained(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def _monai(run_id: str, root: Path, configs: list[str], *, cwd: Path, **overrides: object) -> str:
+@pytest.fixture(scope="module")
+def published(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the light bundle for small images, trained by MONAI's command, its weights published."""
+    root = _small_copy(LIGHT_1, tmp_path_factory.mktemp("light"))
+    values = {"manifest": manifest, "init": "none", "epochs": 1, "batch_size": 2}
+    _monai("training", root, ["train.json"], cwd=root.parent, values=values)
+    publish_bundle(root, root / "training" / "model.safetensors")
+    return root
+
+
+def _small_copy(name: str, folder: Path) -> Path:
+    """A copy of a bundle without weights, its images 128 × 64 px."""
+    ignored = shutil.ignore_patterns("models", "eval", "training")
+    root = Path(shutil.copytree(find_bundle(name), folder / name, ignore=ignored))
+    for path in (root / "configs" / file for file in ("train.json", "inference.json")):
+        path.write_text(path.read_text().replace('"size_px": 768', '"size_px": 128'))
+    metadata = json.loads((root / "configs" / "metadata.json").read_text())
+    metadata.pop("weights_sha256", None)
+    (root / "configs" / "metadata.json").write_text(json.dumps(metadata))
+    return root
+
+
+def _monai(
+    run_id: str,
+    root: Path,
+    configs: list[str],
+    *,
+    cwd: Path,
+    values: dict[str, Any] | None = None,
+    **overrides: object,
+) -> str:
     files = [str(root / "configs" / name) for name in configs]
+    given = {**SMALL, **overrides} if values is None else values
     command = [sys.executable, "-m", "monai.bundle", "run", run_id, "--bundle_root", str(root)]
     command += ["--config_file", files[0] if len(files) == 1 else str(files)]
-    command += [word for name, value in {**SMALL, **overrides}.items() for word in (f"--{name}", str(value))]
+    command += [word for name, value in given.items() for word in (f"--{name}", str(value))]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=_environment())
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stderr
@@ -182,7 +218,7 @@ def test_two_processes_train_one_model(manifest: Path, tmp_path: Path) -> None:
 def test_every_train_config_satisfies_monais_property_check(manifest: Path, tmp_path: Path) -> None:
     from monai.bundle import ConfigWorkflow  # late: importing MONAI's bundle parser takes seconds
 
-    for name in (STAGE_1, STAGE_2, "coco_to_inbreast_mass_retinanet"):
+    for name in (STAGE_1, STAGE_2, "coco_to_inbreast_mass_retinanet", LIGHT_1, LIGHT_2):
         root = find_bundle(name)
         workflow = ConfigWorkflow(
             config_file=str(root / "configs" / "train.json"),
@@ -195,3 +231,77 @@ def test_every_train_config_satisfies_monais_property_check(manifest: Path, tmp_
         workflow.initialize()
         assert workflow.check_properties() == []
         assert json.loads((root / "configs" / "metadata.json").read_text())["version"] == workflow.version
+
+
+def test_the_light_bundle_trains_beside_its_published_weights(published: Path, manifest: Path) -> None:
+    before = sha256_of(published / "models" / "model.safetensors")
+    values = {"manifest": str(manifest), "init": "none", "epochs": 2, "batch_size": 2}
+    run_bundle(published, "train", "training", values)
+    assert read_weights(published / "training" / "model.safetensors").metadata["epoch"] == "2"
+    assert sha256_of(published / "models" / "model.safetensors") == before
+
+
+def test_the_light_bundle_evaluates_and_predicts_with_its_published_weights(
+    published: Path, manifest: Path, tmp_path: Path
+) -> None:
+    values = {"manifest": manifest, "eval_dir": tmp_path / "eval"}
+    _monai("evaluating", published, ["train.json", "evaluate.json"], cwd=tmp_path, values=values)
+    assert main(["predict", str(manifest), "--split", "test", *_on_cpu(published, tmp_path / "d.json")]) == 0
+    predicted, evaluated = (read_detections(tmp_path / name) for name in ("d.json", "eval/detections.json"))
+    declared = json.loads((published / "configs" / "metadata.json").read_text())["weights_sha256"]
+    assert predicted.model["weights_sha256"] == evaluated.model["weights_sha256"] == declared
+    assert sum(len(each.boxes) for each in predicted.detections) > 0
+    for one, other in zip(predicted.detections, evaluated.detections, strict=True):
+        assert one.record_id == other.record_id
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+        np.testing.assert_array_equal(one.scores, other.scores)
+    assert read_metrics(tmp_path / "eval" / "metrics.json")["n_images"] == len(predicted.detections)
+
+
+def test_evaluation_takes_other_weights_where_asked(published: Path, manifest: Path, tmp_path: Path) -> None:
+    own = published / "training" / "model.safetensors"
+    values = {"manifest": str(manifest), "eval_dir": str(tmp_path), "weights": str(own), "test_time": "none"}
+    run_bundle(published, "train", "evaluating", values, overlays=["evaluate.json"])
+    assert read_detections(tmp_path / "detections.json").model["weights_sha256"] == sha256_of(own)
+
+
+def test_the_light_bundle_takes_dicom_png_and_prepared_images(
+    published: Path, manifest: Path, tmp_path: Path
+) -> None:
+    film = read_manifest(manifest).test[0]
+    pixels = np.zeros((90, 60), dtype=np.uint8)
+    pixels[5:85, :40] = np.linspace(60, 200, 40, dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "film.png")
+    words = ["predict", str(film.image), str(tmp_path / "film.png"), *_on_cpu(published, tmp_path / "d.json")]
+    assert main(words) == 0
+    dicom, png = read_detections(tmp_path / "d.json").detections
+    assert dicom.boxes.max(initial=0) <= max(film.width, film.height)
+    assert png.boxes[:, 2].max(initial=0) <= 60
+    prepared = tmp_path / "prepared"
+    assert main(["prepare", str(manifest), "--out", str(prepared), "--bundle", str(published)]) == 0
+    assert main(["predict", str(prepared / "manifest.json"), *_on_cpu(published, tmp_path / "p.json")]) == 0
+    copies = {each.record_id: each for each in read_detections(tmp_path / "p.json").detections}
+    np.testing.assert_allclose(copies[film.record_id].boxes, dicom.boxes, atol=0.05)  # 16-bit copies
+
+
+def test_the_light_second_stage_starts_from_the_published_weights(
+    published: Path, manifest: Path, tmp_path: Path
+) -> None:
+    child = _small_copy(LIGHT_2, tmp_path)
+    shutil.copytree(published, tmp_path / LIGHT_1)
+    run_bundle(child, "train", "training", {"manifest": str(manifest), "epochs": 1, "batch_size": 2})
+    before, after = (
+        read_weights(root / "models" / "model.safetensors") for root in (tmp_path / LIGHT_1, child)
+    )
+    assert after.metadata["init_sha256"] == before.sha256
+    changed = {
+        name
+        for name, value in after.tensors.items()
+        if not torch.equal(value, before.tensors[name].to(value.dtype))  # type: ignore[attr-defined]  # tensors
+    }
+    assert {"classification_head.cls_logits.weight", "regression_head.bbox_reg.weight"} <= changed
+    assert not any("running_" in name or ".body.blocks.0." in name for name in changed)
+
+
+def _on_cpu(bundle: Path, output: Path) -> list[str]:
+    return ["--bundle", str(bundle), "--device", "cpu", "-o", str(output)]
