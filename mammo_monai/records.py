@@ -146,6 +146,7 @@ class Detections:
 
     Attributes:
         boxes: shape (N, 4), original pixels. scores: shape (N,), in [0, 1]. labels: shape (N,), 0 = mass.
+        probabilities: that each box hits a lesion, shape (N,), in [0, 1]; None where not calibrated.
     """
 
     record_id: str
@@ -153,6 +154,7 @@ class Detections:
     scores: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     image: Path | None = None
+    probabilities: NDArray[np.float64] | None = None
 
 
 def label_of(lesion_type: str) -> int:

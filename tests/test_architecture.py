@@ -34,6 +34,7 @@ LAYER = {
 # Imports within a layer that are meant, with the reason; CONTRIBUTING.md says so too.
 SAME_LAYER = {
     ("schema", "geometry"): "boxes are checked where files are read; geometry reads no file",
+    ("experiments", "bundle"): "an experiment is a list of bundle runs; bundle knows of no experiment",
 }
 TORCH_FREE = {name for name, layer in LAYER.items() if layer < 3} | {"readers", "phantoms", "reports"}
 

@@ -21,7 +21,10 @@ VERBS = (
     "train",
     "predict",
     "evaluate",
+    "calibrate",
+    "compare",
     "report",
+    "experiment",
     "bundle",
     "weights",
 )

@@ -10,12 +10,14 @@ from mammo_monai.imaging.intensity import (
 )
 from mammo_monai.imaging.orientation import Side, chest_wall_side
 from mammo_monai.imaging.pectoral import pectoral_muscle
+from mammo_monai.imaging.release import eight_bit_square
 
 __all__ = [
     "Side",
     "breast_bounding_box",
     "breast_region",
     "chest_wall_side",
+    "eight_bit_square",
     "global_contrast_normalise",
     "pectoral_muscle",
     "remove_artifacts",

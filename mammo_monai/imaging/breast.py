@@ -10,14 +10,15 @@ from scipy import ndimage
 
 from mammo_monai.geometry import mask_box
 from mammo_monai.imaging.checks import check_image, check_region
-from mammo_monai.imaging.working_copy import enlarged, working_copy
+from mammo_monai.imaging.square_copy import square_copy
 
 Method = Literal["otsu", "global"]
 Mask = NDArray[np.bool_]
 
-# Work is done on a copy of about this many pixels along its longer side: 33 films give the same overlap as
-# at full size within 0.001. The other lengths are shares of the longer side.
-_WORKING_PX = 480
+# Work is done on a copy of this many pixels along each side, and lengths are shares of the side they lie
+# along: public releases stretch films to a square, and the same breast must be found on both
+# (docs/explanation/film-parity.md).
+_WORKING_PX = 400
 _OPENING = 0.0175  # half-width of the thickest border or bridge that is cut off
 _REGROWTH = 0.03  # how far past the opening thin parts (nipple, skin folds) grow back
 _BORDER_DEPTH = 0.08
@@ -45,8 +46,8 @@ def breast_region(image: NDArray[np.generic], method: Method = "otsu") -> Mask:
     back, fill holes. Grey values may have any unit and offset; dense tissue must be bright (MONOCHROME2).
 
     A label, border or bright patch that touches the breast over more than twice the opening's half-width
-    (1.75 % of the longer side) stays in. A white strip between the chest wall and the film's edge stays too
-    where the breast lies beside it: lesions are annotated up to it.
+    (1.75 % of the side it lies along) stays in. A white strip between the chest wall and the film's edge
+    stays too where the breast lies beside it: lesions are annotated up to it.
 
     Args:
         image: shape (H, W), any real dtype.
@@ -67,17 +68,17 @@ def breast_region(image: NDArray[np.generic], method: Method = "otsu") -> Mask:
     check_image(image)
     if method not in ("otsu", "global"):
         raise ValueError(f"method must be 'otsu' or 'global', got {method!r}.")
-    copy = working_copy(image, _WORKING_PX)
+    copy = square_copy(image, _WORKING_PX)
     smooth = ndimage.uniform_filter(copy.pixels, 3)
     if _is_blank(smooth) or _is_inverted(smooth):
         return np.zeros(image.shape, dtype=np.bool_)
     darkest = float(image.min())
     level = _film_level(smooth, darkest) if method == "otsu" else _digital_level(smooth)
     bright = smooth > level
-    region = _largest_part(_without_border_rows(bright))
+    region = _largest_part(_without_border_rows(bright), copy.steps)
     if region.mean() < _LEAST_AREA:
         return np.zeros(image.shape, dtype=np.bool_)
-    return enlarged(ndimage.binary_fill_holes(region), copy, image.shape)
+    return copy.enlarged(ndimage.binary_fill_holes(region))
 
 
 def breast_bounding_box(region: Mask, margin: float = 0.0) -> tuple[int, int, int, int]:
@@ -85,7 +86,7 @@ def breast_bounding_box(region: Mask, margin: float = 0.0) -> tuple[int, int, in
 
     Args:
         region: boolean mask of `breast_region`, shape (H, W).
-        margin: added on every side as a share of the mask's longer side, cut at the image's edge.
+        margin: added on every side, in shares of the mask's width and height, cut at the image's edge.
 
     Raises:
         GeometryError: the mask is empty or not two-dimensional.
@@ -98,9 +99,14 @@ def breast_bounding_box(region: Mask, margin: float = 0.0) -> tuple[int, int, in
     if margin < 0:
         raise ValueError(f"margin must not be negative, got {margin}.")
     height, width = region.shape
-    extra = round(margin * max(height, width))
+    beside, above = round(margin * width), round(margin * height)
     x_min, y_min, x_max, y_max = (int(edge) for edge in mask_box(region))
-    return max(x_min - extra, 0), max(y_min - extra, 0), min(x_max + extra, width), min(y_max + extra, height)
+    return (
+        max(x_min - beside, 0),
+        max(y_min - above, 0),
+        min(x_max + beside, width),
+        min(y_max + above, height),
+    )
 
 
 def with_margin(region: Mask, margin: float) -> Mask:
@@ -108,7 +114,7 @@ def with_margin(region: Mask, margin: float) -> Mask:
 
     Args:
         region: boolean mask of `breast_region`, shape (H, W).
-        margin: share of the mask's longer side.
+        margin: in shares of the mask's width and height: an ellipse about every pixel, unless it is square.
 
     Raises:
         GeometryError: the mask is not two-dimensional.
@@ -121,10 +127,9 @@ def with_margin(region: Mask, margin: float) -> Mask:
         raise ValueError(f"margin must not be negative, got {margin}.")
     if not margin or not region.any():
         return region.copy()
-    copy = working_copy(region, _WORKING_PX)
-    distance = ndimage.distance_transform_edt(copy.pixels <= 0.5)
-    grown = distance * copy.step_px <= margin * max(region.shape)
-    return enlarged(grown, copy, region.shape) | region
+    copy = square_copy(region, _WORKING_PX)
+    distance = ndimage.distance_transform_edt(copy.pixels <= 0.5, sampling=copy.steps)
+    return copy.enlarged(distance <= margin * max(copy.pixels.shape)) | region
 
 
 def _is_blank(smooth: NDArray[np.float32]) -> bool:
@@ -210,18 +215,18 @@ def _without_border_rows(bright: Mask) -> Mask:
     return bright
 
 
-def _largest_part(bright: Mask) -> Mask:
+def _largest_part(bright: Mask, steps: tuple[float, float]) -> Mask:
     """Opens, keeps the largest component, and lets it grow back into the thin parts next to it.
 
     Outside the image counts as dark, so strips along an edge are opened away as well.
     """
     reach = max(bright.shape)
-    depth = ndimage.distance_transform_edt(np.pad(bright, 1))[1:-1, 1:-1]
+    depth = ndimage.distance_transform_edt(np.pad(bright, 1), sampling=steps)[1:-1, 1:-1]
     cores, count = ndimage.label(depth > _OPENING * reach)
     if not count:
         return np.zeros_like(bright)
     largest = int(np.argmax(np.bincount(cores.ravel())[1:])) + 1
-    distance = ndimage.distance_transform_edt(cores != largest)
+    distance = ndimage.distance_transform_edt(cores != largest, sampling=steps)
     near = (distance <= (_OPENING + _REGROWTH) * reach) & bright
     parts, _ = ndimage.label(near)  # dust beside the skin is near, but not connected
     core_pixel = np.unravel_index(int(np.argmax(cores == largest)), cores.shape)

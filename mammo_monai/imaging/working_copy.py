@@ -1,4 +1,4 @@
-"""The small copy of an image that shapes are found on, and the way back to full size."""
+"""The small copy of an image that lines are found on, its ratio kept."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,16 +43,3 @@ def working_copy(image: NDArray[np.generic], longer_side_px: int) -> WorkingCopy
     rows = sum((sample[n::block] for n in range(1, block)), start=sample[::block])
     means = sum((rows[:, n::block] for n in range(1, block)), start=rows[:, ::block]) / np.float32(block**2)
     return WorkingCopy(np.asarray(means, dtype=np.float32), skip, block)
-
-
-def enlarged(mask: NDArray[np.bool_], copy: WorkingCopy, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Mask of the copy at the image's full `shape`: interpolated by `block`, then repeated `skip` times.
-
-    Interpolating all the way would take three times as long to smooth stairs of `skip` pixels.
-    """
-    height, width = mask.shape
-    grey = Image.fromarray(mask.astype(np.uint8) * 255)
-    size = (width * copy.block, height * copy.block)
-    outline = np.asarray(grey.resize(size, Image.Resampling.BILINEAR)) > 127
-    wide = np.ascontiguousarray(outline.repeat(copy.skip, axis=1)[:, : shape[1]])
-    return wide.repeat(copy.skip, axis=0)[: shape[0]]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from mammo_monai.metrics.froc import (
     sensitivity_at_fppi,
 )
 from mammo_monai.metrics.matching import NOTHING, Matches, match_pooled, restrict_lesions
+from mammo_monai.metrics.normals import false_positives_on_normals
 from mammo_monai.metrics.pooling import PooledImages, join_on_record_id, pool_images
 from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.metrics.size_bands import SIZE_BANDS, size_bands_of
@@ -33,11 +35,19 @@ Json = dict[str, Any]
 
 
 def evaluate_detections(
-    records: Sequence[ImageRecord], detections: Sequence[Detections], *, rule: FrocRule | None = None
+    records: Sequence[ImageRecord],
+    detections: Sequence[Detections],
+    *,
+    rule: FrocRule | None = None,
+    thresholds: Mapping[float, float] | None = None,
 ) -> Json:
     """The content of metrics.json, undefined figures as None.
 
     Joins on the record id. An image without a lesion of the scored label is a normal image.
+
+    Args:
+        thresholds: lowest score shown, by FPPI, chosen on other images: what false positives on normal images
+            are counted at. None takes those of the rule's operating points on these images.
 
     Raises:
         ManifestError: records and detections do not join one to one, or a score is not finite.
@@ -66,7 +76,10 @@ def evaluate_detections(
         "mean_sensitivity": _mean_sensitivity(matches, rule),
         "size_bands": _size_bands(records, matches, patient, rule),
         "average_precision": {"min_iou": _AP_MIN_IOU, "value": _average_precision(images)},
-        "normal_images": _normal_images(matches, ~has_lesion),
+        "normal_images": {
+            **_normal_images(matches, ~has_lesion),
+            "points": _normal_points(matches, ~has_lesion, patient, rule, thresholds),
+        },
         "images": _per_image(records, matches),
     }
 
@@ -141,6 +154,22 @@ def _normal_images(matches: Matches, is_normal: NDArray[np.bool_]) -> Json:
         "score": list(_NORMAL_SCORES),
         "false_positives_per_image": [count / n_images if n_images else None for count in counts],
     }
+
+
+def _normal_points(
+    matches: Matches,
+    is_normal: NDArray[np.bool_],
+    patient: NDArray[np.int64],
+    rule: FrocRule,
+    thresholds: Mapping[float, float] | None,
+) -> list[Json]:
+    if not is_normal.any():
+        return []
+    if thresholds is None:
+        curve = froc_curve(matches, count_double_hits=rule.count_double_hits)
+        thresholds = {fppi: score_at_fppi(curve, fppi) for fppi in rule.fppi}
+    points = false_positives_on_normals(matches, is_normal, patient, thresholds, rule)
+    return [{**asdict(each), "score": _or_none(each.score)} for each in points]
 
 
 def _per_image(records: Sequence[ImageRecord], matches: Matches) -> dict[str, Json]:

@@ -11,7 +11,7 @@ from mammo_monai.files import sha256_of
 from mammo_monai.metrics.evaluation import evaluate_detections
 from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.records import Split
-from mammo_monai.schema import read_detections, read_manifest, write_metrics
+from mammo_monai.schema import read_detections, read_manifest, read_operating_points, write_metrics
 
 logger = logging.getLogger(__name__)
 
@@ -22,10 +22,15 @@ def evaluate_files(
     *,
     split: Split | str | None = None,
     rule: FrocRule | None = None,
+    operating_points: Path | None = None,
 ) -> dict[str, Any]:
     """The content of metrics.json, with the SHA-256 of both files and the split under `inputs`.
 
     Detections of images in the manifest's other lists are left out; those of images in none are an error.
+
+    Args:
+        operating_points: an operating_points.json whose thresholds, chosen on other images, false positives
+            on normal images are counted at; its hash joins `inputs`. None takes these images' own.
 
     Raises:
         ManifestError: a file is not what its format promises, or they do not join one to one.
@@ -37,8 +42,12 @@ def evaluate_files(
     detections = [each for each in content.detections if each.record_id not in left_out]
     if len(detections) < len(content.detections):
         logger.info("left out %d images of other lists", len(content.detections) - len(detections))
+    thresholds = None
+    if operating_points is not None:
+        points = read_operating_points(operating_points).points
+        thresholds = {each.fppi: each.threshold for each in points}
     try:
-        metrics = evaluate_detections(records, detections, rule=rule)
+        metrics = evaluate_detections(records, detections, rule=rule, thresholds=thresholds)
     except MammoError as error:
         raise type(error)(f"{detections_path} against {manifest_path}: {error}") from error
     metrics["inputs"] = {
@@ -46,6 +55,8 @@ def evaluate_files(
         "detections_sha256": sha256_of(detections_path),
         "split": getattr(split, "value", split),
     }
+    if operating_points is not None:
+        metrics["inputs"]["operating_points_sha256"] = sha256_of(operating_points)
     return metrics
 
 

@@ -103,6 +103,17 @@ def marks_of(record: ImageRecord, frame: ImageFrame) -> Iterator[FilmMark]:
             yield FilmMark(box, kind_of(lesion), name, short, is_dot=lesion.is_dot)
 
 
+def shares_of(box: Box, width: int, height: int) -> Box:
+    """A box as shares of a picture's width and height, cut at its edges.
+
+    >>> shares_of((-5.0, 10.0, 50.0, 40.0), 100, 80)
+    (0.0, 0.125, 0.5, 0.5)
+    """
+    x_min, x_max = (min(max(edge / width, 0.0), 1.0) for edge in box[::2])
+    y_min, y_max = (min(max(edge / height, 0.0), 1.0) for edge in box[1::2])
+    return (x_min, y_min, x_max, y_max)
+
+
 def lesion_names(record: ImageRecord) -> list[tuple[str, str]]:
     """A long and a short name for each lesion: ("mass 2", "M2"), without number where it is alone."""
     kinds = [kind_of(lesion) for lesion in record.lesions]

@@ -10,6 +10,7 @@ from mammo_monai.transforms.augment_spatial import (
 from mammo_monai.transforms.boxes import ClipBoxesd, EnlargeBoxesd, MergeBoxesd
 from mammo_monai.transforms.breast import CropBreastd
 from mammo_monai.transforms.flip import FlipRightd
+from mammo_monai.transforms.input_difference import InputDifference, input_difference
 from mammo_monai.transforms.intensity import NormaliseIntensityd
 from mammo_monai.transforms.load import LoadMammogramd
 from mammo_monai.transforms.prepare import PrepareMammogramd
@@ -30,6 +31,7 @@ __all__ = [
     "CutSectiond",
     "EnlargeBoxesd",
     "FlipRightd",
+    "InputDifference",
     "LoadMammogramd",
     "MergeBoxesd",
     "NormaliseIntensityd",
@@ -47,6 +49,7 @@ __all__ = [
     "evaluation_transforms",
     "image_recipe",
     "inference_transforms",
+    "input_difference",
     "section_inference_transforms",
     "training_transforms",
 ]

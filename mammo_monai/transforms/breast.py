@@ -42,8 +42,8 @@ class CropBreastd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # m
 
     Args:
         method: "otsu" for scanned film, "global" for digital images; see `imaging.breast.breast_region`.
-        margin: kept around the region on every side, as a share of the image's longer side. 0.01 keeps every
-            annotated box that the bare rectangle cuts, and the skin's dim rim
+        margin: kept around the region on every side, in shares of the image's width and height. 0.01 keeps
+            every annotated box that the bare rectangle cuts, and the skin's dim rim
             (docs/explanation/breast-region.md).
         remove_artifacts: set pixels outside the region and its margin to 0.
         remove_pectoral: set pixels of the pectoral muscle to 0 where the sample's `view_position` is MLO;
@@ -68,7 +68,7 @@ class CropBreastd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # m
         if method not in ("otsu", "global"):
             raise ValueError(f"method must be otsu or global, got {method!r}.")
         if not 0 <= margin < 1:
-            raise ValueError(f"margin must be a share of the longer side, in [0, 1), got {margin}.")
+            raise ValueError(f"margin must be a share of width and height, in [0, 1), got {margin}.")
         self.method: RegionMethod = method
         self.margin = margin
         self.remove_artifacts = remove_artifacts

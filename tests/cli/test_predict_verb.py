@@ -15,7 +15,17 @@ from mammo_monai.cli.main import main
 from mammo_monai.errors import DicomError
 from mammo_monai.inference import Progress
 from mammo_monai.records import ImageRecord, Lesion
-from mammo_monai.schema import Manifest, read_detections, read_manifest, write_manifest
+from mammo_monai.schema import (
+    Calibration,
+    Manifest,
+    OperatingPoint,
+    OperatingPoints,
+    PlattCurve,
+    read_detections,
+    read_manifest,
+    write_manifest,
+    write_operating_points,
+)
 from tests.inference.fakes import sample_of
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
@@ -163,6 +173,88 @@ def test_pictures_of_plain_images_need_no_manifest(bundle: Path, images: list[Pa
     arguments = ["predict", str(images[0]), "--bundle", str(bundle), "-o", str(tmp_path / "d.json")]
     assert main([*arguments, "--overlays", str(tmp_path / "pictures")]) == 0
     assert [each.name for each in (tmp_path / "pictures").iterdir()] == ["a.png"]
+
+
+WEIGHTS = "a" * 64
+
+
+@pytest.fixture
+def calibrated(bundle: Path) -> Path:
+    """The bundle with weights of a known hash and two operating points for them."""
+    config = json.loads((bundle / "configs" / "inference.json").read_text())
+    config["evaluator"]["model"] = {"weights_sha256": "@weights"}
+    config["weights"] = WEIGHTS
+    (bundle / "configs" / "inference.json").write_text(json.dumps(config))
+    points = OperatingPoints(
+        points=(OperatingPoint(0.25, 0.7, 0.6, 0.5, 0.7), OperatingPoint(0.5, 0.5, 0.8, 0.7, 0.9)),
+        calibration=Calibration(PlattCurve(1.0, 0.0), 0.1, 0.05, ()),
+        rule={"label": 0},
+        n_images=4,
+        n_lesions=3,
+        n_patients=2,
+        manifest_sha256="c" * 64,
+        weights_sha256=("b" * 64,),
+        for_weights_sha256=WEIGHTS,
+        inference={"inferer": "FullImageInferer"},
+    )
+    write_operating_points(bundle / "models" / "operating_points.json", points)
+    return bundle
+
+
+@pytest.mark.parametrize(("fppi", "marks"), [("0.25", [0, 0]), ("0.5", [0, 1]), (None, [1, 1])])
+def test_an_operating_point_keeps_what_it_shows(
+    calibrated: Path, images: list[Path], tmp_path: Path, fppi: str | None, marks: list[int]
+) -> None:
+    arguments = [
+        "predict",
+        *map(str, images[:2]),
+        "--bundle",
+        str(calibrated),
+        "-o",
+        str(tmp_path / "d.json"),
+    ]
+    assert main(arguments + (["--fppi", fppi] if fppi else [])) == 0
+    found = read_detections(tmp_path / "d.json")
+    assert [len(each.boxes) for each in found.detections] == marks
+    if fppi:
+        assert found.model["operating_point"]["fppi"] == float(fppi)
+        assert all(each.probabilities is not None for each in found.detections)
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (["--fppi", "1"], "no operating point for 1 false positives per image; there are 0.25, 0.5"),
+        (["--fppi", "0"], "no operating point for 0 false positives per image"),
+        (
+            ["--fppi", "0.5", "--weights", "other.safetensors"],
+            "operating points are for the weights of SHA-256",
+        ),
+        (["--fppi", "0.5", "--mode", "sections"], "inferer SectionsInferer instead of FullImageInferer"),
+    ],
+)
+def test_a_point_that_does_not_hold_is_refused_in_one_line(
+    calibrated: Path,
+    images: list[Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+    named: str,
+) -> None:
+    arguments = ["predict", str(images[0]), "--bundle", str(calibrated), "-o", str(tmp_path / "d.json")]
+    assert main(arguments + more) == 2
+    error = capsys.readouterr().err
+    assert named in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "d.json").exists()
+
+
+def test_a_bundle_without_operating_points_says_so(
+    bundle: Path, images: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["predict", str(images[0]), "--bundle", str(bundle), "-o", str(tmp_path / "d.json")]
+    assert main([*arguments, "--fppi", "0.5"]) == 2
+    assert "the bundle has no operating points. Leave --fppi out" in capsys.readouterr().err
 
 
 def test_an_unknown_bundle_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,15 +64,15 @@ def half_region(image: NDArray[np.float32], method: str) -> NDArray[np.bool_]:
 
 def test_margin_grows_the_crop_up_to_the_border(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breast, "breast_region", half_region)
-    assert CropBreastd(margin=15 / max(WIDTH, HEIGHT))(film_sample())["frame"].steps == (Crop(0, 45, 55, 70),)
+    assert CropBreastd(margin=0.1)(film_sample())["frame"].steps == (Crop(0, 40, 52, 80),)
 
 
 def test_the_margin_stays_visible_and_what_lies_further_is_black(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breast, "breast_region", half_region)
-    transform = CropBreastd(margin=15 / max(WIDTH, HEIGHT))
+    transform = CropBreastd(margin=0.1)  # 12 px beside the region, 20 above and below
     cleaned = transform(film_sample([]))["image"][0]
-    assert cleaned[0, 25] == np.float32(TISSUE)  # 15 px above the region
-    assert cleaned[0, -1] == 0  # 15 px above it and as many beside it
+    assert cleaned[0, 25] == np.float32(TISSUE)  # 20 px above the region
+    assert cleaned[0, -1] == 0  # 20 px above it and 12 beside it
     kept = CropBreastd(margin=transform.margin, remove_artifacts=False)(film_sample([]))["image"][0]
     assert kept[0, -1] == np.float32(TISSUE)
 
@@ -100,7 +100,7 @@ def test_image_without_breast_stays_whole_with_a_warning(caplog: pytest.LogCaptu
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="method must be otsu or global, got 'none'"):
         CropBreastd("none")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"share of the longer side, in \[0, 1\), got -1"):
+    with pytest.raises(ValueError, match=r"share of width and height, in \[0, 1\), got -1"):
         CropBreastd(margin=-1)
 
 

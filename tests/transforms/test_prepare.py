@@ -30,6 +30,7 @@ RECIPES: list[dict[str, Any]] = [
     {"size_px": 50, "region": "none"},
     {"preset": "sections"},
     {"preset": "fixed_size", "size_px": 64, "region": "global"},
+    {"preset": "fixed_portrait", "size_px": 75},
     {"preset": "fixed_spacing", "spacing_mm": 0.3},
 ]
 # Inside, at the skin so that the crop cuts it, and so far outside that it is dropped.
@@ -193,8 +194,8 @@ def test_sections_and_whole_images_come_from_one_copy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("recipe", "crop", "total"),
     [
-        ({"size_px": 50}, (37, 17, 83, 156), 87196695),
-        ({"preset": "fixed_size", "size_px": 64, "region": "global"}, (37, 17, 83, 156), 75941722),
+        ({"size_px": 50}, (38, 17, 82, 156), 89149971),
+        ({"preset": "fixed_size", "size_px": 64, "region": "global"}, (38, 17, 82, 156), 76904031),
         ({"preset": "sections", "region": "none"}, None, 254153934),
     ],
 )

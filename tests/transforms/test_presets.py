@@ -22,7 +22,7 @@ from mammo_monai.transforms import (
 from mammo_monai.transforms.sample import boxes_of
 from tests.transforms.films import HEIGHT, INSIDE, WIDTH, bright_box, film_pixels, film_sample
 
-PRESETS = ["full_image", "sections", "full_and_sections", "fixed_size", "fixed_spacing"]
+PRESETS = ["full_image", "sections", "full_and_sections", "fixed_size", "fixed_portrait", "fixed_spacing"]
 RIGHT = (WIDTH - INSIDE[2], INSIDE[1], WIDTH - INSIDE[0], INSIDE[3])
 
 
@@ -43,7 +43,7 @@ def written(folder: Path, *, is_right: bool = False, has_lesion: bool = True) ->
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("augment", ["none", "light", "p1", "p2", "p3"])
+@pytest.mark.parametrize("augment", ["none", "light", "strong", "p1", "p2", "p3"])
 def test_every_recipe_gives_a_sample_for_the_detector(tmp_path: Path, preset: Any, augment: Any) -> None:
     transform = training_transforms(preset=preset, size_px=90, spacing_mm=0.3, augment=augment)
     for has_lesion in (True, False):
@@ -59,7 +59,7 @@ def test_every_recipe_gives_a_sample_for_the_detector(tmp_path: Path, preset: An
 
 
 @pytest.mark.parametrize("is_right", [False, True])
-@pytest.mark.parametrize("preset", ["full_image", "fixed_size", "fixed_spacing"])
+@pytest.mark.parametrize("preset", ["full_image", "fixed_size", "fixed_portrait", "fixed_spacing"])
 def test_evaluation_inverts_to_the_original_frame(tmp_path: Path, preset: Any, is_right: bool) -> None:
     sample = written(tmp_path, is_right=is_right)
     transform = evaluation_transforms(preset=preset, size_px=90, spacing_mm=0.13)
@@ -96,6 +96,35 @@ def test_sections_are_cut_at_original_resolution(tmp_path: Path) -> None:
     assert min(whole["image"].shape[1:]) == 60
 
 
+@pytest.mark.parametrize(("size_px", "size"), [(90, (90, 45)), (91, (91, 45)), (1, (1, 1))])
+def test_fixed_portrait_is_twice_as_high_as_wide_whatever_the_film(
+    tmp_path: Path, size_px: int, size: tuple[int, int]
+) -> None:
+    for region in ("otsu", "none"):
+        transform = evaluation_transforms(preset="fixed_portrait", size_px=size_px, region=region)  # type: ignore[arg-type]
+        made = transform(written(tmp_path, is_right=True, has_lesion=False))
+        assert tuple(made["image"].shape) == (1, *size)
+
+
+def test_strong_augmentation_is_drawn_anew_and_boxes_follow_pixels(tmp_path: Path) -> None:
+    transform = training_transforms(
+        preset="fixed_portrait", size_px=160, augment="strong", enlarge=0
+    ).set_random_state(3)
+    sample = written(tmp_path)
+    made = [transform(sample) for _ in range(12)]
+    assert {tuple(each["image"].shape) for each in made} == {(1, 160, 80)}
+    assert len({tuple(each["box"].flatten().tolist()) for each in made}) > 6
+    assert len({float(each["image"].mean()) for each in made}) == 12
+    kept = [each for each in made if len(each["box"])]
+    assert len(kept) >= 8  # at most half of a lesion may leave the image
+    for each in kept:
+        x_min, y_min, x_max, y_max = (round(side) for side in boxes_of(each)[0])
+        inside = each["image"][0, y_min:y_max, x_min:x_max]
+        assert float(inside.mean()) > float(each["image"].mean()) + 0.1
+    again = training_transforms(preset="fixed_portrait", size_px=160, augment="strong", enlarge=0)
+    assert torch.equal(again.set_random_state(3)(sample)["image"], made[0]["image"])
+
+
 def test_region_none_keeps_the_whole_image(tmp_path: Path) -> None:
     made = evaluation_transforms(region="none", size_px=WIDTH)(written(tmp_path))
     assert made["frame"].size == (WIDTH, HEIGHT)
@@ -129,7 +158,7 @@ def test_wrong_words_are_refused() -> None:
         training_transforms(preset="half")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="fixed_spacing needs spacing_mm"):
         evaluation_transforms(preset="fixed_spacing")
-    with pytest.raises(ValueError, match="augment must be none, light, p1, p2, p3"):
+    with pytest.raises(ValueError, match="augment must be none, light, strong, p1, p2, p3, got 'p9'"):
         training_transforms(augment="p9")  # type: ignore[arg-type]
 
 

@@ -16,6 +16,8 @@ def test_what_a_preset_does_not_use_is_no_part_of_its_recipe() -> None:
     assert image_recipe(preset="fixed_spacing", spacing_mm=1, size_px=1) == image_recipe(
         preset="fixed_spacing", spacing_mm=1.0
     )
+    assert image_recipe(preset="fixed_portrait", size_px=90).as_json()["size_px"] == 90
+    assert image_recipe(preset="fixed_portrait", spacing_mm=1.0) == image_recipe(preset="fixed_portrait")
     assert image_recipe(preset="fixed_size", spacing_mm=0.2) == image_recipe(preset="fixed_size")
 
 
@@ -23,6 +25,7 @@ def test_what_a_preset_does_not_use_is_no_part_of_its_recipe() -> None:
     "changed",
     [
         {"preset": "fixed_size"},
+        {"preset": "fixed_portrait"},
         {"preset": "sections"},
         {"size_px": 601},
         {"region": "global"},
@@ -60,6 +63,7 @@ def test_recipe_reads_as_words_and_as_options() -> None:
         ({"preset": "fixed_spacing", "spacing_mm": float("inf")}, "spacing_mm from 0.01 to 10, .* got inf"),
         ({"preset": "fixed_spacing", "spacing_mm": 0.0001}, "spacing_mm from 0.01 to 10"),
         ({"size_px": 5_000_000}, "size_px must be from 1 to 10000, got 5000000"),
+        ({"preset": "fixed_portrait", "size_px": 0}, "size_px must be from 1 to 10000, got 0"),
         ({"size_px": 0}, "size_px must be from 1 to 10000, got 0"),
     ],
 )
