@@ -3,8 +3,9 @@
     eight films → the shipped model → a page with its marks, hits and misses        (within a minute)
     phantoms in both layouts → stage 1 → stage 2 → one-stage baseline → the same held-out test → report
 
-The second part takes ten minutes on two CPU cores; `--films-only` leaves it out. Every step is a `mammo-monai`
-command, printed before it runs. A demo that was stopped goes on.
+The second part takes ten minutes on two CPU cores; `--films-only` leaves it out. Every step is a
+`mammo-monai` command, printed before it runs. A demo that was stopped goes on. The films come with a Python
+package; where they are missing, the demo says so and goes on with the second part.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from marked_films_page import mark_films
+from marked_films_page import mark_films, why_not_marked
 
 from mammo_monai.cli.main import main as mammo_monai
 from mammo_monai.schema import read_metrics
@@ -106,7 +107,8 @@ def _print_table(out: Path, runs: dict[str, Path], began: float) -> None:
         row = "".join(f"{c['sensitivity']:.2f} ({c['low']:.2f}–{c['high']:.2f})".ljust(20) for c in cells)
         print(f"{name:14}{row}")
     print(f"images {metrics['n_images']}, lesions {metrics['n_lesions']}, 95 % intervals over patients")
-    print(f"\nopen {out / 'films.html'}\nopen {out / 'report.html'}")
+    pages = [page for page in (out / "films.html", out / "report.html") if page.is_file()]
+    print("\n" + "\n".join(f"open {page}" for page in pages))
     print(f"took {(time.monotonic() - began) / 60:.1f} min")
 
 
@@ -125,10 +127,13 @@ def main() -> None:
     add("--bundle", default=MODEL, help="the model that marks them")
     add("--weights", type=Path, help="another weights file than the bundle's own")
     args = parser.parse_args()
-    page = mark_films(args.out, args.bundle, args.weights)
-    print(f"open {page}", flush=True)
+    reason = why_not_marked(args.bundle, args.weights)
+    if reason is None:
+        print(f"open {mark_films(args.out, args.bundle, args.weights)}", flush=True)
+    else:
+        print(f"No film is marked: {reason}", file=sys.stderr, flush=True)
     if args.films_only:
-        return
+        sys.exit(reason is not None)
     demo(args.out, patients=args.patients, epochs=tuple(args.epochs), spacing_mm=args.spacing_mm)
 
 

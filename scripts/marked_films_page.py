@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from real_films import SOURCE, film_records
+from real_films import SOURCE, film_records, why_no_films
 
 from mammo_monai.bundle import find_bundle, path_value, run_bundle
 from mammo_monai.inference import Progress
@@ -53,13 +53,12 @@ class Clock:
 def mark_films(out: Path, bundle: str, weights: Path | None) -> Path:
     """Marks the films, writes `films.html` into `out`, prints one line per film; returns the page."""
     root, records, clock = find_bundle(bundle), film_records(), Clock()
-    if weights is None and not (root / "models" / "model.safetensors").is_file():
-        raise SystemExit(f"{root}: no models/model.safetensors. Name a file with --weights.")
     manifest, output = out / "films.json", out / "films_detections.json"
     write_manifest(manifest, Manifest(test=records))
     has_points = weights is None and (root / OPERATING_POINTS).is_file()
     _print_command(manifest, bundle, output, weights, has_points)
-    overrides = {"input": path_value(manifest), "output": path_value(output), "evaluator#on_progress": clock}
+    overrides: dict[str, object] = {"input": path_value(manifest), "output": path_value(output)}
+    overrides["evaluator#on_progress"] = clock
     overrides |= {"weights": path_value(weights)} if weights else {}
     overrides |= {"evaluator#operating_point": shown_at(root, FPPI)} if has_points else {}
     output.unlink(missing_ok=True)
@@ -73,6 +72,14 @@ def mark_films(out: Path, bundle: str, weights: Path | None) -> Path:
         scores = ", ".join(f"{each:.2f}" for each in film.detections.scores) or "no mark"
         print(f"{film.group}, {film.name}: {scores}; {film.seconds:.1f} s")
     return page
+
+
+def why_not_marked(bundle: str, weights: Path | None) -> str | None:
+    """What keeps the films from being marked, and what to do; None where nothing does."""
+    file = weights or find_bundle(bundle) / "models" / "model.safetensors"
+    if not file.is_file():
+        return f"{file}: no such weights. Name a file with --weights."
+    return why_no_films()
 
 
 def _print_command(manifest: Path, bundle: str, output: Path, weights: Path | None, has_points: bool) -> None:
@@ -96,10 +103,11 @@ def _marked(record: ImageRecord, found: Detections, clock: Clock) -> MarkedFilm:
 def _text(root: Path, model: Mapping[str, Any]) -> FilmPageText:
     metadata = json.loads((root / "configs" / "metadata.json").read_text())
     config = json.loads((root / "configs" / "inference.json").read_text())
+    size_px = config["size_px"]
+    size = f", as {size_px // 2} × {size_px} px" if config["preset"] == "fixed_portrait" else ""
     how = (
-        "Each DICOM file was read at full size, cut to the breast, and shown to the network whole, as "
-        f"{config['size_px'] // 2} × {config['size_px']} px. Marks were brought back to the film's own pixels. "
-        "Nothing was chosen by these films."
+        f"Each DICOM file was read at full size, cut to the breast, and shown to the network whole{size}. "
+        "Marks were brought back to the film's own pixels. Nothing was chosen by these films."
     )
     provenance = {
         "Bundle": f"{root.name} {metadata['version']}",
@@ -116,9 +124,9 @@ def _point_text(point: Mapping[str, Any] | None) -> str:
         return f"Marks of score {SCORE:.2f} and above. No operating points belong to these weights yet."
     on = point["chosen_on"]
     return (
-        f"{point['fppi']:g} false positives per image: marks of score {point['threshold']:.2f} and above. On the "
-        f"{on['n_images']} films of {on['n_patients']} patients it was chosen on, none of them here, that "
-        f"threshold gave a sensitivity of {point['sensitivity']:.2f} "
+        f"{point['fppi']:g} false positives per image: marks of score {point['threshold']:.2f} and above. "
+        f"On the {on['n_images']} films of {on['n_patients']} patients it was chosen on, none of them here, "
+        f"that threshold gave a sensitivity of {point['sensitivity']:.2f} "
         f"({100 * point['confidence']:g} % CI {point['low']:.2f}–{point['high']:.2f}), per lesion, "
         f"IoU > {point['min_iou']:g}."
     )

@@ -26,6 +26,8 @@ KIND_COLOURS = {
 }
 MAX_MARKS = 150
 _MAX_WORDS = 3
+_TOP, _RIGHT = 0.06, 0.6  # boxes beyond these have no room above, or at their right
+_LETTER_WIDTH, _NAME_HEIGHT = 0.03, 0.05  # of a film 280 px wide and 400 px high; smaller ones fare worse
 _KINDS = {label: kind for kind, label in LESION_LABELS.items()}
 
 
@@ -170,16 +172,62 @@ def _marks_html(marks: Sequence[FilmMark]) -> str:
     more = ""
     if len(marks) > MAX_MARKS:
         more = f'<p class="note">{MAX_MARKS} of {len(marks)} marks drawn.</p>'
-    drawn = "".join(_mark_html(mark) for mark in marks[:MAX_MARKS])
+    sides = _name_sides(marks[:MAX_MARKS], has_short_names=bool(crowded))
+    drawn = "".join(_mark_html(mark, side) for mark, side in zip(marks, sides, strict=False))
     return f'<div class="marks{crowded}" aria-hidden="true">{drawn}{more}</div>' if marks else ""
 
 
-def _mark_html(mark: FilmMark) -> str:
+def _name_sides(marks: Sequence[FilmMark], *, has_short_names: bool) -> list[str]:
+    """For each mark the classes that place its name: above, to the right, unless that hides another.
+
+    Each in turn takes the corner outside its box where it covers least: of names placed before it, then of
+    other boxes. Where corners tie, above wins unless the box lies at the top, right unless at the right.
+    """
+    sides: list[str] = []
+    names: list[Box] = []
+    boxes = [mark.box for mark in marks]
+    for mark in marks:
+        name = mark.short if has_short_names else mark.name
+        if mark.is_dot or not name:
+            sides.append("")
+            continue
+        vertical = ("", " under") if mark.box[1] > _TOP else (" under", "")
+        across = ("", " leftward") if mark.box[0] < _RIGHT else (" leftward", "")
+        corners = [upright + aside for upright in vertical for aside in across]
+        places = [_name_box(mark.box, len(name), corner) for corner in corners]
+        others = [box for box in boxes if box is not mark.box]
+        costs = [(_off_film(place), _covered(place, names), _covered(place, others)) for place in places]
+        best = min(range(len(corners)), key=costs.__getitem__)
+        sides.append(corners[best])
+        names.append(places[best])
+    return sides
+
+
+def _name_box(box: Box, letters: int, side: str) -> Box:
+    """About where a name lies, as shares of a film of middling size on the page."""
+    width, height = _LETTER_WIDTH * (letters + 1), _NAME_HEIGHT
+    x_min = box[2] - width if "leftward" in side else box[0]
+    y_min = box[3] if "under" in side else box[1] - height
+    return (x_min, y_min, x_min + width, y_min + height)
+
+
+def _off_film(place: Box) -> bool:
+    return min(place) < 0 or max(place) > 1
+
+
+def _covered(place: Box, others: Sequence[Box]) -> int:
+    """How many of the others a place touches."""
+    return sum(
+        place[0] < x_max and x_min < place[2] and place[1] < y_max and y_min < place[3]
+        for x_min, y_min, x_max, y_max in others
+    )
+
+
+def _mark_html(mark: FilmMark, sides: str) -> str:
     x_min, y_min, x_max, y_max = (100 * edge for edge in mark.box)
     if mark.is_dot:
         place = f"left:{(x_min + x_max) / 2:.2f}%;top:{(y_min + y_max) / 2:.2f}%"
         return f'<i class="mark dot {mark.kind}" style="{place}" title="{mark.name}"></i>'
     place = f"left:{x_min:.2f}%;top:{y_min:.2f}%;width:{x_max - x_min:.2f}%;height:{y_max - y_min:.2f}%"
-    sides = ("" if y_min > 6 else " under") + ("" if x_min < 60 else " leftward")
     name = f'<b><span class="long">{mark.name}</span><span class="short">{mark.short}</span></b>'
     return f'<i class="mark {mark.kind}{sides}" style="{place}">{name}</i>'

@@ -18,7 +18,8 @@ class InputDifference:
     """Difference of two prepared images of one mammogram.
 
     Attributes:
-        mean_absolute: of grey values in [0, 1], over all pixels. mean_absolute_breast: where both are above 0.
+        mean_absolute: of grey values in [0, 1], over all pixels.
+        mean_absolute_breast: the same, over the pixels where both are above 0.
         edges: part of the mammogram that the second image shows, less that of the first: `(x_min, y_min,
             x_max, y_max)`, shares of width and height, shape (4,).
     """
@@ -38,8 +39,8 @@ def input_difference(first: Mapping[str, Any], second: Mapping[str, Any]) -> Inp
     one, other = (image_of(each)[0].numpy() for each in (first, second))
     if one.shape != other.shape:
         raise GeometryError(
-            f"expected two images of one shape, got {one.shape} and {other.shape}: this preset keeps the ratio "
-            "of each file. Compare with fixed_size or fixed_portrait."
+            f"expected two images of one shape, got {one.shape} and {other.shape}: this preset keeps the "
+            "ratio of each file. Compare with fixed_size or fixed_portrait."
         )
     difference = np.abs(one - other)
     is_breast = (one > 0) & (other > 0)

@@ -138,6 +138,15 @@ def test_names_stay_inside_the_picture() -> None:
     assert not {"under", "leftward"} & set(lower["class"].split())
 
 
+def test_names_keep_clear_of_each_other_and_of_other_boxes() -> None:
+    # The right one's name would lie on the left one's, the lower one's on the upper box.
+    lesions = (Lesion((60, 200, 80, 220)), Lesion((90, 200, 110, 220)), Lesion((60, 222, 80, 242)))
+    left, right, lower = drawn(replace(RECORD, lesions=lesions)).all("i", class_="mark")
+    assert not {"under", "leftward"} & set(left["class"].split())
+    assert "under" in right["class"].split()
+    assert "under" in lower["class"].split()
+
+
 def test_words_are_escaped() -> None:
     html = film_html(film_of(SMALL, 'a.jpg"><script>', RECORD), "what <b> shows")
     assert "<script>" not in html
