@@ -12,17 +12,14 @@ RULE = ("split", "fppi", "min_iou", "label", "bootstrap", "permutations", "seed"
 
 def add_parser(subparsers: Any) -> None:
     """Adds the verb."""
-    about = (
-        "Prints B minus A in sensitivity, with paired interval and p-value over patients, and the lesions "
-    )
-    about += "one alone found; with -o writes a page with the images that differ, side by side."
+    about = "Prints B minus A in sensitivity, with paired interval and p-value, and what one alone found."
     parser = subparsers.add_parser("compare", help="compare two detectors", description=about)
     add = parser.add_argument
     add("first", type=Path, metavar="A", help="detections.json, or a folder that holds it")
     add("second", type=Path, metavar="B", help="likewise, of the same images")
     add("--manifest", type=Path, required=True, metavar="M", help="manifest.json with the lesions")
     add("--split", choices=("training", "validation", "test"), help="one list (default: all)")
-    add("--name", action="append", metavar="NAME", help="of A, and again of B (default: the models' names)")
+    add("--name", action="append", metavar="NAME", help="of A, and again of B (default: model or file)")
     add("-o", "--output", type=Path, metavar="HTML", help="the page to write")
     add("--csv", type=Path, metavar="F", help="file for the figures with all digits")
     add("--fppi", type=float, default=1.0, help="where lesions and images are compared (%(default)s)")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import numpy as np
 import torch
 from ignite.engine import Events
 from monai.engines import Evaluator
 
 from mammo_monai.engines.distributed import is_first_process
+from mammo_monai.engines.random_state import random_state, restore_random_state
 from mammo_monai.engines.trainer import DetectionTrainer
 from mammo_monai.errors import TrainingError
 from mammo_monai.files import atomic_path
@@ -138,7 +137,7 @@ class CheckpointHandler:
             "lineage": self.lineage,
             "keep": self.keep,
         }
-        content["random"] = _random_state()
+        content["random"] = random_state()
         if self.evaluator is not None:
             state = self.evaluator.state
             content["best"] = [float(state.best_metric), int(state.best_metric_epoch)]
@@ -159,7 +158,7 @@ class CheckpointHandler:
                 "Train into another output_dir, or start over with --resume false."
             ) from error
         trainer.state.epoch, trainer.state.iteration = content["epoch"], content["iteration"]
-        _restore_random_state(content["random"])
+        restore_random_state(content["random"])
         if self.evaluator is not None and "best" in content:
             self.evaluator.state.best_metric, self.evaluator.state.best_metric_epoch = content["best"]
 
@@ -194,22 +193,3 @@ def _parts_of(trainer: DetectionTrainer) -> dict[str, Any]:
         "loss_scaler": trainer.loss_scaler,
     }
     return parts | {name: part for name, part in optional.items() if part is not None}
-
-
-def _random_state() -> dict[str, Any]:
-    kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
-    return {
-        "python": random.getstate(),
-        "numpy": [str(kind), torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, gauss],
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all(),
-    }
-
-
-def _restore_random_state(state: Mapping[str, Any]) -> None:
-    kind, keys, position, has_gauss, gauss = state["numpy"]
-    random.setstate(state["python"])
-    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, gauss))
-    torch.set_rng_state(state["torch"])
-    if len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])

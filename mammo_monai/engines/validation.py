@@ -5,12 +5,15 @@ from __future__ import annotations
 from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 
+from mammo_monai.engines.random_state import random_state_kept
+
 
 class Validation:
     """Runs an evaluator after every `interval`-th epoch of a trainer and after its last one.
 
     MONAI's ValidationHandler leaves the last epochs out where the interval does not divide their number: the
-    best weights would never be among them.
+    best weights would never be among them. Random numbers that a validation draws are given back after it, so
+    that the weights do not depend on how often a run was validated, nor on where it was stopped and went on.
 
     Args:
         validator: the evaluator.
@@ -30,4 +33,5 @@ class Validation:
     def _validate(self, trainer: Engine) -> None:
         epoch = trainer.state.epoch
         if epoch % self.interval == 0 or epoch == trainer.state.max_epochs:
-            self.validator.run(epoch)
+            with random_state_kept():
+                self.validator.run(epoch)

@@ -37,17 +37,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-__all__ = [
-    "Execution",
-    "FullImageInferer",
-    "Inferer",
-    "Mode",
-    "Prediction",
-    "SectionsInferer",
-    "SlidingWindowInferer2d",
-    "make_inferer",
-]
-
 Mode = Literal["full", "sections", "sliding"]
 WINDOW_MULTIPLE_PX = 128
 

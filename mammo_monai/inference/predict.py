@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -17,10 +17,11 @@ from mammo_monai.errors import GeometryError, MammoError, ManifestError
 from mammo_monai.geometry import ImageFrame, Scale, box_area, clip_boxes, rowcol_to_xyxy
 from mammo_monai.inference.fingerprint import describe, fingerprint
 from mammo_monai.inference.fusion import Candidates, drop_small
-from mammo_monai.inference.inferers import Execution, Inferer, Prediction, SectionsInferer
+from mammo_monai.inference.inferers import Inferer, SectionsInferer
 from mammo_monai.inference.journal import Journal
 from mammo_monai.inference.operating_point import ShownAt
 from mammo_monai.inference.precision import check_precision
+from mammo_monai.inference.views import Execution, Prediction
 from mammo_monai.records import Detections
 from mammo_monai.schema import DetectionsFile, write_detections
 
@@ -191,7 +192,11 @@ class Predictor:
         public.pop("detector", None)
         return {
             "inferer": type(self.inferer).__name__,
-            **{name: describe(each) for name, each in public.items()},
+            # Fields alone: the file need not know in which module a class lives.
+            **{
+                name: describe(asdict(each) if isinstance(each, Execution) else each)
+                for name, each in public.items()
+            },
         }
 
     def _fingerprint(self, sources: list[Source]) -> str:

@@ -107,7 +107,8 @@ class CompareOptions:
     """What is compared, and how.
 
     Attributes:
-        split: one list of the manifest; None for all. names: of the two detectors; None takes the models'.
+        split: one list of the manifest; None for all. names: of the two detectors; None takes the models',
+            else the files'.
         fppi: the shared operating point for lesions and images.
     """
 
@@ -148,7 +149,7 @@ def compare_files(
     except MammoError as error:
         raise type(error)(f"{error} Manifest: {manifest}, {options.split or 'all lists'}.") from error
     marked = [marked_at(each, options.fppi, rule=rule) for each in (pair.first, pair.second)]
-    names = options.names or _names_of(files)
+    names = options.names or _names_of(files, (first, second))
     detectors = [
         Detector(name, SourceFile(path.name, sha256_of(path)), {each.record_id: each for each in found}, at)
         for name, path, found, at in zip(names, paths, detections, marked, strict=True)
@@ -214,9 +215,12 @@ def _of_records(file: DetectionsFile, manifest: Manifest, records: Sequence[Imag
     return [each for each in file.detections if each.record_id not in left_out]
 
 
-def _names_of(files: Sequence[DetectionsFile]) -> tuple[str, str]:
-    """The models' names, A and B where they have none; both where they have the same."""
-    first, second = (str(file.model.get("name") or letter) for file, letter in zip(files, "AB", strict=True))
+def _names_of(files: Sequence[DetectionsFile], paths: Sequence[Path]) -> tuple[str, str]:
+    """The models' names; where one has none the bare name of its file or folder; told apart by A and B."""
+    first, second = (
+        str(file.model.get("name") or (letter if path.stem == "detections" else path.stem))
+        for file, path, letter in zip(files, paths, "AB", strict=True)
+    )
     return (first, second) if first != second else (f"{first} (A)", f"{second} (B)")
 
 

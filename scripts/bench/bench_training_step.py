@@ -1,6 +1,7 @@
 """One training step of bundle cbis_mass_detection on a CPU: torch's own depthwise gradient against ours.
 
-    python scripts/bench/bench_training_step.py [--repeats 5] [--threads 2] [--batch 8] [--height 768] [--width 384]
+    python scripts/bench/bench_training_step.py [--repeats 5] [--threads 2] [--batch 8] [--height 768]
+        [--width 384]
 
 Same network, weights and images, bfloat16: forward, losses, backward and optimiser step. Prints the median of
 both and their ratio. The steps alternate in one process, so a slow spell of the machine hits both.

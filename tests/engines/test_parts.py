@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.testing import assert_allclose
 from torch import nn
 
 from mammo_monai.engines import DetectionEvaluator, FrocMetric, WeightAverage, make_optimizer, make_schedule
+from mammo_monai.engines.random_state import random_state, random_state_kept, restore_random_state
 from mammo_monai.networks import training_settings
 from tests.engines.conftest import HEIGHT, WIDTH, make_sample
 
@@ -64,6 +66,22 @@ def test_warm_up_rises_linearly() -> None:
     optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
     schedule = make_schedule(optimizer, warmup_iterations=4)
     assert schedule.get_last_lr() == [0.25]
+
+
+def test_random_numbers_drawn_in_a_block_are_given_back_even_after_an_error() -> None:
+    def draw() -> tuple[float, float, float]:
+        return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+    def draw_and_fail() -> None:
+        with random_state_kept():
+            drawn.append(draw())
+            raise KeyError
+
+    before, drawn = random_state(), [draw()]
+    restore_random_state(before)
+    with pytest.raises(KeyError):
+        draw_and_fail()
+    assert drawn == [draw()] * 2
 
 
 def test_an_unknown_schedule_or_optimizer_is_refused(make_detector: Any) -> None:

@@ -204,6 +204,21 @@ def test_keep_last_is_the_same_run_resumed_and_keeps_the_newest_average(
             assert torch.equal(kept[1].tensors[name], value), name
 
 
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_how_often_a_run_is_validated_changes_no_weight(
+    make_detector: Any, tmp_path: Path, keep: Any
+) -> None:
+    trained = []
+    for interval in (1, 3):
+        detector = make_detector()
+        torch.manual_seed(7)
+        trainer = _trainer(detector, tmp_path / str(interval), 2, keep=keep, val_interval=interval)
+        trainer.run()
+        trained.append((detector.network.state_dict(), trainer.average.state_dict()["average"]))
+    for often, once in zip(*trained, strict=True):
+        assert all(torch.equal(value, once[name]) for name, value in often.items())
+
+
 def test_the_figure_beside_kept_weights_is_theirs(make_detector: Any, tmp_path: Path) -> None:
     """Not the best one of the run, and none for an epoch that was not validated."""
     state = SimpleNamespace(

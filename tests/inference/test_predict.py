@@ -116,7 +116,6 @@ def test_the_file_says_how_it_was_made(tmp_path: Path) -> None:
             "short_side_px": None,
             "min_area_mm2": None,
             "execution": {
-                "class": "mammo_monai.inference.inferers.Execution",
                 "batch_size": 4,
                 "skip_empty": True,
                 "precision": "fp32",

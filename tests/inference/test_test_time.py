@@ -172,14 +172,15 @@ def test_a_mirrored_pass_alone_is_the_detector_on_the_mirrored_image(
     assert torch.equal(found["label"], plain["label"])
 
 
+@pytest.mark.parametrize("fusion", ["heads", "boxes"])
 @pytest.mark.parametrize(
     ("test_time", "mirror"), [("mirror", LEFT_RIGHT), ("flips", TOP_BOTTOM), ("flips", BOTH)]
 )
 def test_the_answer_to_a_mirrored_image_is_the_mirrored_answer(
-    detector: MammoRetinaNetDetector, test_time: Any, mirror: Mirror
+    detector: MammoRetinaNetDetector, test_time: Any, mirror: Mirror, fusion: Any
 ) -> None:
     image = picture(256, 128)
-    inferer = AugmentedInferer(detector, test_time=test_time)
+    inferer = AugmentedInferer(detector, test_time=test_time, fusion=fusion)
     found, of_mirrored = inferer(image), inferer(mirror.of(image))
     assert len(found["box"]) > 10
     assert torch.allclose(of_mirrored["box"], mirrored_boxes(found["box"], mirror, 256, 128), atol=1e-6)

@@ -130,7 +130,7 @@ def test_a_damaged_file_in_the_package_is_refused(tmp_path: Path, monkeypatch: p
     monkeypatch.setitem(sys.modules, PACKAGE, fake)
     network = lite0()
     before = body_of(network)
-    with pytest.raises(WeightsError, match="efficientnet-lite0-57934424.pth") as caught:
+    with pytest.raises(WeightsError, match=r"efficientnet-lite0-57934424\.pth") as caught:
         initialise(network, "imagenet")
     assert "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db" in str(caught.value)
     assert all(torch.equal(value, before[name]) for name, value in body_of(network).items())

@@ -1,7 +1,7 @@
 """EfficientNet-Lite0 written down from its table, with TensorFlow's padding; slow and obvious.
 
-Source: Tan and Le, 2019 (EfficientNet), Table 1; TensorFlow's EfficientNet-Lite: no squeeze-and-excitation, ReLU6
-in place of swish, batch norm epsilon 0.001. Tensors are named as in TensorFlow's layers.
+Source: Tan and Le, 2019 (EfficientNet), Table 1; TensorFlow's EfficientNet-Lite: no squeeze-and-excitation,
+ReLU6 in place of swish, batch norm epsilon 0.001. Tensors are named as in TensorFlow's layers.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pytest
 from mammo_monai.errors import ManifestError, UndefinedMetricError
 from mammo_monai.files import sha256_of
 from mammo_monai.metrics import LesionCounts
-from mammo_monai.reports.comparison import Comparison, image_changes
+from mammo_monai.reports.comparison import CompareOptions, Comparison, compare_files, image_changes
 from mammo_monai.reports.comparison_tables import (
     CSV_COLUMNS,
     as_text,
@@ -55,7 +55,17 @@ def test_models_of_one_name_or_none_are_told_apart(folder: Path) -> None:
     assert (comparison.first.name, comparison.second.name) == ("same (A)", "same (B)")
     rewritten(folder / "a.json", model={})
     comparison = compared(folder)
-    assert (comparison.first.name, comparison.second.name) == ("A", "same")
+    assert (comparison.first.name, comparison.second.name) == ("a", "same")
+
+
+def test_a_nameless_model_has_the_name_of_its_folder_but_not_one_that_all_files_have(folder: Path) -> None:
+    for name, new in (("a", "old"), ("b", "new")):
+        rewritten(folder / f"{name}.json", model={"bundle": "one of ours"})
+        (folder / new).mkdir()
+        (folder / f"{name}.json").rename(folder / new / "detections.json")
+    paths = folder / "old", folder / "new" / "detections.json"
+    comparison = compare_files(*paths, folder / "manifest.json", CompareOptions(rule=RULE, n_permutations=30))
+    assert (comparison.first.name, comparison.second.name) == ("old", "B")
 
 
 @pytest.mark.parametrize("names", [["one"], ["one", "one"], ["one", "two", "three"]])
