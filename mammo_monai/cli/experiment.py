@@ -37,7 +37,9 @@ def run(args: argparse.Namespace) -> int:
         results = ours.read_results(args.directory)
         if args.output:
             ours.write_table(args.output, results)
-        print(ours.runs_table(results).as_text())
+        missing = ours.missing_table(results)
+        tables = [ours.runs_table(results), *([missing] if missing else [])]
+        print("\n\n".join(table.as_text() for table in tables))
         return 0
     folds = ours.fold_selection(args.folds) if args.folds else None
     choice = ours.Choice(folds, tuple(args.only), tuple(args.manifest), args.folds_file)

@@ -56,7 +56,13 @@ def curves_section(results: Results) -> str:
     epochs = [each for run in trained for history in run.histories.values() for each in history]
     last = max(each.epoch for each in epochs)
     loss_scale = Scale(last, 0.0, loss_axis_end([each.loss for each in epochs]))
-    figure_scale = Scale(last, 0.0, 1.0)
+    # One validation, at the end, is no curve: the note below says it.
+    has_curve = any(
+        sum(each.figure is not None for each in history) > 1
+        for run in trained
+        for history in run.histories.values()
+    )
+    figure_scale = Scale(last, 0.0, 1.0) if has_curve else None
     cards = "".join(_card(run, loss_scale, figure_scale) for run in trained)
     return (
         f'<section><h2>Learning curves</h2><div class="curves">{cards}</div><p class="quiet">A line per '
@@ -77,13 +83,16 @@ def loss_axis_end(losses: Sequence[float]) -> float:
     return min(finite[-1], LOSS_CEILING * finite[len(finite) // 2]) or 1.0
 
 
-def _card(run: RunResult, loss_scale: Scale, figure_scale: Scale) -> str:
-    loss = _drawing("loss", run.histories, lambda each: each.loss, loss_scale)
-    figure = _drawing("sensitivity", run.histories, lambda each: each.figure, figure_scale)
+def _card(run: RunResult, loss_scale: Scale, figure_scale: Scale | None) -> str:
+    drawings = _drawing("loss", run.histories, lambda each: each.loss, loss_scale)
+    if figure_scale:
+        drawings += _drawing("sensitivity", run.histories, lambda each: each.figure, figure_scale)
     ends = [history[-1] for history in run.histories.values()]
     shown = ", ".join(f"{each.figure:.2f}" for each in ends if each.figure is not None)
-    note = f"after the last epoch: {shown}" if shown else f"epoch {max(each.epoch for each in ends)}"
-    return f'<article class="curve"><h3>{escape(run.name)}</h3>{loss}{figure}<p>{note}</p></article>'
+    note = (
+        f"sensitivity after the last epoch: {shown}" if shown else f"epoch {max(each.epoch for each in ends)}"
+    )
+    return f'<article class="curve"><h3>{escape(run.name)}</h3>{drawings}<p>{note}</p></article>'
 
 
 def _drawing(

@@ -89,7 +89,6 @@ class Experiment:
     budget_iterations: int | None = None
     description: str = ""
     rule: FrocRule = field(default_factory=FrocRule)
-    content: Json = field(default_factory=dict)
 
 
 def read_experiment(path: Path) -> Experiment:
@@ -136,7 +135,6 @@ def experiment_of(content: Json, where: str, folder: Path, name: str = "experime
         budget_iterations=budget,
         description=_text(where, content, "description") or "",
         rule=_rule(where, content.get("evaluate", {})),
-        content=content,
     )
 
 

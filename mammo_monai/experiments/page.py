@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -28,8 +29,19 @@ from mammo_monai.reports.plots import RUN_COLOURS, RUN_COLOURS_DARK
 
 PHANTOM_BANNER = "Synthetic images (phantoms): these figures show that the machinery works, nothing clinical."
 NAMED_CHANGES = 12
-# A table of many columns: the page may be wider than a page of prose.
-_WIDE = "body { max-width: 96rem; } .changes td { white-space: normal; }\n"
+# A table of many columns: the page may be wider than one of prose.
+_WIDE = """
+body { max-width: 88rem; }
+.froc { max-width: 62rem; }
+.runs th, .runs td { padding-inline: 0.4375rem; }
+.runs thead th { white-space: normal; }
+.runs td small { color: var(--faint); }
+.runs tr > :first-child { padding-left: 0.875rem; }
+.changes td { white-space: normal; overflow-wrap: anywhere; }
+.changes td:not(:first-child) { min-width: 14rem; }
+.hashes td:not(:last-child) { white-space: nowrap; }
+"""
+_INTERVAL_CELL = re.compile(r"<td>([^<(]+) (\([^<]+)</td>")
 
 
 def write_table(path: Path, results: Results) -> None:
@@ -64,18 +76,24 @@ def experiment_page(results: Results) -> str:
     parts = [
         f"<header><h1>{escape(head.name)}</h1><p>{escape(head.description)}</p>{banner}"
         f'<p class="notice">{escape(INTENDED_USE)}</p></header>',
-        f"<section><h2>Runs</h2>{html_table(runs_table(results))}"
+        f'<section><h2>Runs</h2><div class="runs">{_runs_html(results)}</div>'
         f'<p class="quiet">{escape(_basis(results))}</p>{html_table(missing) if missing else ""}</section>',
         froc_section(shown, fppi=1.0),
         f'<p class="quiet">{less}</p>' if len(shown) < len(scored_runs(results)) else "",
         curves_section(results),
         f'<section class="changes"><h2>What differs</h2>{html_table(_changes_table(results))}</section>',
-        f'<footer><h2>Provenance</h2><div class="hashes">{html_table(_provenance(results))}</div>'
+        "<footer><h2>Provenance</h2><details><summary>SHA-256 of data, folds and each run's files</summary>"
+        f'<div class="hashes">{html_table(_provenance(results))}</div></details>'
         f"<p>Made by mammo-monai {escape(__version__)} with <code>mammo-monai experiment table</code>.</p>"
         "</footer>",
     ]
     styles = (_colours(), stylesheet("report.css"), CURVES_CSS, _WIDE)
     return html_page(head.name, "\n".join(parts), styles=styles)
+
+
+def _runs_html(results: Results) -> str:
+    """The table of runs, each interval on a line of its own below its figure."""
+    return _INTERVAL_CELL.sub(r"<td>\1<br><small>\2</small></td>", html_table(runs_table(results)))
 
 
 def plotted_runs(results: Results) -> list[Run]:
@@ -96,10 +114,15 @@ def _basis(results: Results) -> str:
         for fold in each.finished.values()
         for part in fold.environment.values()
     )
+    unlike = len({tuple(each.finished) for each in results.runs if each.finished}) > 1
+    note = (
+        "Not all runs have finished the same folds: their sensitivities are of different images, each "
+        "difference is on the folds that both have finished. "
+    )
     return (
         f"{run.name}: {metrics['n_images']} images ({metrics['n_normal_images']} normal), "
-        f"{metrics['n_lesions']} lesions, {metrics['n_patients']} patients. {metrics['rule']['text']} "
-        f"Times: {'; '.join(machines)}."
+        f"{metrics['n_lesions']} lesions, {metrics['n_patients']} patients. {note if unlike else ''}"
+        f"{metrics['rule']['text']} Times: {'; '.join(machines)}."
     )
 
 

@@ -149,6 +149,9 @@ def _config_of(spec: RunSpec, experiment: Experiment, inputs: Mapping[str, Any])
     init, init_sha256 = start_of(spec, training, where)
     prediction = prediction_config(spec, where)
     training["init"] = init  # its hash says which file; the folder it lies in decides nothing
+    if experiment.budget_iterations is not None or not spec.is_trained:
+        for config in (training, prediction):
+            config.pop("epochs", None)  # the bundle's own decide nothing
     return {
         "schema": RUN_SCHEMA,
         "bundle": Path(spec.bundle).name,

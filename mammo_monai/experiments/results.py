@@ -85,11 +85,6 @@ class RunResult:
         values = [each.done[name] for each in self.finished.values() if each.done.get(name) is not None]
         return float(statistics.median(values)) if values else None
 
-    def total_of(self, name: str) -> float | None:
-        """Sum over folds of a number in done.json; None where no fold has it."""
-        values = [each.done[name] for each in self.finished.values() if each.done.get(name) is not None]
-        return float(sum(values)) if values else None
-
 
 @dataclass(frozen=True, eq=False)
 class Results:
@@ -164,11 +159,9 @@ def _read_fold(folder: RunFolder, fold: str) -> FoldResult:
 
 
 def _why_missing(folder: RunFolder) -> str:
+    """Without the reason of a failure: it may name a path, and a path a patient."""
     if folder.failed.is_file():
-        try:
-            return f"failed: {json.loads(folder.failed.read_text(encoding='utf-8'))['reason']}"
-        except (ValueError, KeyError, TypeError):
-            return "failed"
+        return "failed (its failed.json says why)"
     return "unfinished" if folder.config.is_file() else "not begun"
 
 

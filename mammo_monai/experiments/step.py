@@ -17,6 +17,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from mammo_monai.bundle import find_bundle, run_bundle
+from mammo_monai.bundle.faults import own_error
 from mammo_monai.errors import MammoError
 from mammo_monai.experiments.configuration import EVALUATE, TRAIN
 from mammo_monai.experiments.environment import environment
@@ -39,12 +40,19 @@ def run_step(step: Step) -> None:
 
 
 def iterations_per_epoch(bundle: str, overrides: Mapping[str, Any]) -> int:
-    """Batches of one epoch, as the training's own loader counts them; no image is read."""
+    """Batches of one epoch, as the training's own loader counts them; no image is read.
+
+    Raises:
+        MammoError, OSError: the loader cannot be built.
+    """
     root = find_bundle(bundle)
     parser = ConfigParser()
     parser.read_config(str(root / "configs" / TRAIN))
     parser.update({"bundle_root": str(root), **overrides, "train#dataset#cache_rate": 0.0})
-    return max(1, len(parser.get_parsed_content("train#dataloader")))
+    try:
+        return max(1, len(parser.get_parsed_content("train#dataloader")))
+    except Exception as error:  # MONAI wraps whatever a component raises, so no narrower class would do
+        raise own_error(error, f"{root.name}, {TRAIN}", parser.config, overrides) from error
 
 
 class ImageClock:

@@ -9,8 +9,10 @@ import statistics
 from collections.abc import Sequence
 
 from mammo_monai.experiments.results import POINTS, Results, RunResult
+from mammo_monai.metrics import PairedDifference
+from mammo_monai.reports.plots import RUN_COLOURS
 from mammo_monai.reports.runs import Run
-from mammo_monai.reports.tables import UNDEFINED, Table, sensitivity_text
+from mammo_monai.reports.tables import UNDEFINED, WILSON_MARK, Table, sensitivity_text
 
 CSV_COLUMNS = (
     "run",
@@ -34,29 +36,35 @@ CSV_COLUMNS = (
     "seconds_per_image",
     "parameters",
 )
-# The widest dot the table can give: colours of runs repeat beyond.
-COLOURED = 6
+# As many runs as the FROC plot has colours carry theirs in the table.
+COLOURED = len(RUN_COLOURS)
 
 
 def runs_table(results: Results) -> Table:
-    """The table as a page and Markdown show it."""
-    header: tuple[str, ...] = ("run", "folds", "mean sensitivity", "mean ± SD of folds")
-    header += tuple(f"@ {fppi:g}" for fppi in POINTS)
-    header += ("difference to the first", "p", "training per fold", "s per image", "parameters")
+    """One row per run with a result, the figure to choose by and the difference first."""
+    scored = [run for run in results.runs if run.metrics is not None]
+    header: tuple[str, ...] = ("run", "folds", "mean sensitivity", f"difference to {results.runs[0].name}")
+    header += ("p", *(f"@ {fppi:g}" for fppi in POINTS), "mean ± SD of folds")
+    header += ("training per fold", "s per image", "parameters")
     return Table(
         "Detections of all finished folds joined, each image once; lesion sensitivity, mean over .25 .5 1 2 "
-        f"4 FPPI and at single ones, {confidence_text(results)} interval by resampling patients; p by "
-        "swapping the two runs patient by patient, not corrected for their number; median time over folds",
+        f"4 FPPI and at single ones, {confidence_text(results)} interval by resampling patients "
+        f"({WILSON_MARK} Wilson over lesions, where that says nothing); p by swapping the two runs patient "
+        "by patient, not corrected for their number; SD with n − 1; times and parameters: median over folds",
         header,
-        tuple(_cells(run, len(results.head.folds)) for run in results.runs),
-        runs="rows" if len(results.runs) <= COLOURED else None,
+        tuple(_cells(run, len(results.head.folds)) for run in scored),
+        runs="rows" if len(scored) <= COLOURED else None,
     )
 
 
 def missing_table(results: Results) -> Table | None:
-    """Runs and folds without a result, and why; None where there are none."""
-    rows = tuple((run.name, fold, reason) for run in results.runs for fold, reason in run.missing.items())
-    return Table("Not in the table", ("run", "fold", "why"), rows) if rows else None
+    """Folds without a result, a row per run and reason; None where there are none."""
+    rows = []
+    for run in results.runs:
+        for reason in dict.fromkeys(run.missing.values()):
+            folds = [fold for fold, why in run.missing.items() if why == reason]
+            rows.append((run.name, ", ".join(folds), reason))
+    return Table("Without a result", ("run", "folds", "why"), tuple(rows)) if rows else None
 
 
 def as_markdown(table: Table) -> str:
@@ -67,10 +75,10 @@ def as_markdown(table: Table) -> str:
     <BLANKLINE>
     | run | n |
     |---|---|
-    | a\\\\|b | 1 |
+    | a\\|b | 1 |
     """
-    lines = [table.header, ("---",) * len(table.header), *table.rows]
-    rows = ["|" + "|".join(line) + "|" if set(line) == {"---"} else _markdown_row(line) for line in lines]
+    rule = "|" + "---|" * len(table.header)
+    rows = [_markdown_row(table.header), rule, *(_markdown_row(row) for row in table.rows)]
     return "\n".join([table.caption, "", *rows])
 
 
@@ -110,44 +118,36 @@ def duration_text(seconds: float | None) -> str:
 
 
 def _cells(run: RunResult, n_folds: int) -> tuple[str, ...]:
-    folds = f"{len(run.finished)} of {n_folds}"
-    if run.metrics is None:
-        return (run.name, folds, *(UNDEFINED,) * (7 + len(POINTS)))
-    scored = Run(run.name, run.metrics)
-    difference = run.difference
+    scored = Run(run.name, run.metrics or {})
     parameters, seconds = run.median_of("n_parameters"), run.median_of("seconds_per_image")
     return (
         run.name,
-        folds,
+        f"{len(run.finished)} of {n_folds}",
         _mean_text(run),
-        _spread_text(run.fold_means),
+        *_difference_texts(run.difference),
         *(sensitivity_text(scored.point_at(fppi)) for fppi in POINTS),
-        UNDEFINED
-        if difference is None
-        else f"{difference.difference:+.3f}{_bounds(difference.low, difference.high, '+.3f')}",
-        UNDEFINED if difference is None or math.isnan(difference.p_value) else f"{difference.p_value:.3f}",
+        _spread_text(run.fold_means),
         duration_text(run.median_of("training_s")),
         UNDEFINED if seconds is None else f"{seconds:.2f}",
         UNDEFINED if parameters is None else f"{parameters / 1e6:.1f} M",
     )
 
 
+def _difference_texts(difference: PairedDifference | None) -> tuple[str, str]:
+    """Difference with its interval, and p."""
+    if difference is None or math.isnan(difference.difference):
+        return UNDEFINED, UNDEFINED
+    bounds = "" if math.isnan(difference.low) else f" ({difference.low:+.3f} to {difference.high:+.3f})"
+    p_value = UNDEFINED if math.isnan(difference.p_value) else f"{difference.p_value:.3f}"
+    return f"{difference.difference:+.3f}{bounds}", p_value
+
+
 def _mean_text(run: RunResult) -> str:
     value = run.metrics["mean_sensitivity"]["value"] if run.metrics else None
     if value is None:
         return UNDEFINED
-    bounds = _bounds(run.interval.low, run.interval.high, ".3f") if run.interval else ""
+    bounds = f" ({run.interval.low:.3f}–{run.interval.high:.3f})" if run.interval else ""
     return f"{value:.3f}{bounds}"
-
-
-def _bounds(low: float, high: float, form: str) -> str:
-    return (
-        ""
-        if math.isnan(low)
-        else f" ({low:{form}} to {high:{form}})"
-        if "+" in form
-        else f" ({low:{form}}–{high:{form}})"
-    )
 
 
 def _spread_text(means: Sequence[float]) -> str:

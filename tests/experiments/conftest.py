@@ -5,30 +5,42 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mammo_monai.experiments import Choice, Runner, make_plan, read_experiment
+from mammo_monai.experiments.processes import StepError
 from mammo_monai.records import ImageRecord, Lesion
 from mammo_monai.schema import Manifest, write_manifest
+from tests.experiments import fake_step
 
 FAKE_COMMAND = (sys.executable, "-m", "tests.experiments.fake_step")
 BUNDLE = "cbis_mass_detection"
 Make = Callable[..., Runner]
 
 
-def films(n_patients: int = 12, *, first: int = 0) -> tuple[ImageRecord, ...]:
+def films(n_patients: int = 12, *, first: int = 0, folder: Path = Path("/films")) -> tuple[ImageRecord, ...]:
     """Two non-square films of each patient, one of them without a lesion."""
     records = []
     for patient in range(first, first + n_patients):
         for view in range(2):
             lesions = (Lesion((100.0, 200.0, 160.0, 270.0)),) if view == 0 else ()
             record_id = f"{2 * patient + view + 1:016x}"
-            path = Path(f"/films/{record_id}.png")
-            records.append(ImageRecord(path, record_id, f"patient {patient}", 400, 800, lesions))
+            records.append(
+                ImageRecord(folder / f"{record_id}.png", record_id, f"patient {patient}", 400, 800, lesions)
+            )
     return tuple(records)
+
+
+def write_empty_films(folder: Path) -> None:
+    """The manifest of films that are there and hold nothing: whoever reads one fails."""
+    records = films(folder=folder)
+    for each in records:
+        each.image.touch()
+    write_manifest(folder / "manifest.json", Manifest(training=records))
 
 
 def write_experiment(folder: Path, **changes: Any) -> Path:
@@ -73,3 +85,39 @@ def make_runner(tmp_path: Path) -> Make:
         return Runner(plan, tmp_path / out, **{"command": FAKE_COMMAND, **(options or {})})
 
     return make
+
+
+class StepsHere:
+    """Stands for `Processes` where a test needs results and no process: the fake steps run in this one."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def run(self, line: str, log: Path) -> None:
+        """Does the step of a line."""
+        step = fake_step.Step(**json.loads(line))
+        with log.open("a", encoding="utf-8") as stream, redirect_stderr(stream):
+            fake_step.note_environment(step)
+            if step.overrides.get("seed") == 13:
+                raise StepError(f"the loss is not finite. See {log}.")
+            fake_step.perform(step)
+
+
+def run_here(folder: Path, *, choice: Choice | None = None, **changes: Any) -> Path:
+    """Runs an experiment with fake steps in this process; the folder of its runs."""
+    plan = make_plan(read_experiment(write_experiment(folder, **changes)), choice)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mammo_monai.experiments.runner.Processes", StepsHere)
+        Runner(plan, folder / "out").run()
+    return folder / "out"
+
+
+@pytest.fixture(scope="session")
+def finished_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """none and strong on all three folds, light on the first, broken failed there; read only."""
+    folder = tmp_path_factory.mktemp("finished")
+    names = ("none", "light", "strong")
+    runs: list[dict[str, Any]] = [{"name": name, "overrides": {"augment": name}} for name in names]
+    runs.append({"name": "broken", "overrides": {"seed": 13}})
+    run_here(folder, choice=Choice(("1",)), runs=runs)
+    return run_here(folder, choice=Choice(("2", "3"), ("none", "strong")), runs=runs)

@@ -45,8 +45,7 @@ def main() -> None:
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
     seed = step.overrides.get("seed", 0)
     sys.stderr.write("starting\n")
-    environment = {"cpu": "a processor", "threads": 1, "gpus": []}
-    write_json_atomic(Path(step.environment), {step.kind: environment})
+    note_environment(step)
     if seed == (13 if step.kind == TRAINING else 14):
         sys.stderr.write(f"12:00:00 ERROR {FAULTS}: the loss is not finite\n")
         sys.exit(2)
@@ -56,6 +55,15 @@ def main() -> None:
     if seed == (21 if step.kind == TRAINING else 22) and not hang.exists():
         hang.write_text(str(os.getpid()))
         time.sleep(600)
+    perform(step)
+
+
+def note_environment(step: Step) -> None:
+    environment = {"cpu": "a processor", "threads": 1, "gpus": []}
+    write_json_atomic(Path(step.environment), {step.kind: environment})
+
+
+def perform(step: Step) -> None:
     report = train(step) if step.kind == TRAINING else predict(step)
     write_json_atomic(Path(step.report), report)
 

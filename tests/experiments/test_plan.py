@@ -1,0 +1,131 @@
+"""A plan holds what was asked for, fold by fold, or says what is missing before anything is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mammo_monai.errors import ManifestError
+from mammo_monai.experiments import Choice, ExperimentError, Plan, fold_selection, make_plan, read_experiment
+from mammo_monai.records import Split
+from mammo_monai.schema import Manifest, write_manifest
+from mammo_monai.schema.folds import write_folds
+from tests.experiments.conftest import films, write_experiment
+
+
+def planned(folder: Path, choice: Choice | None = None, **changes: Any) -> Plan:
+    return make_plan(read_experiment(write_experiment(folder, **changes)), choice)
+
+
+def names(plan: Plan) -> list[tuple[str, str]]:
+    return [(each.fold, each.spec.name) for each in plan.runs]
+
+
+def test_all_runs_of_a_fold_stand_before_those_of_the_next(tmp_path: Path) -> None:
+    assert names(planned(tmp_path)) == [(fold, run) for fold in "123" for run in ("none", "light", "strong")]
+
+
+def test_a_choice_keeps_the_files_order(tmp_path: Path) -> None:
+    choice = Choice(("3", "1"), ("strong", "none"))
+    assert names(planned(tmp_path, choice)) == [
+        ("1", "none"),
+        ("1", "strong"),
+        ("3", "none"),
+        ("3", "strong"),
+    ]
+
+
+def test_each_image_is_tested_in_one_fold(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    tested = [each.record_id for fold in "123" for each in plan.fold_manifest(fold).images(Split.TEST)]
+    assert sorted(tested) == sorted(each.record_id for each in films())
+
+
+def test_a_common_budget_makes_the_bundles_epochs_decide_nothing(tmp_path: Path) -> None:
+    by_epochs = planned(tmp_path).runs[0].config
+    assert by_epochs["training"]["epochs"] == 4
+    path = write_experiment(tmp_path)
+    path.write_text(path.read_text().replace('"epochs": 4', '"budget_iterations": 90'))
+    by_budget = make_plan(read_experiment(path)).runs[0].config
+    assert by_budget["budget_iterations"] == 90
+    assert "epochs" not in by_budget["training"].keys() | by_budget["prediction"].keys()
+
+
+def test_the_configuration_is_of_the_content_not_of_the_folder(tmp_path: Path) -> None:
+    first, second = (planned(tmp_path / name).runs[0] for name in ("a", "b"))
+    assert first.sha256 == second.sha256
+    assert first.label == "run none, fold 1"
+    assert str(tmp_path) not in str(first.config)
+
+
+def test_folds_of_a_file_and_manifests_of_a_choice_replace_the_files_own(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    write_folds(tmp_path / "folds.json", plan.folds)
+    manifest = tmp_path / "manifest.json"
+    choice = Choice(("2",), ("none",), (str(manifest),), tmp_path / "folds.json")
+    other = planned(tmp_path, choice, manifest="gone.json", folds={"n_folds": 2})
+    assert other.runs[0].config["inputs"]["folds_sha256"] == plan.folds.sha256
+
+
+def test_folds_of_another_manifest_are_refused(tmp_path: Path) -> None:
+    write_folds(tmp_path / "folds.json", planned(tmp_path).folds)
+    other = tmp_path / "other.json"
+    write_manifest(other, Manifest(training=films(12, first=50)))
+    with pytest.raises(ManifestError, match="folds"):
+        planned(tmp_path, Choice(manifests=(str(other),), folds_file=tmp_path / "folds.json"))
+
+
+def test_phantoms_are_made_where_they_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def made(name: str) -> str:
+        asked.append(name)
+        return str(tmp_path / "manifest.json")
+
+    monkeypatch.setattr("mammo_monai.data.manifest_path", made)
+    plan = planned(tmp_path, manifest="phantoms:inbreast:12")
+    assert asked == list(plan.manifest_names) == ["phantoms:inbreast:12"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "changes", "message"),
+    [
+        (Choice(("9",)), {}, "no fold 9: the folds are 1, 2, 3"),
+        (Choice(only=("weak",)), {}, "no run weak: the runs are none, light, strong"),
+        (Choice(), {"manifest": None}, "no manifest: name one"),
+        (Choice(), {"folds": None}, "no folds: name a file"),
+        (Choice(), {"stage": "second"}, "no stage second in fold 1: its stages are"),
+        (
+            Choice(("1", "3")),
+            {"folds": {"n_folds": 3, "validation_fraction": 0.0}},
+            r"run none: it validates on the validation list, which is empty in fold 1, 3\.",
+        ),
+    ],
+)
+def test_what_is_not_there_is_named(tmp_path: Path, choice: Choice, changes: Any, message: str) -> None:
+    with pytest.raises(ExperimentError, match=message):
+        planned(tmp_path, choice, **changes)
+
+
+def test_a_run_that_is_not_trained_needs_no_validation_list(tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(b"weights")
+    runs = [{"name": "as-is", "train": False, "overrides": {"init": "a.safetensors"}}]
+    plan = planned(
+        tmp_path, runs=runs, overrides={}, epochs=4, folds={"n_folds": 3, "validation_fraction": 0}
+    )
+    assert len(plan.runs) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("2", ("2",)), ("1-3, 2", ("1", "2", "3")), ("a,b-c", ("a", "b-c"))]
+)
+def test_folds_are_counted_or_named(text: str, expected: tuple[str, ...]) -> None:
+    assert fold_selection(text) == expected
+
+
+@pytest.mark.parametrize("text", ["3-1", "1,,2", ""])
+def test_folds_that_are_no_names_are_refused(text: str) -> None:
+    with pytest.raises(ExperimentError, match="folds"):
+        fold_selection(text)
