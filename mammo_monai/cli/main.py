@@ -18,6 +18,7 @@ VERBS = (
     "show",
     "folds",
     "prepare",
+    "normals",
     "train",
     "predict",
     "evaluate",
@@ -33,6 +34,7 @@ DESCRIPTION = (
     "It marks, it never diagnoses: a research tool, not a medical device."
 )
 EPILOG = """examples:
+  mammo-monai predict film.dcm --bundle cbis_mass_detection --fppi 0.5 -o detections.json --overlays overlays
   mammo-monai phantoms --layout inbreast --patients 20 --seed 1 --out phantoms
   mammo-monai manifest inbreast phantoms -o manifest.json
   mammo-monai train --bundle coco_to_inbreast_mass_retinanet --manifest manifest.json --init none --epochs 5
