@@ -29,14 +29,26 @@ from mammo_monai.bundle.published import (
 )
 from mammo_monai.bundle.run import path_value
 from mammo_monai.errors import BundleError, WeightsError
-from mammo_monai.files import atomic_path, bytes_text, write_text_atomic
+from mammo_monai.files import atomic_path, bytes_text, sha256_of, write_text_atomic
 from mammo_monai.networks import MammoRetinaNet, WeightsFile, load_weights, read_weights
 from mammo_monai.networks.weight_files import serialised_state
-from mammo_monai.schema import OperatingPoints, read_operating_points, write_operating_points
+from mammo_monai.schema import OperatingPoints, read_manifest, read_operating_points, write_operating_points
 
 logger = logging.getLogger(__name__)
 
 MAX_BYTES = 25_000_000
+# What a training stores of its origin. Its validation's figure is left out: it has no rule and no interval.
+_ORIGIN = (
+    "bundle",
+    "init",
+    "init_sha256",
+    "manifest_sha256",
+    "freeze",
+    "learning_rate",
+    "seed",
+    "recipe",
+    "epoch",
+)
 
 
 @dataclass(frozen=True)
@@ -56,12 +68,13 @@ def publish_bundle(
     weights: Path,
     *,
     operating_points: Path | None = None,
+    manifest: Path | None = None,
     version: str | None = None,
     is_large_allowed: bool = False,
 ) -> Publication:
     """Writes weights, SHA256SUMS and operating points into `models/`, and metadata.json after them.
 
-    The weights become float16 (see `halved`) and keep their metadata; loading gives the network's float32.
+    The weights become float16 (see `halved`) and keep their origin; loading gives the network's float32.
     The same input gives the same bytes. Each file is written whole or not at all; a kill between two of them
     is seen by `bundle check` and mended by publishing again.
 
@@ -70,14 +83,16 @@ def publish_bundle(
         weights: a file that this package's training wrote, for the network of the bundle's inference.json.
         operating_points: thresholds measured with these weights; the copy says which file it is for. None
             keeps those in the bundle that belong to the same weights.
+        manifest: the training's own; the folds it was made from go into the lineage. None keeps those there
+            of the same manifest.
         version: of the bundle; None keeps that of metadata.json. Its line in the changelog is written anew.
         is_large_allowed: above 25 MB, which git and package registries do not like.
 
     Raises:
         WeightsError: the file is missing, damaged, of another network, or not written by a training.
-        BundleError: no such bundle, weights of another recipe, too large, a version that is none, or
-            operating points in the bundle that belong to other weights.
-        ManifestError: operating points that break their format.
+        BundleError: no such bundle, weights of another recipe, too large, a version that is none, another
+            manifest than the training's, or operating points in the bundle that belong to other weights.
+        ManifestError: operating points or a manifest that break their format.
         OSError: a file cannot be written.
     """
     root = find_bundle(bundle)
@@ -85,7 +100,9 @@ def publish_bundle(
     metadata = {**old, "version": _checked_version(root, version or str(old.get("version")))}
     file, network = _fitting(root, Path(weights))
     tensors = halved(network.state_dict())
-    kept = {TRAINED_SHA256: file.sha256, **file.metadata}
+    kept = {name: file.metadata[name] for name in _ORIGIN if name in file.metadata}
+    kept[TRAINED_SHA256] = file.metadata.get(TRAINED_SHA256, file.sha256)
+    folds = _folds(manifest, kept, old.get("lineage", {}))
     content = serialised_state(tensors, network.settings, kept)
     published = Publication(
         root / WEIGHTS,
@@ -108,7 +125,7 @@ def publish_bundle(
     if points is not None:
         write_operating_points(root / OPERATING_POINTS, points)
     write_text_atomic(root / SUMS, expected_sums(root))
-    write_text_atomic(root / METADATA, _text(_described(metadata, published, kept)))
+    write_text_atomic(root / METADATA, _text(_described(metadata, published, kept, folds)))
     logger.info("published %s %s: %s", root.name, published.version, published.sha256)
     return published
 
@@ -175,6 +192,20 @@ def _points(
     return replace(points, for_weights_sha256=weights_sha256)
 
 
+def _folds(manifest: Path | None, trained: Mapping[str, str], old: Mapping[str, Any]) -> object:
+    """The folds that the training's manifest was made from; null where it was made from none."""
+    expected = trained.get("manifest_sha256")
+    if manifest is None:
+        return old.get("folds") if old.get("manifest_sha256") == expected else None
+    folds = read_manifest(manifest).about.get("folds")
+    if (found := sha256_of(manifest)) != expected:
+        raise BundleError(
+            f"{manifest}: not the manifest of the training: expected SHA-256 {expected} (stored with the "
+            f"weights), got {found}. Give the file that `mammo-monai train` read, unchanged."
+        )
+    return folds
+
+
 def _warn_of_reuse(old: Mapping[str, Any], published: Publication) -> None:
     declared = old.get("weights_sha256")
     if declared not in (None, published.sha256) and published.version == old.get("version"):
@@ -187,7 +218,7 @@ def _warn_of_reuse(old: Mapping[str, Any], published: Publication) -> None:
 
 
 def _described(
-    metadata: Mapping[str, Any], published: Publication, trained: Mapping[str, str]
+    metadata: Mapping[str, Any], published: Publication, trained: Mapping[str, str], folds: object
 ) -> dict[str, Any]:
     """Metadata with version, changelog, lineage and the hash of what is published."""
     learning_rate, seed = trained.get("learning_rate"), trained.get("seed")
@@ -197,6 +228,7 @@ def _described(
         "init": trained.get("init"),
         "parent_weights_sha256": trained.get("init_sha256") or None,
         "manifest_sha256": trained.get("manifest_sha256"),
+        "folds": folds,
         "freeze": trained.get("freeze"),
         "learning_rate": None if learning_rate is None else float(learning_rate),
         "seed": None if seed is None else int(seed),

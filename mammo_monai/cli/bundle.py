@@ -20,6 +20,7 @@ def add_parser(subparsers: Any) -> None:
     add("--bundle", required=True, metavar="NAME|DIR", help="whose models/ and metadata.json are written")
     add("--weights", required=True, type=Path, metavar="FILE", help="the model.safetensors of a training")
     add("--operating-points", type=Path, metavar="FILE", help="made by `mammo-monai calibrate`")
+    add("--manifest", type=Path, metavar="FILE", help="the training's, to note the folds it was made from")
     add("--version", metavar="N.N.N", help="of the bundle (that of its metadata.json)")
     add("--large", action="store_true", help="allow more than 25 MB")
 
@@ -32,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
 def _publish(args: argparse.Namespace) -> int:
     from mammo_monai.bundle import publish_bundle
 
-    options = {"version": args.version, "is_large_allowed": args.large}
-    made = publish_bundle(args.bundle, args.weights, operating_points=args.operating_points, **options)
+    options = {name: getattr(args, name) for name in ("operating_points", "manifest", "version")}
+    made = publish_bundle(args.bundle, args.weights, is_large_allowed=args.large, **options)
     float32 = f"{made.n_float32} of {made.n_tensors} tensors in float32"
     print(f"{made.weights}: version {made.version}, {made.n_bytes / 1e6:.1f} MB, {float32}")
     print(f"SHA-256 {made.sha256}")
