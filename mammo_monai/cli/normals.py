@@ -11,15 +11,15 @@ def add_parser(subparsers: Any) -> None:
     """Adds the verb."""
     parser = subparsers.add_parser(
         "normals",
-        help="cut the lesion-free part of each film, to count false positives on",
-        description="Keeps of every film with lesions the largest part without any, as 16-bit PNG, and "
-        "writes a manifest of images without lesions. Predict and evaluate it like any other: its false "
+        help="keep the lesion-free part of each film, to count false positives on",
+        description="Keeps of every prepared film with lesions the largest part without any, in its place, "
+        "and writes a manifest of images without lesions. Predict and evaluate it like any other: its false "
         "positives per image stand for those on normal breasts where a data set has none.",
     )
     add = parser.add_argument
-    add("manifest", metavar="MANIFEST", help="manifest.json, its folder, or phantoms:LAYOUT[:PATIENTS]")
+    add("manifest", metavar="MANIFEST", help="manifest.json of `mammo-monai prepare`, or its folder")
     add("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-    add("--region", choices=("otsu", "global"), default="otsu", help="how the breast is found (otsu: film)")
+    add("--split", choices=("training", "validation", "test"), help="one list (default: all)")
     add(
         "--min-fraction",
         type=float,
@@ -37,8 +37,8 @@ def run(args: argparse.Namespace) -> int:
     from mammo_monai.schema import read_manifest
 
     manifest = read_manifest(Path(manifest_path(args.manifest)))
-    with counting_bar("cutting") as bar:
-        options = {"region": args.region, "min_fraction": args.min_fraction, "on_progress": bar}
+    with counting_bar("blackening") as bar:
+        options = {"split": args.split, "min_fraction": args.min_fraction, "on_progress": bar}
         done = write_mass_free_set(manifest, args.out, **options)
     mean = sum(done.fractions) / len(done.fractions)
     print(f"{done.path}: {done.made} images without lesions, on the mean {mean:.0%} of the breast")

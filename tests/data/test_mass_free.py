@@ -14,12 +14,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mammo_monai.cli import main as command
-from mammo_monai.data import load_samples, mass_free_rectangle, mass_free_view, write_mass_free_set
+from mammo_monai.data import (
+    load_samples,
+    mass_free_rectangle,
+    mass_free_view,
+    prepare_manifest,
+    write_mass_free_set,
+)
 from mammo_monai.errors import ManifestError
 from mammo_monai.records import Lesion, Split
 from mammo_monai.schema import Manifest, read_manifest, write_manifest
-from mammo_monai.transforms import evaluation_transforms, training_transforms
-from tests.data.prepared_sets import DIGITAL, phantom_manifest
+from mammo_monai.transforms import evaluation_transforms, image_recipe, training_transforms
 from tests.transforms.films import INSIDE, LESION, assert_same_sample, copy_of, film_sample
 
 
@@ -92,9 +97,16 @@ def test_an_image_without_lesions_is_kept_whole() -> None:
     assert torch.equal(mass_free_view(sample)["image"], sample["image"])
 
 
-def test_a_set_holds_every_film_with_lesions_once_without_them(manifest: Path, tmp_path: Path) -> None:
-    done = write_mass_free_set(read_manifest(manifest), tmp_path / "out", min_fraction=0.3)
-    source, made = read_manifest(manifest), read_manifest(done.path)
+@pytest.fixture
+def prepared(manifest: Path, tmp_path: Path) -> Path:
+    """The films of `manifest`, prepared to 80 × 160 px."""
+    recipe = image_recipe(preset="fixed_portrait", size_px=160)
+    return prepare_manifest(read_manifest(manifest), tmp_path / "prepared", recipe).path
+
+
+def test_a_set_holds_every_film_with_lesions_once_without_them(prepared: Path, tmp_path: Path) -> None:
+    done = write_mass_free_set(read_manifest(prepared), tmp_path / "out", min_fraction=0.3)
+    source, made = read_manifest(prepared), read_manifest(done.path)
     assert [len(made.images(split)) for split in Split] == [2, 0, 1]
     assert (done.made, done.left_out, len(done.fractions)) == (3, (), 3)
     assert min(done.fractions) >= 0.3
@@ -105,31 +117,51 @@ def test_a_set_holds_every_film_with_lesions_once_without_them(manifest: Path, t
         assert record.is_normal
         assert (record.patient_id, record.laterality) == (film.patient_id, film.laterality)
         assert (record.width, record.height) == (film.width, film.height)
-        pixels = np.asarray(Image.open(record.image))
+        pixels, original = (np.asarray(Image.open(each.image)) for each in (record, film))
         assert pixels.dtype == np.uint16
-        original = np.asarray(Image.open(film.image)).astype(np.uint16) * 257
-        assert pixels.max() < original.max()  # the lesion is the brightest
+        assert pixels.max() < 0.5 * original.max()  # the lesion is the brightest
         assert (pixels == original)[pixels > 0].all()
-        assert (pixels > 0).sum() >= 0.29 * (original > 0).sum()
+        assert (pixels > 0).sum() >= 0.3 * (original > 0).sum()
     assert made.about["mass_free"]["min_fraction"] == 0.3
 
 
-def test_a_set_is_read_like_any_other_and_written_again(manifest: Path, tmp_path: Path) -> None:
+def test_one_list_alone_can_be_taken(prepared: Path, tmp_path: Path) -> None:
+    done = write_mass_free_set(read_manifest(prepared), tmp_path / "out", split="test", min_fraction=0.3)
+    assert [len(read_manifest(done.path).images(split)) for split in Split] == [0, 0, 1]
+
+
+def test_a_part_reaches_the_network_at_the_size_and_place_it_has_in_its_film(
+    prepared: Path, tmp_path: Path
+) -> None:
+    done = write_mass_free_set(read_manifest(prepared), tmp_path / "out", min_fraction=0.3)
+    transform = evaluation_transforms(preset="fixed_portrait", size_px=160)
+    films = [film for film in load_samples(prepared) if len(film["label"])]
+    for film, part in zip(films, load_samples(done.path), strict=True):
+        view, item = mass_free_view(transform(film)), transform(part)
+        # Stretched grey values differ, as the lesion is gone; the part's outline and way back do not.
+        assert torch.equal(item["image"] > 0, view["image"] > 0)
+        assert item["frame"] == view["frame"]
+        assert len(item["box"]) == len(item["label"]) == 0
+
+
+def test_a_set_is_written_again_the_same(prepared: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
+    contents = []
     for _ in range(2):
         done = write_mass_free_set(
-            read_manifest(manifest),
+            read_manifest(prepared),
             tmp_path / "out",
             min_fraction=0.3,
             on_progress=lambda n, all_: seen.append((n, all_)),
         )
+        contents.append({path.name: path.read_bytes() for path in done.path.parent.rglob("*.*")})
     assert seen == [(1, 3), (2, 3), (3, 3)] * 2
-    sample = evaluation_transforms(preset="fixed_portrait", size_px=160)(load_samples(done.path)[0])
-    assert sample["image"].shape == (1, 160, 80)
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 4
 
 
-def test_films_with_too_little_left_are_left_out(manifest: Path, tmp_path: Path) -> None:
-    source = read_manifest(manifest)
+def test_films_with_too_little_left_are_left_out(prepared: Path, tmp_path: Path) -> None:
+    source = read_manifest(prepared)
     covered = replace(source.training[1], lesions=(Lesion(box=(0.0, 0.0, 120.0, 200.0)),))
     mixed = replace(source, training=(source.training[0], covered), test=())
     done = write_mass_free_set(mixed, tmp_path / "out", min_fraction=0.3)
@@ -140,87 +172,49 @@ def test_films_with_too_little_left_are_left_out(manifest: Path, tmp_path: Path)
         write_mass_free_set(replace(mixed, training=(covered,)), tmp_path / "none", min_fraction=0.3)
 
 
-def test_a_film_that_the_breast_fills_is_blackened_with_its_darkest(tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(90, 110, (200, 120)).astype(np.uint8)
-    pixels[:, 119] = 0
-    pixels[80:100, 40:70] = 250
-    film = tmp_path / "film.png"
-    Image.fromarray(pixels).save(film)
-    record = replace(
-        load_record(tmp_path), image=film, lesions=(Lesion(box=(40.0, 80.0, 70.0, 100.0)),), laterality=None
-    )
-    done = write_mass_free_set(Manifest(training=(record,)), tmp_path / "out", region="global")
-    assert np.asarray(Image.open(read_manifest(done.path).training[0].image)).max() < 200 * 257
-
-
-def load_record(folder: Path):  # type: ignore[no-untyped-def]  # an ImageRecord of 120 × 200 px
-    from tests.data.conftest import make_record
-
-    return make_record(folder, 0, 1)
-
-
-def test_dicom_attributes_that_a_picture_cannot_hold_come_into_the_manifest(tmp_path: Path) -> None:
-    source = read_manifest(phantom_manifest(tmp_path, DIGITAL))
-    done = write_mass_free_set(source, tmp_path / "out", region="global", min_fraction=0.2)
-    for record in read_manifest(done.path).images():
-        assert record.laterality is not None
-        assert record.view_position is not None
-        assert record.pixel_spacing_mm is not None
-
-
 @pytest.mark.parametrize("min_fraction", [0.0, 1.1])
-def test_a_fraction_that_is_none_is_refused(manifest: Path, tmp_path: Path, min_fraction: float) -> None:
+def test_a_fraction_that_is_none_is_refused(prepared: Path, tmp_path: Path, min_fraction: float) -> None:
     with pytest.raises(ValueError, match=r"min_fraction must be above 0 and at most 1"):
-        write_mass_free_set(read_manifest(manifest), tmp_path / "out", min_fraction=min_fraction)
+        write_mass_free_set(read_manifest(prepared), tmp_path / "out", min_fraction=min_fraction)
 
 
-def test_prepared_images_exchanged_files_and_foreign_folders_are_refused(
-    manifest: Path, tmp_path: Path
-) -> None:
-    source = read_manifest(manifest)
-    prepared = replace(source, training=(replace(source.training[0], prepared={"recipe": {}}),))
-    with pytest.raises(ManifestError, match="prepared already. Give the manifest they were prepared from"):
-        write_mass_free_set(prepared, tmp_path / "out")
-    with pytest.raises(ManifestError, match="would be overwritten. Choose another folder"):
-        write_mass_free_set(source, manifest.parent)
-    exchanged = replace(source, training=(replace(source.training[0], width=121),))
-    with pytest.raises(
-        ManifestError, match=r"the manifest says 121 × 200 px \(width × height\), the file has 120 × 200"
-    ):
-        write_mass_free_set(exchanged, tmp_path / "out")
+def test_originals_and_foreign_folders_are_refused(manifest: Path, prepared: Path, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"original images\. Prepare them first \(mammo-monai prepare"):
+        write_mass_free_set(read_manifest(manifest), tmp_path / "out")
+    with pytest.raises(ManifestError, match=r"would be overwritten\. Choose another folder"):
+        write_mass_free_set(read_manifest(prepared), prepared.parent)
 
 
 def test_the_verb_says_what_is_there(
-    manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "VERBS", tuple(dict.fromkeys((*command.VERBS, "normals"))))
     level = logging.getLogger("mammo_monai").level
-    words = ["normals", str(manifest), "--out", str(tmp_path / "out"), "--min-fraction"]
+    words = ["normals", str(prepared), "--out", str(tmp_path / "out"), "--min-fraction"]
     assert command.main([*words, "0.3"]) == 0
     assert "manifest.json: 3 images without lesions, on the mean" in capsys.readouterr().out
-    most = max(write_mass_free_set(read_manifest(manifest), tmp_path / "x", min_fraction=0.3).fractions)
+    most = max(write_mass_free_set(read_manifest(prepared), tmp_path / "x", min_fraction=0.3).fractions)
     assert command.main([*words, str(most)]) == 0
     assert "films left out: less than" in capsys.readouterr().out
     logging.getLogger("mammo_monai").setLevel(level)
 
 
-def test_normals_of_another_manifest_follow_the_samples(manifest: Path, tmp_path: Path) -> None:
-    done = write_mass_free_set(read_manifest(manifest), tmp_path / "out", min_fraction=0.3)
-    own, extra = load_samples(manifest, "training"), load_samples(done.path, "training")
-    for given in (done.path, [str(done.path)]):
-        joined = load_samples(manifest, "training", normals_from=given)
+def test_normals_of_another_manifest_follow_the_samples(prepared: Path, tmp_path: Path) -> None:
+    done = write_mass_free_set(read_manifest(prepared), tmp_path / "out", min_fraction=0.3)
+    own, extra = load_samples(prepared, "training"), load_samples(done.path, "training")
+    for more in (done.path, [str(done.path)]):
+        joined = load_samples(prepared, "training", normals_from=more)
         assert [each["record_id"] for each in joined] == [each["record_id"] for each in [*own, *extra]]
     other = tmp_path / "other.json"
-    renamed = [replace(r, record_id=f"{n:016x}") for n, r in enumerate(read_manifest(manifest).training, 99)]
+    renamed = [replace(r, record_id=f"{n:016x}") for n, r in enumerate(read_manifest(prepared).training, 99)]
     write_manifest(other, Manifest(training=tuple(renamed)))
-    joined = load_samples(manifest, "training", normals_from=other)  # its films with lesions stay out
+    joined = load_samples(prepared, "training", normals_from=other)  # its films with lesions stay out
     assert [len(each["label"]) for each in joined] == [2, 1, 0, 0, 0, 0]
     with pytest.raises(ManifestError, match="2 images stand in normals_from too, the first 0000000000000002"):
-        load_samples(manifest, "training", normals_from=manifest)
+        load_samples(prepared, "training", normals_from=prepared)
 
 
-def test_a_training_recipe_takes_both_at_once(manifest: Path, tmp_path: Path) -> None:
-    done = write_mass_free_set(read_manifest(manifest), tmp_path / "out", min_fraction=0.3)
+def test_a_training_recipe_takes_both_at_once(prepared: Path, tmp_path: Path) -> None:
+    done = write_mass_free_set(read_manifest(prepared), tmp_path / "out", min_fraction=0.3)
     transform = training_transforms(preset="fixed_portrait", size_px=160, augment="strong")
-    for sample in load_samples(manifest, "training", normals_from=done.path):
+    for sample in load_samples(prepared, "training", normals_from=done.path):
         assert transform(sample)["image"].shape == (1, 160, 80)

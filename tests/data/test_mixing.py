@@ -83,7 +83,7 @@ def test_the_pasted_mass_is_the_one_of_the_drawn_label() -> None:
 
 
 def test_no_edge_shows_where_a_mass_was_pasted() -> None:
-    # Donor and host differ in brightness and slope; across the pasted window's rim the steps stay the grain's.
+    # Donor and host differ in brightness and slope; across the window's rim the steps stay the grain's.
     host, donor = textured([]), textured([SMALL], seed=1)
     donor["image"] = donor["image"] * 0.5 + torch.linspace(0, 0.3, WIDTH)
     out = copy_paste(host, donor, np.random.default_rng(3))
