@@ -57,9 +57,9 @@ def write_mass_free_set(
     0: see `mass_free_rectangle`. Lists, patients, laterality, view and spacing stay; ids are new. Images
     without lesions are left to their own manifest.
 
-    Films are taken prepared because a part that is cropped and stretched anew comes out larger than its film
-    and of another ratio: on 231 films that more than doubled the false positives inside the part
-    (docs/how-to/normals.md).
+    Films are taken prepared so that each part has the size, ratio and place that the model sees in the whole
+    film, and marks of both can be compared. Blackening raises the scores of what is left, so the count is
+    too high rather than too low: measured in docs/how-to/normals.md.
 
     Args:
         manifest: of prepared images. split: one list; None takes all.

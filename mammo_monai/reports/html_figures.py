@@ -15,6 +15,7 @@ from mammo_monai.reports.tables import (
     headline,
     level,
     normal_image_table,
+    normal_points_table,
     operating_point_table,
     scored_on,
     sensitivity_text,
@@ -77,7 +78,8 @@ def table_section(runs: Sequence[Run], *, has_published: bool) -> str:
             f'<p class="quiet">{WILSON_MARK} Wilson interval over lesions, where resampling patients says '
             "nothing; all others are percentiles of a bootstrap over patients.</p>"
         )
-    more = [table for table in (size_band_table(runs), normal_image_table(runs)) if table]
+    found = (size_band_table(runs), normal_image_table(runs), normal_points_table(runs))
+    more = [table for table in found if table]
     tables = html_table(operating_point_table(runs)) + wilson
     tables += "".join(html_table(table) for table in (summary_table(runs), *more))
     if has_published:

@@ -96,6 +96,20 @@ def normal_image_table(runs: Sequence[Run]) -> Table | None:
     return Table("False positives per normal image, by score", header, tuple(rows), runs="rows")
 
 
+def normal_points_table(runs: Sequence[Run]) -> Table | None:
+    """False positives per normal image at the score of each operating point; None where no run has any."""
+    points = [(run.metrics.get("normal_images") or {}).get("points") or () for run in runs]
+    targets = sorted({point["fppi"] for each in points for point in each})
+    if not targets:
+        return None
+    rows = []
+    for run, each in zip(runs, points, strict=True):
+        by_target = {point["fppi"]: point for point in each}
+        rows.append((run.name, *(_normal_text(by_target.get(target)) for target in targets)))
+    title = f"False positives per normal image ({_confidence(runs)} CI), by the FPPI a score was chosen for"
+    return Table(title, ("run", *(f"{target:g}" for target in targets)), tuple(rows), runs="rows")
+
+
 def run_table(run: Run) -> Table:
     """The operating points of one run, with the score to be set for each."""
     rows = tuple(
@@ -165,6 +179,12 @@ def _band_text(row: Mapping[str, Any] | None, fppi: float) -> str:
         return UNDEFINED
     point = next((point for point in row["points"] if point["fppi"] == fppi), None)
     return f"{sensitivity_text(point)} of {row['n_lesions']}"
+
+
+def _normal_text(point: Mapping[str, Any] | None) -> str:
+    if point is None:
+        return UNDEFINED
+    return f"{point['false_positives_per_image']:.2f} ({point['low']:.2f}–{point['high']:.2f})"
 
 
 def _count(metrics: Mapping[str, Any], name: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from mammo_monai.cli import evaluate, report
 from mammo_monai.errors import ManifestError
-from mammo_monai.schema import read_metrics
+from mammo_monai.schema import OperatingPoint, OperatingPoints, read_metrics, write_operating_points
 from tests.reports.scene import write_scene
 
 
@@ -107,3 +107,15 @@ def test_report_needs_no_manifest(folder: Path) -> None:
 def test_names_must_be_as_many_as_runs(folder: Path) -> None:
     with pytest.raises(ValueError, match="2 runs, 1 names"):
         call("report", folder / "run", folder / "run", "--name", "one", "-o", folder / "report.html")
+
+
+def test_normal_images_are_counted_at_the_thresholds_of_other_images(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    points = folder / "points.json"
+    chosen = OperatingPoint(0.5, 0.25, 1.0, 0.9, 1.0)
+    write_operating_points(points, OperatingPoints((chosen,), None, {}, 9, 9, 9, "0" * 64, (None,)))
+    metrics = evaluated(folder, "--operating-points", points)
+    found = metrics["normal_images"]["points"]
+    assert [(each["fppi"], each["score"]) for each in found] == [(0.5, 0.25)]
+    assert "normal image" in capsys.readouterr().out

@@ -141,7 +141,9 @@ def test_mass_free_views_hold_no_lesion_and_the_loader_balances_them(
             assert item["image"].shape == (1, 160, 80)
             assert item["image"].max() > 0
     batches = data_loader(data, batch_size=3, lesion_fraction=1 / 3)
-    with_lesions = [sum(data.views[index].has_lesion for index in batch) for batch in batches.batch_sampler]
+    sampler = batches.batch_sampler
+    assert sampler is not None
+    with_lesions = [sum(data.views[index].has_lesion for index in batch) for batch in sampler]
     assert with_lesions == [1, 1, 1]
 
 

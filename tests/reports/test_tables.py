@@ -11,6 +11,7 @@ from mammo_monai.reports.tables import (
     Table,
     headline,
     normal_image_table,
+    normal_points_table,
     sensitivity_text,
     size_band_table,
 )
@@ -104,3 +105,15 @@ def test_one_runs_table_names_the_score_to_set(run: Run, foreign: Run) -> None:
 def test_published_figures_carry_their_caveat() -> None:
     assert CAVEAT.startswith("Not comparable unless split and rule are the same.")
     assert all(len(row) == len(published_table().header) for row in published_table().rows)
+
+
+def test_normal_points_stand_under_the_fppi_their_score_was_chosen_for() -> None:
+    point = {"fppi": 0.5, "score": 0.3, "false_positives_per_image": 1.354, "low": 1.26, "high": 1.451}
+    run = Run("parts", {"rule": {"confidence": 0.9}, "normal_images": {"points": [point]}})
+    other = Run("other", {"rule": {"confidence": 0.9}, "normal_images": {"points": [{**point, "fppi": 2.0}]}})
+    table = normal_points_table([run, other])
+    assert table is not None
+    assert table.header == ("run", "0.5", "2")
+    assert table.rows == (("parts", "1.35 (1.26–1.45)", "–"), ("other", "–", "1.35 (1.26–1.45)"))
+    assert "90 % CI" in table.caption
+    assert normal_points_table([Run("none", {"rule": {}})]) is None
