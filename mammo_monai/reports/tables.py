@@ -97,8 +97,12 @@ def normal_image_table(runs: Sequence[Run]) -> Table | None:
 
 
 def normal_points_table(runs: Sequence[Run]) -> Table | None:
-    """False positives per normal image at the score of each operating point; None where no run has any."""
-    points = [(run.metrics.get("normal_images") or {}).get("points") or () for run in runs]
+    """False positives per normal image at the score of each operating point; None where no run has any.
+
+    A run without lesions, and without operating points of other images, has none: its scores were chosen on
+    the very false positives that would be counted.
+    """
+    points = [_normal_points(run) for run in runs]
     targets = sorted({point["fppi"] for each in points for point in each})
     if not targets:
         return None
@@ -179,6 +183,12 @@ def _band_text(row: Mapping[str, Any] | None, fppi: float) -> str:
         return UNDEFINED
     point = next((point for point in row["points"] if point["fppi"] == fppi), None)
     return f"{sensitivity_text(point)} of {row['n_lesions']}"
+
+
+def _normal_points(run: Run) -> Sequence[Mapping[str, Any]]:
+    if not (run.metrics.get("n_lesions") or run.inputs.get("operating_points_sha256")):
+        return ()
+    return (run.metrics.get("normal_images") or {}).get("points") or ()
 
 
 def _normal_text(point: Mapping[str, Any] | None) -> str:

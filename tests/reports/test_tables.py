@@ -109,11 +109,14 @@ def test_published_figures_carry_their_caveat() -> None:
 
 def test_normal_points_stand_under_the_fppi_their_score_was_chosen_for() -> None:
     point = {"fppi": 0.5, "score": 0.3, "false_positives_per_image": 1.354, "low": 1.26, "high": 1.451}
-    run = Run("parts", {"rule": {"confidence": 0.9}, "normal_images": {"points": [point]}})
-    other = Run("other", {"rule": {"confidence": 0.9}, "normal_images": {"points": [{**point, "fppi": 2.0}]}})
-    table = normal_points_table([run, other])
+    rule, parts = {"confidence": 0.9}, {"points": [point]}
+    given = {"inputs": {"operating_points_sha256": "0" * 64}}
+    run = Run("parts", {"rule": rule, "normal_images": parts, "n_lesions": 0, **given})
+    mixed = {"points": [{**point, "fppi": 2.0}]}
+    table = normal_points_table([run, Run("mixed", {"rule": rule, "normal_images": mixed, "n_lesions": 3})])
     assert table is not None
     assert table.header == ("run", "0.5", "2")
-    assert table.rows == (("parts", "1.35 (1.26–1.45)", "–"), ("other", "–", "1.35 (1.26–1.45)"))
+    assert table.rows == (("parts", "1.35 (1.26–1.45)", "–"), ("mixed", "–", "1.35 (1.26–1.45)"))
     assert "90 % CI" in table.caption
-    assert normal_points_table([Run("none", {"rule": {}})]) is None
+    circular = Run("circular", {"rule": rule, "normal_images": parts, "n_lesions": 0})
+    assert normal_points_table([circular]) is None
