@@ -112,7 +112,8 @@ def shown_at(bundle: Path, fppi: float) -> ShownAt:
             return ShownAt(path, file, point)
     there = ", ".join(f"{each.fppi:g}" for each in file.points)
     raise BundleError(
-        f"{path}: no operating point for {fppi:g} false positives per image; there are {there}."
+        f"{path}: no operating point for {fppi:g} false positives per image; there are {there}. "
+        "Ask for one of these."
     )
 
 
