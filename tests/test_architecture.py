@@ -63,6 +63,7 @@ ALLOWED_WHERE_USED: dict[str, set[str]] = {
     "imaging": {"itk"},
     "dicom": {"openjpeg", "pylibjpeg", "jpeg_ls"},
     "inference": {"onnxruntime", "openvino", "ray"},
+    "reports": {"reportlab"},
     "experiments": {"mlflow", "optuna"},
     "apps": {"monailabel", "monai_deploy"},
 }
