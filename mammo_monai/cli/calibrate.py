@@ -6,6 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.cli.rule_options import add_rule_options, rule_from
+
+METHODS = ("platt", "temperature", "isotonic")
+
 
 def add_parser(subparsers: Any) -> None:
     """Adds the verb."""
@@ -20,29 +24,23 @@ def add_parser(subparsers: Any) -> None:
     add("detections", type=Path, nargs="+", help="detections.json of one model, or of every fold")
     add("--manifest", type=Path, required=True, metavar="M", help="one manifest.json with all their images")
     add("--split", choices=("training", "validation", "test"), help="one list (default: all)")
-    add("--method", choices=("platt", "isotonic"), default="platt", help="of calibration (%(default)s)")
-    add("--min-iou", type=float, default=0.2, help="a hit overlaps more than this (%(default)s)")
-    add("--count-double-hits", action="store_true", help="further detections on a found lesion are misses")
-    add("--label", type=int, default=0, help="the class to calibrate (%(default)s, mass)")
-    add("--bootstrap", type=int, default=1000, metavar="N", help="resamples (%(default)s)")
-    add("--seed", type=int, default=0, help="of the resampling (%(default)s)")
+    add("--method", choices=METHODS, default="platt", help="of calibration (%(default)s)")
     add("-o", "--output", type=Path, required=True, metavar="POINTS", help="operating_points.json")
     add("--plot", type=Path, metavar="FILE", help="draw points and reliability as .png or .svg")
+    add_rule_options(parser, doubles="further detections on a found lesion are misses")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Chooses, writes, prints the points."""
-    from mammo_monai.metrics import CALIBRATED_FPPI, FrocRule, calibrate_files
+    from mammo_monai.metrics import CALIBRATED_FPPI, calibrate_files
     from mammo_monai.reports.operating_points import points_headline, points_table
     from mammo_monai.reports.plots import check_plot_path, save_points_plot
     from mammo_monai.schema import write_operating_points
 
     if args.plot:
         check_plot_path(args.plot)
-    rule = FrocRule(
-        args.min_iou, args.count_double_hits, args.label, CALIBRATED_FPPI, args.bootstrap, args.seed
-    )
+    rule = rule_from(args, fppi=CALIBRATED_FPPI)
     found = calibrate_files(args.detections, args.manifest, split=args.split, rule=rule, method=args.method)
     write_operating_points(args.output, found.points)
     if args.plot:

@@ -12,7 +12,8 @@ from ignite.metrics.metric import reinit__is_reduced
 
 from mammo_monai.engines.distributed import gather_lists
 from mammo_monai.errors import UndefinedMetricError
-from mammo_monai.metrics import froc_curve, match_pooled, mean_sensitivity, pool_images
+from mammo_monai.metrics import FrocRule, froc_curve, mean_sensitivity, pool_images
+from mammo_monai.metrics.levels import match_by_rule
 from mammo_monai.records import Detections, ImageRecord, Lesion
 
 Scored = tuple[ImageRecord, Detections]
@@ -53,7 +54,7 @@ class FrocMetric(Metric):  # type: ignore[misc]  # ignite's base is untyped
         scored = list(by_id.values())
         pooled = pool_images([found for _, found in scored], [record.lesions for record, _ in scored])
         try:
-            return mean_sensitivity(froc_curve(match_pooled(pooled, min_iou=self.min_iou)))
+            return mean_sensitivity(froc_curve(match_by_rule(pooled, FrocRule(self.min_iou))))
         except UndefinedMetricError:
             return float("nan")
 

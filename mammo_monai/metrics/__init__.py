@@ -1,7 +1,13 @@
-"""Scores detections against annotated lesions: matching, FROC, intervals, average precision; numpy only."""
+"""Scores detections against annotated lesions: FROC, AP, ROC, JAFROC, with intervals and paired tests."""
 
 from mammo_monai.metrics.agreement import Agreement, detection_agreement
-from mammo_monai.metrics.average_precision import average_precision
+from mammo_monai.metrics.area_resampling import AreaDifference
+from mammo_monai.metrics.average_precision import (
+    COCO_MIN_IOU,
+    CocoAveragePrecision,
+    average_precision,
+    coco_average_precision,
+)
 from mammo_monai.metrics.bootstrap import Interval, sensitivity_intervals, wilson_interval
 from mammo_monai.metrics.calibrated_files import POINTS_RULE, CalibratedFiles, calibrate_files
 from mammo_monai.metrics.calibration import (
@@ -10,10 +16,13 @@ from mammo_monai.metrics.calibration import (
     expected_calibration_error,
     fit_isotonic,
     fit_platt,
+    fit_temperature,
     hit_probabilities,
     reliability_bins,
 )
+from mammo_monai.metrics.delong import auc_difference, auc_interval, delong_variance
 from mammo_monai.metrics.evaluation import evaluate_detections
+from mammo_monai.metrics.fold_summary import SUMMARY_FPPI, FoldSummary, summarise_folds
 from mammo_monai.metrics.froc import (
     MEAN_FPPI,
     FrocCurve,
@@ -22,9 +31,13 @@ from mammo_monai.metrics.froc import (
     score_at_fppi,
     sensitivity_at_fppi,
 )
-from mammo_monai.metrics.matching import Matches, match_detections, match_pooled
+from mammo_monai.metrics.jafroc import JafrocFigure, jafroc_difference, jafroc_figure
+from mammo_monai.metrics.levels import count_by_rule, group_lesions, match_by_rule
+from mammo_monai.metrics.matching import Matches, match_detections, match_lesions, match_pooled
+from mammo_monai.metrics.normal_curve import NormalCurve, normal_images_curve
 from mammo_monai.metrics.normals import NormalPoint, false_positives_on_normals, poisson_interval
 from mammo_monai.metrics.operating_points import CALIBRATED_FPPI, choose_points, threshold_between
+from mammo_monai.metrics.overlap_sweep import OverlapSweep, sweep_overlap
 from mammo_monai.metrics.pairing import (
     LesionApart,
     LesionCounts,
@@ -35,8 +48,10 @@ from mammo_monai.metrics.pairing import (
     marked_at,
     pair_detections,
 )
-from mammo_monai.metrics.pooling import PooledImages, join_on_record_id, pool_images
-from mammo_monai.metrics.rule import OPERATING_FPPI, FrocRule
+from mammo_monai.metrics.pooling import PooledImages, join_on_record_id, pool_images, pool_records
+from mammo_monai.metrics.precision_recall import PrecisionRecall, best_f1_score, precision_recall_at
+from mammo_monai.metrics.roc import RocCurve, roc_auc, roc_curve, sensitivity_at_specificity
+from mammo_monai.metrics.rule import OPERATING_FPPI, FalsePositivesOn, FrocRule, HitRule, Level, rule_phrase
 from mammo_monai.metrics.scored_files import evaluate_files, score_files
 from mammo_monai.metrics.significance import (
     DifferenceCurve,
@@ -44,34 +59,58 @@ from mammo_monai.metrics.significance import (
     difference_curve,
     paired_differences,
 )
-from mammo_monai.metrics.size_bands import SIZE_BANDS, SizeBand, size_band
+from mammo_monai.metrics.size_bands import AREA_BANDS, SIZE_BANDS, AreaBand, SizeBand, area_band, size_band
+from mammo_monai.metrics.unit_scores import UnitScores, unit_scores
 
 __all__ = [
+    "AREA_BANDS",
     "CALIBRATED_FPPI",
+    "COCO_MIN_IOU",
     "MEAN_FPPI",
     "OPERATING_FPPI",
     "POINTS_RULE",
     "SIZE_BANDS",
+    "SUMMARY_FPPI",
     "Agreement",
+    "AreaBand",
+    "AreaDifference",
     "CalibratedFiles",
+    "CocoAveragePrecision",
     "DifferenceCurve",
+    "FalsePositivesOn",
+    "FoldSummary",
     "FrocCurve",
     "FrocRule",
+    "HitRule",
     "Interval",
+    "JafrocFigure",
     "LesionApart",
     "LesionCounts",
+    "Level",
     "MarkedAt",
     "Matches",
+    "NormalCurve",
     "NormalPoint",
+    "OverlapSweep",
     "PairedDifference",
     "PairedMatches",
     "PooledImages",
+    "PrecisionRecall",
+    "RocCurve",
     "SizeBand",
+    "UnitScores",
+    "area_band",
+    "auc_difference",
+    "auc_interval",
     "average_precision",
+    "best_f1_score",
     "brier_score",
     "calibrate",
     "calibrate_files",
     "choose_points",
+    "coco_average_precision",
+    "count_by_rule",
+    "delong_variance",
     "detection_agreement",
     "difference_curve",
     "evaluate_detections",
@@ -80,25 +119,41 @@ __all__ = [
     "false_positives_on_normals",
     "fit_isotonic",
     "fit_platt",
+    "fit_temperature",
     "froc_curve",
+    "group_lesions",
     "hit_probabilities",
+    "jafroc_difference",
+    "jafroc_figure",
     "join_on_record_id",
     "lesion_counts",
     "lesions_apart",
     "marked_at",
+    "match_by_rule",
     "match_detections",
+    "match_lesions",
     "match_pooled",
     "mean_sensitivity",
+    "normal_images_curve",
     "pair_detections",
     "paired_differences",
     "poisson_interval",
     "pool_images",
+    "pool_records",
+    "precision_recall_at",
     "reliability_bins",
+    "roc_auc",
+    "roc_curve",
+    "rule_phrase",
     "score_at_fppi",
     "score_files",
     "sensitivity_at_fppi",
+    "sensitivity_at_specificity",
     "sensitivity_intervals",
     "size_band",
+    "summarise_folds",
+    "sweep_overlap",
     "threshold_between",
+    "unit_scores",
     "wilson_interval",
 ]

@@ -57,8 +57,9 @@ def sensitivity_intervals(
     """Interval of the sensitivity at each operating point of the rule.
 
     Patients are drawn with replacement, with all their images: views of one breast are not independent.
-    Draws without any lesion are left out. Where resampling says nothing (no draws asked for, fewer than two
-    patients, every draw alike, as with no or all lesions found) the interval is Wilson's over lesions.
+    Draws without any lesion, or without an image whose false positives count, are left out. Where resampling
+    says nothing (no draws asked for, fewer than two patients, every draw alike, as with no or all lesions
+    found) the interval is Wilson's over lesions, or over what the matches are grouped to.
 
     Args:
         patient: number of each image's patient, shape (n_images,), from 0.
@@ -92,22 +93,24 @@ def resampled_sensitivity(
 ) -> NDArray[np.float64]:
     """Sensitivity at each operating point when patient p counts `weights[b, p]` times, shape (B, points).
 
-    NaN where the weights leave no lesion. The curve rises only at scores of hits, so false positives are
-    counted into the gaps between those and the rest is one sparse product.
+    NaN where the weights leave no lesion, or no image whose false positives count. The curve rises only at
+    scores of hits, so false positives are counted into the gaps between those and the rest is one sparse
+    product.
     """
     is_false = matches.is_false_positive(count_double_hits=rule.count_double_hits)
     hit_scores = np.unique(matches.scores[matches.is_hit])[::-1]
     n_patients = weights.shape[1]
     false = _per_gap(matches, patient, is_false, hit_scores, n_patients)
     hits = _per_gap(matches, patient, matches.is_hit, hit_scores, n_patients)
-    images = weights @ np.bincount(patient, minlength=n_patients)
+    images = weights @ np.bincount(patient[matches.is_counted], minlength=n_patients)
     lesions = weights @ np.bincount(patient[matches.lesion_image], minlength=n_patients)
-    fppi = np.cumsum((false.T @ weights.T), axis=0) / images
+    with np.errstate(invalid="ignore"):
+        fppi = np.cumsum((false.T @ weights.T), axis=0) / images
     found = np.concatenate([np.zeros((1, len(weights))), np.cumsum(hits.T @ weights.T, axis=0)])
     columns = np.arange(len(weights))
     at_points = [found[(fppi <= limit).sum(axis=0), columns] for limit in rule.fppi]
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.stack(at_points, axis=1) / lesions[:, None])
+        return np.asarray(np.stack(at_points, axis=1) / np.where(images > 0, lesions, np.nan)[:, None])
 
 
 def _draws(n_patients: int, n_lesions: int, rule: FrocRule) -> Iterator[NDArray[np.int64]]:

@@ -14,9 +14,10 @@ from mammo_monai.errors import MammoError, ManifestError, UndefinedMetricError
 from mammo_monai.files import sha256_of
 from mammo_monai.metrics.calibration import calibrate
 from mammo_monai.metrics.froc import FrocCurve, froc_curve
-from mammo_monai.metrics.matching import match_pooled
+from mammo_monai.metrics.levels import match_by_rule
+from mammo_monai.metrics.matching import match_lesions
 from mammo_monai.metrics.operating_points import CALIBRATED_FPPI, choose_points
-from mammo_monai.metrics.pooling import join_on_record_id, pool_images
+from mammo_monai.metrics.pooling import pool_records
 from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.records import Detections, ImageRecord, Split
 from mammo_monai.schema import DetectionsFile, Manifest, OperatingPoints, read_detections, read_manifest
@@ -45,7 +46,8 @@ def calibrate_files(
 ) -> CalibratedFiles:
     """Operating points and calibration on all images of a list of the manifest, or of all its lists.
 
-    Calibrated is what the last point shows; see `calibrate`.
+    Calibrated is what the last point shows; see `calibrate`. Probabilities are those of hitting a lesion by
+    `rule.hit`, on all images: `level` and `false_positives_on` decide the points alone.
 
     The images of the files must be disjoint and make up the list: the validation images of one model, or
     those of every fold of a cross-validation, pooled. The models of the folds are others, and their scores
@@ -70,18 +72,18 @@ def calibrate_files(
     try:
         if not records:
             raise UndefinedMetricError("the split is empty. Name another with --split.")
-        images = pool_images(
-            join_on_record_id(records, entries), [record.lesions for record in records], label=rule.label
-        )
-        matches = match_pooled(images, min_iou=rule.min_iou)
+        images = pool_records(records, entries, label=rule.label)
+        matches = match_by_rule(images, rule)
         patients, patient = np.unique([record.patient_id for record in records], return_inverse=True)
         chosen = choose_points(matches, patient, rule)
         points = OperatingPoints(
             points=chosen,
-            calibration=calibrate(matches, patient, rule, method=method, min_score=chosen[-1].threshold),
+            calibration=calibrate(
+                match_lesions(images, rule), patient, rule, method=method, min_score=chosen[-1].threshold
+            ),
             rule=rule.describe(),
             n_images=len(records),
-            n_lesions=matches.n_lesions,
+            n_lesions=len(images.lesion_image),
             n_patients=len(patients),
             manifest_sha256=sha256_of(manifest_path),
             weights_sha256=tuple(_weights_of(each) for each in files),

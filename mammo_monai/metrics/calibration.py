@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from mammo_monai.errors import UndefinedMetricError
@@ -14,16 +18,20 @@ from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.schema.operating_points import (
     Calibration,
     CalibrationMethod,
+    Curve,
     IsotonicCurve,
     PlattCurve,
     ReliabilityBin,
+    TemperatureCurve,
 )
 
-Curve = PlattCurve | IsotonicCurve
+logger = logging.getLogger(__name__)
+
 N_BINS = 10
 N_FOLDS = 5
 _EDGE = 1e-6  # scores nearer to 0 or 1 count as this far away: their logit would be infinite
 _MAX_STEPS = 100
+MAX_TEMPERATURE = 100.0  # and 1 / 100: beyond, every probability of a score is one half, or 0 and 1
 _RIDGE = 1e-9  # keeps the Hessian invertible where all scores are equal
 
 
@@ -53,11 +61,16 @@ def calibrate(
         ValueError: a score outside [0, 1], or another method.
     """
     if method not in _FITS:
-        raise ValueError(f"method must be {' or '.join(_FITS)}, got {method!r}.")
-    is_judged = matches.is_hit | matches.is_false_positive(count_double_hits=rule.count_double_hits)
-    is_judged &= matches.scores >= min_score
+        raise ValueError(f"method must be {', '.join(_FITS)}, got {method!r}.")
+    is_judged = _is_judged(matches, rule, min_score)
     scores, is_hit = matches.scores[is_judged], matches.is_hit[is_judged]
     curve = _FITS[method](scores, is_hit)
+    if isinstance(curve, TemperatureCurve) and curve.temperature == MAX_TEMPERATURE:
+        logger.warning(
+            "higher scores hit no more often, so the temperature stands at its bound, %g, and every "
+            "probability near one half. Calibrate by platt or isotonic instead.",
+            MAX_TEMPERATURE,
+        )
     fold = _folds(patient[matches.image[is_judged]], is_hit, rule.seed)
     left_out = np.zeros(len(scores))
     for number in range(N_FOLDS):
@@ -107,6 +120,40 @@ def fit_platt(scores: ArrayLike, is_hit: ArrayLike) -> PlattCurve:
     return PlattCurve(float(weights[0]), float(weights[1]))
 
 
+def fit_temperature(scores: ArrayLike, is_hit: ArrayLike) -> TemperatureCurve:
+    """The temperature that the logits of the scores are divided by, fitted by maximum likelihood.
+
+    One parameter: it spreads scores or draws them together about one half, and cannot move their mean as
+    Platt's intercept does. It keeps to 1/100 … 100: the lower bound is where scores above one half are hits
+    and those below are misses without exception, the upper where higher scores hit no more often.
+
+    Args:
+        scores: in [0, 1], shape (N,). is_hit: shape (N,).
+
+    Raises:
+        UndefinedMetricError: no hit, or no miss. ValueError: a score outside [0, 1].
+
+    Source: Guo et al., 2017.
+
+    >>> curve = fit_temperature([0.2, 0.2, 0.8, 0.8, 0.8], [False, True, False, True, True])
+    >>> round(curve.temperature, 3), hit_probabilities(curve, [0.8]).round(3).tolist()
+    (3.419, [0.6])
+    """
+    score, hit = _checked(scores, is_hit)
+    logits = _safe_logit(score)
+
+    def rise(slope: float) -> float:
+        """Derivative of the negative log-likelihood by 1 / temperature; it never falls."""
+        return float(logits @ (expit(slope * logits) - hit))
+
+    slope, steepest = 1 / MAX_TEMPERATURE, MAX_TEMPERATURE
+    if rise(slope) >= 0:
+        return TemperatureCurve(MAX_TEMPERATURE)
+    if rise(steepest) <= 0:
+        return TemperatureCurve(1 / MAX_TEMPERATURE)
+    return TemperatureCurve(1 / float(brentq(rise, slope, steepest, xtol=1e-14)))
+
+
 def fit_isotonic(scores: ArrayLike, is_hit: ArrayLike) -> IsotonicCurve:
     """The never falling curve nearest to the hits, by pooling adjacent violators.
 
@@ -141,6 +188,8 @@ def hit_probabilities(curve: Curve, scores: ArrayLike) -> NDArray[np.float64]:
     _check_range(values)
     if isinstance(curve, PlattCurve):
         return np.asarray(expit(curve.slope * _safe_logit(values) + curve.intercept))
+    if isinstance(curve, TemperatureCurve):
+        return np.asarray(expit(_safe_logit(values) / curve.temperature))
     return np.asarray(np.interp(values, curve.scores, curve.probabilities))
 
 
@@ -207,10 +256,38 @@ def brier_score(probabilities: ArrayLike, is_hit: ArrayLike) -> float:
     return float(np.mean((chance - hit) ** 2))
 
 
+def reliability_entry(matches: Matches, rule: FrocRule, *, min_score: float = 0.0) -> dict[str, Any] | None:
+    """`reliability` of metrics.json: how far the raw scores are from the share of detections that hit.
+
+    Judged as in `calibrate`, without a fit. None where no detection of at least `min_score` is left, or where
+    the scores are no shares: one lies outside [0, 1].
+
+    Source: DeGroot & Fienberg, 1983 (bins); Naeini et al., 2015 (error); Brier, 1950.
+    """
+    is_judged = _is_judged(matches, rule, min_score)
+    scores, is_hit = matches.scores[is_judged], matches.is_hit[is_judged]
+    if not len(scores) or not ((scores >= 0) & (scores <= 1)).all():
+        return None
+    bins = reliability_bins(scores, is_hit)
+    return {
+        "min_score": min_score,
+        "bins": [asdict(each) for each in bins],
+        "expected_calibration_error": expected_calibration_error(bins),
+        "brier": brier_score(scores, is_hit),
+    }
+
+
 _FITS: Mapping[str, Callable[[ArrayLike, ArrayLike], Curve]] = {
     "platt": fit_platt,
+    "temperature": fit_temperature,
     "isotonic": fit_isotonic,
 }
+
+
+def _is_judged(matches: Matches, rule: FrocRule, min_score: float) -> NDArray[np.bool_]:
+    """Hits and misses of at least a score, shape (N,); double hits only where the rule counts them."""
+    is_miss = matches.is_false_positive(count_double_hits=rule.count_double_hits)
+    return np.asarray((matches.is_hit | is_miss) & (matches.scores >= min_score))
 
 
 def _fit_without(

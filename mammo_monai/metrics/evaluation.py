@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
-from mammo_monai.metrics.average_precision import average_precision
+from mammo_monai.metrics.average_precision import average_precision_entry
 from mammo_monai.metrics.bootstrap import Interval, sensitivity_intervals
+from mammo_monai.metrics.calibration import reliability_entry
 from mammo_monai.metrics.froc import (
     MEAN_FPPI,
     FrocCurve,
@@ -21,15 +23,23 @@ from mammo_monai.metrics.froc import (
     score_at_fppi,
     sensitivity_at_fppi,
 )
-from mammo_monai.metrics.matching import NOTHING, Matches, match_pooled, restrict_lesions
+from mammo_monai.metrics.jafroc import jafroc_entry
+from mammo_monai.metrics.levels import count_by_rule
+from mammo_monai.metrics.matching import NOTHING, Matches, match_lesions, restrict_lesions
+from mammo_monai.metrics.normal_curve import normal_curve_entry
 from mammo_monai.metrics.normals import false_positives_on_normals
-from mammo_monai.metrics.pooling import PooledImages, join_on_record_id, pool_images
+from mammo_monai.metrics.overlap_sweep import overlap_sweep_entry
+from mammo_monai.metrics.pooling import PooledImages, pool_records
+from mammo_monai.metrics.precision_recall import precision_recall_entry
+from mammo_monai.metrics.roc_levels import roc_entries
 from mammo_monai.metrics.rule import FrocRule
-from mammo_monai.metrics.size_bands import SIZE_BANDS, size_bands_of
+from mammo_monai.metrics.size_bands import AREA_BANDS, SIZE_BANDS, area_bands_of, size_bands_of
+from mammo_monai.metrics.unit_scores import UNIT_LEVELS
 from mammo_monai.records import Detections, ImageRecord
 from mammo_monai.schema import METRICS_SCHEMA
 
-_AP_MIN_IOU = 0.5
+logger = logging.getLogger(__name__)
+
 _NORMAL_SCORES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # .9 and .95 are P2's (Fig. 5)
 Json = dict[str, Any]
 
@@ -59,28 +69,32 @@ def evaluate_detections(
         raise UndefinedMetricError(
             "there is no image to score: the split is empty. Name another with --split."
         )
-    entries = join_on_record_id(records, detections)
-    images = pool_images(entries, [record.lesions for record in records], label=rule.label)
-    matches = match_pooled(images, min_iou=rule.min_iou)
+    images = pool_records(records, detections, label=rule.label)
+    found = match_lesions(images, rule)
+    matches = count_by_rule(found, images, rule)
+    curve = froc_curve(matches, count_double_hits=rule.count_double_hits)
     patient = _patient_numbers(records)
-    has_lesion = np.bincount(images.lesion_image, minlength=len(records)) > 0
     return {
         "schema": METRICS_SCHEMA,
         "rule": rule.describe(),
         "n_images": len(records),
-        "n_normal_images": int((~has_lesion).sum()),
+        "n_normal_images": int((~images.has_lesion).sum()),
         "n_patients": int(patient.max()) + 1,
-        "n_lesions": matches.n_lesions,
-        "n_detections": len(matches.scores),
-        "froc": _froc(matches, patient, rule),
-        "mean_sensitivity": _mean_sensitivity(matches, rule),
-        "size_bands": _size_bands(records, matches, patient, rule),
-        "average_precision": {"min_iou": _AP_MIN_IOU, "value": _average_precision(images)},
-        "normal_images": {
-            **_normal_images(matches, ~has_lesion),
-            "points": _normal_points(matches, ~has_lesion, patient, rule, thresholds),
-        },
-        "images": _per_image(records, matches),
+        "n_lesions": found.n_lesions,
+        "n_detections": len(found.scores),
+        "froc": _froc(curve, matches, patient, rule),
+        "mean_sensitivity": _mean_sensitivity(curve),
+        "levels": _levels(found, images, patient, rule),
+        "size_bands": _bands(found, images, patient, rule, SIZE_BANDS, size_bands_of(records)),
+        "area_bands": _bands(found, images, patient, rule, AREA_BANDS, area_bands_of(records)),
+        "overlap": overlap_sweep_entry(images, patient, rule),
+        "average_precision": average_precision_entry(images),
+        "precision_recall": precision_recall_entry(found, curve, patient, rule),
+        "normal_images": _normal_images(found, ~images.has_lesion, curve, patient, rule, thresholds),
+        "roc": roc_entries(records, images, rule),
+        "jafroc": jafroc_entry(found, patient, rule),
+        "reliability": reliability_entry(found, rule),
+        "images": _per_image(records, found),
     }
 
 
@@ -89,8 +103,7 @@ def _patient_numbers(records: Sequence[ImageRecord]) -> NDArray[np.int64]:
     return np.asarray(numbers, dtype=np.int64)
 
 
-def _froc(matches: Matches, patient: NDArray[np.int64], rule: FrocRule) -> Json:
-    curve = froc_curve(matches, count_double_hits=rule.count_double_hits)
+def _froc(curve: FrocCurve, matches: Matches, patient: NDArray[np.int64], rule: FrocRule) -> Json:
     fppi, sensitivity, score = (column.tolist() for column in curve.corners().points.T)
     return {
         "fppi": fppi,
@@ -118,58 +131,72 @@ def _points(curve: FrocCurve, matches: Matches, patient: NDArray[np.int64], rule
     ]
 
 
-def _mean_sensitivity(matches: Matches, rule: FrocRule) -> Json:
-    curve = froc_curve(matches, count_double_hits=rule.count_double_hits)
+def _mean_sensitivity(curve: FrocCurve) -> Json:
     return {"fppi": list(MEAN_FPPI), "value": mean_sensitivity(curve) if curve.is_defined else None}
 
 
-def _size_bands(
-    records: Sequence[ImageRecord], matches: Matches, patient: NDArray[np.int64], rule: FrocRule
-) -> list[Json]:
-    """Sensitivity for the lesions of each band; the false positives are those of all images."""
-    bands = size_bands_of(records)
-    places = zip(matches.lesion_image.tolist(), matches.lesion_index.tolist(), strict=True)
-    band_of = np.array([bands[image][index] for image, index in places], dtype="U7")
+def _levels(found: Matches, images: PooledImages, patient: NDArray[np.int64], rule: FrocRule) -> list[Json]:
+    """Sensitivity per image, breast and patient; a level is left out where an image's unit is unknown."""
     rows: list[Json] = []
-    for band in SIZE_BANDS:
-        kept = restrict_lesions(matches, band_of == band)
-        curve = froc_curve(kept, count_double_hits=rule.count_double_hits)
-        points = _points(curve, kept, patient, rule)
-        rows.append({"band": band, "n_lesions": kept.n_lesions, "points": points})
+    for level in UNIT_LEVELS:
+        try:
+            grouped = count_by_rule(found, images, replace(rule, level=level))
+        except UndefinedMetricError as error:
+            logger.info("no sensitivity per %s: %s", level, error)
+            continue
+        curve = froc_curve(grouped, count_double_hits=rule.count_double_hits)
+        points = _points(curve, grouped, patient, rule)
+        rows.append({"level": level, "n": grouped.n_lesions, "points": points})
     return rows
 
 
-def _average_precision(images: PooledImages) -> float | None:
-    matches = match_pooled(images, min_iou=_AP_MIN_IOU)
-    return average_precision(matches) if matches.n_lesions else None
+def _bands(
+    found: Matches,
+    images: PooledImages,
+    patient: NDArray[np.int64],
+    rule: FrocRule,
+    names: Sequence[str],
+    bands: Sequence[Sequence[str]],
+) -> list[Json]:
+    """Sensitivity for the lesions of each band; the false positives are those of all counted images.
+
+    Args:
+        names: of the bands. bands: of every lesion of every image.
+    """
+    places = zip(found.lesion_image.tolist(), found.lesion_index.tolist(), strict=True)
+    band_of = np.array([bands[image][index] for image, index in places], dtype="U7")
+    rows: list[Json] = []
+    for name in names:
+        kept = restrict_lesions(found, band_of == name)
+        counted = count_by_rule(kept, images, rule)
+        curve = froc_curve(counted, count_double_hits=rule.count_double_hits)
+        points = _points(curve, counted, patient, rule)
+        rows.append({"band": name, "n_lesions": kept.n_lesions, "points": points})
+    return rows
 
 
-def _normal_images(matches: Matches, is_normal: NDArray[np.bool_]) -> Json:
+def _normal_images(
+    found: Matches,
+    is_normal: NDArray[np.bool_],
+    curve: FrocCurve,
+    patient: NDArray[np.int64],
+    rule: FrocRule,
+    thresholds: Mapping[float, float] | None,
+) -> Json:
     """Mean false positives per normal image among detections of at least each score (P2, Fig. 5)."""
     n_images = int(is_normal.sum())
-    scores = matches.scores[is_normal[matches.image]]
+    scores = found.scores[is_normal[found.image]]
     counts = [int((scores >= score).sum()) for score in _NORMAL_SCORES]
+    if thresholds is None:
+        thresholds = {fppi: score_at_fppi(curve, fppi) for fppi in rule.fppi}
+    points = false_positives_on_normals(found, is_normal, patient, thresholds, rule) if n_images else ()
     return {
         "n_images": n_images,
         "score": list(_NORMAL_SCORES),
         "false_positives_per_image": [count / n_images if n_images else None for count in counts],
+        "points": [{**asdict(each), "score": _or_none(each.score)} for each in points],
+        "curve": normal_curve_entry(found, is_normal, patient, rule),
     }
-
-
-def _normal_points(
-    matches: Matches,
-    is_normal: NDArray[np.bool_],
-    patient: NDArray[np.int64],
-    rule: FrocRule,
-    thresholds: Mapping[float, float] | None,
-) -> list[Json]:
-    if not is_normal.any():
-        return []
-    if thresholds is None:
-        curve = froc_curve(matches, count_double_hits=rule.count_double_hits)
-        thresholds = {fppi: score_at_fppi(curve, fppi) for fppi in rule.fppi}
-    points = false_positives_on_normals(matches, is_normal, patient, thresholds, rule)
-    return [{**asdict(each), "score": _or_none(each.score)} for each in points]
 
 
 def _per_image(records: Sequence[ImageRecord], matches: Matches) -> dict[str, Json]:

@@ -66,12 +66,13 @@ class FrocCurve:
 
 
 def froc_curve(matches: Matches, *, count_double_hits: bool = False) -> FrocCurve:
-    """The FROC curve of matched detections over all their images, normal ones included.
+    """The FROC curve of matched detections.
 
-    Starts at (0, 0); equal scores enter together. Without any lesion the sensitivities are NaN.
+    False positives are per image over all images, normal ones included, or over those the matches count them
+    on. Starts at (0, 0); equal scores enter together. Without any lesion the sensitivities are NaN.
 
     Raises:
-        UndefinedMetricError: there is not a single image.
+        UndefinedMetricError: there is not a single image, or none whose false positives count.
 
     Source: Bunch et al., 1977; counting as protocol §5.
 
@@ -84,11 +85,17 @@ def froc_curve(matches: Matches, *, count_double_hits: bool = False) -> FrocCurv
     """
     if not matches.n_images:
         raise UndefinedMetricError("a FROC curve needs at least one image, got none.")
+    n_counted = int(matches.is_counted.sum())
+    if not n_counted:
+        raise UndefinedMetricError(
+            f"false positives per image are undefined: they count on none of the {matches.n_images} images. "
+            "Count them on all."
+        )
     is_false = matches.is_false_positive(count_double_hits=count_double_hits)
     scores, hits, false_positives = cumulative_counts(matches, is_false)
     n_lesions = matches.n_lesions or np.nan
     return FrocCurve(
-        fppi=np.concatenate([[0.0], false_positives / matches.n_images]),
+        fppi=np.concatenate([[0.0], false_positives / n_counted]),
         sensitivity=np.concatenate([[0.0], hits]) / n_lesions,
         score=np.concatenate([[np.inf], scores]),
     )

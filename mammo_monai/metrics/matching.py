@@ -1,15 +1,17 @@
-"""Which detection finds which lesion: the rule of protocol §5, for one image or many at once."""
+"""Which detection finds which lesion: the hit rules and the greedy order, for one image or many at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mammo_monai.errors import ManifestError
 from mammo_monai.geometry.boxes import box_area
 from mammo_monai.metrics.pooling import PooledImages, pool_images
+from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.records import MASS_LABEL, Boxes, Detections, Lesion
 
 NOTHING = -1
@@ -25,9 +27,12 @@ class Matches:
         image, index: shape (N,): number of the image, and position in that image's `Detections`.
         lesion: shape (N,): row of the lesion that the detection hit, -1 if none.
         overlap: shape (N,): IoU with that lesion, 0 if none.
-        is_double_hit: shape (N,): overlaps only lesions that detections of higher rank had taken.
+        is_double_hit: shape (N,): could hit only lesions that detections of higher rank had taken.
         lesion_image, lesion_index: of the M scored lesions, shape (M,), likewise.
         detection: shape (M,): row of the detection that hit the lesion, -1 if it was missed.
+        counted_images: shape (n_images,): which images' false positives count; None where all do.
+
+    Grouped to images, breasts or patients (`levels.group_lesions`), "lesion" reads "unit with lesions".
     """
 
     n_images: int
@@ -40,6 +45,7 @@ class Matches:
     lesion_image: NDArray[np.int64]
     lesion_index: NDArray[np.int64]
     detection: NDArray[np.int64]
+    counted_images: NDArray[np.bool_] | None = None
 
     @property
     def n_lesions(self) -> int:
@@ -47,13 +53,22 @@ class Matches:
         return len(self.detection)
 
     @property
+    def is_counted(self) -> NDArray[np.bool_]:
+        """Which images' false positives count and are divided by, shape (n_images,)."""
+        return np.ones(self.n_images, dtype=bool) if self.counted_images is None else self.counted_images
+
+    @property
     def is_hit(self) -> NDArray[np.bool_]:
         """Which detections found a lesion, shape (N,)."""
         return np.asarray(self.lesion != NOTHING)
 
     def is_false_positive(self, *, count_double_hits: bool = False) -> NDArray[np.bool_]:
-        """Which detections count as false positives, shape (N,); double hits only when asked."""
-        return ~self.is_hit & (count_double_hits | ~self.is_double_hit)
+        """Which detections count as false positives, shape (N,); double hits only when asked.
+
+        None does on an image that is not counted.
+        """
+        is_false = ~self.is_hit & (count_double_hits | ~self.is_double_hit)
+        return is_false if self.counted_images is None else is_false & self.counted_images[self.image]
 
 
 def match_detections(
@@ -82,32 +97,69 @@ def match_detections(
 
 def match_pooled(images: PooledImages, *, min_iou: float = 0.2) -> Matches:
     """As `match_detections`, over all pooled images at once."""
-    row, lesion, overlap = _pairs_above(images, min_iou)
+    row, lesion = _pairs(images)
+    overlap = _paired_iou(images.boxes[row], images.lesion_boxes[lesion])
+    is_near = overlap > min_iou
+    row, lesion, overlap = row[is_near], lesion[is_near], overlap[is_near]
+    return _taken_greedily(images, row, lesion, overlap)
+
+
+def match_lesions(images: PooledImages, rule: FrocRule) -> Matches:
+    """Detections and lesions matched by the hit rule; each lesion by itself, false positives of all images.
+
+    Whatever makes a hit, candidates are taken by score as in `match_detections`. Among several free lesions
+    that a candidate hits it takes the one it overlaps most ("iou"), the one whose centre is nearest in widths
+    and heights of that lesion's box ("center": the same in pixels of any shape), or the one whose centre is
+    nearest ("center_distance"); the first of equals. `levels.match_by_rule` counts as the whole rule says.
+
+    Raises:
+        ManifestError: `max_distance_mm` is given, and an image with lesions has no pixel spacing.
+        ValueError: `max_distance_mm` is given, and the images were pooled without their records.
+    """
+    if rule.hit == "iou":
+        return match_pooled(images, min_iou=rule.min_iou)
+    row, lesion = _pairs(images)
+    is_hit, squared = _centre_hits(images, row, lesion, rule)
+    row, lesion = row[is_hit], lesion[is_hit]
+    matches = _taken_greedily(images, row, lesion, -squared[is_hit])
+    hits = np.flatnonzero(matches.is_hit)
+    overlap = np.zeros(len(matches.scores))
+    overlap[hits] = _paired_iou(images.boxes[hits], images.lesion_boxes[matches.lesion[hits]])
+    return replace(matches, overlap=overlap)
+
+
+def _taken_greedily(
+    images: PooledImages,
+    row: NDArray[np.int64],
+    lesion: NDArray[np.int64],
+    closeness: NDArray[np.float64],
+) -> Matches:
+    """Matches from every pair that would be a hit; `overlap` holds the closeness."""
     lesion_of = np.full(len(images.scores), NOTHING, dtype=np.int64)
     detection_of = np.full(len(images.lesion_image), NOTHING, dtype=np.int64)
-    overlap_of = np.zeros(len(images.scores))
+    closeness_of = np.zeros(len(images.scores))
     is_candidate = np.zeros(len(images.scores), dtype=bool)
     is_candidate[row] = True
     rank = np.empty(len(images.scores), dtype=np.int64)
     rank[np.lexsort((-images.scores, images.image))] = np.arange(len(rank))  # stable: file order among equals
-    order = np.lexsort((lesion, -overlap, rank[row]))
-    row, lesion, overlap = row[order], lesion[order], overlap[order]
+    order = np.lexsort((lesion, -closeness, rank[row]))
+    row, lesion, closeness = row[order], lesion[order], closeness[order]
     # The first pair left in each image is its highest candidate with a free lesion, and the best such lesion:
     # what one greedy step would take. So a round settles one lesion in every image.
     while len(row):
         first = np.flatnonzero(np.diff(images.image[row], prepend=-1))
         lesion_of[row[first]] = lesion[first]
-        overlap_of[row[first]] = overlap[first]
+        closeness_of[row[first]] = closeness[first]
         detection_of[lesion[first]] = row[first]
         is_open = (lesion_of[row] == NOTHING) & (detection_of[lesion] == NOTHING)
-        row, lesion, overlap = row[is_open], lesion[is_open], overlap[is_open]
+        row, lesion, closeness = row[is_open], lesion[is_open], closeness[is_open]
     return Matches(
         n_images=images.n_images,
         scores=images.scores,
         image=images.image,
         index=images.index,
         lesion=lesion_of,
-        overlap=overlap_of,
+        overlap=closeness_of,
         is_double_hit=is_candidate & (lesion_of == NOTHING),
         lesion_image=images.lesion_image,
         lesion_index=images.lesion_index,
@@ -125,8 +177,8 @@ def restrict_lesions(matches: Matches, is_kept: NDArray[np.bool_]) -> Matches:
     lesion = rows[matches.lesion]
     is_counted = ~matches.is_hit | (lesion != NOTHING)
     places = np.append(np.cumsum(is_counted) - 1, NOTHING)
-    return Matches(
-        n_images=matches.n_images,
+    return replace(
+        matches,
         scores=matches.scores[is_counted],
         image=matches.image[is_counted],
         index=matches.index[is_counted],
@@ -139,19 +191,54 @@ def restrict_lesions(matches: Matches, is_kept: NDArray[np.bool_]) -> Matches:
     )
 
 
-def _pairs_above(
-    images: PooledImages, min_iou: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Rows of detections and of lesions of the same image with IoU above the limit, and that IoU."""
+def _pairs(images: PooledImages) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of every detection and every lesion of its image, detection by detection."""
     lesions_in = np.bincount(images.lesion_image, minlength=images.n_images)
     first_lesion = np.cumsum(lesions_in) - lesions_in
     repeats = lesions_in[images.image]
     row = np.repeat(np.arange(len(images.image)), repeats)
     within = np.arange(len(row)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    lesion = first_lesion[images.image[row]] + within
-    overlap = _paired_iou(images.boxes[row], images.lesion_boxes[lesion])
-    is_above = overlap > min_iou
-    return row[is_above], lesion[is_above], overlap[is_above]
+    return row, first_lesion[images.image[row]] + within
+
+
+def _centre_hits(
+    images: PooledImages, row: NDArray[np.int64], lesion: NDArray[np.int64], rule: FrocRule
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Which pairs are hits by where the detection's centre lies, and the square of the centres' distance.
+
+    Squares compare as distances do, and whole and half pixels give them without rounding.
+    """
+    boxes, lesion_boxes = images.boxes[row], images.lesion_boxes[lesion]
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    offset = centre - (lesion_boxes[:, :2] + lesion_boxes[:, 2:]) / 2
+    sides = lesion_boxes[:, 2:] - lesion_boxes[:, :2]
+    if rule.hit == "center":
+        is_inside = (centre >= lesion_boxes[:, :2]) & (centre < lesion_boxes[:, 2:])
+        return np.asarray(is_inside.all(axis=1)), ((offset / sides) ** 2).sum(axis=1)
+    pixel = _pixel_sizes(images, is_needed=rule.max_distance_mm is not None)[images.image[row]]
+    squared = ((offset * pixel) ** 2).sum(axis=1)
+    if rule.max_distance_mm is not None:
+        return squared <= rule.max_distance_mm**2, squared
+    return squared < ((sides * pixel).max(axis=1) / 2) ** 2, squared
+
+
+def _pixel_sizes(images: PooledImages, *, is_needed: bool) -> NDArray[np.float64]:
+    """Width and height of a pixel of each image in mm, shape (n_images, 2); 1 where they are unknown."""
+    sizes = np.ones((images.n_images, 2))
+    if is_needed and not images.records:
+        raise ValueError("max_distance_mm needs the images' pixel spacing: pool them with pool_records.")
+    has_lesion = images.has_lesion
+    for number, record in enumerate(images.records):
+        if record.pixel_spacing_mm is not None:
+            row_mm, column_mm = record.pixel_spacing_mm
+            sizes[number] = column_mm, row_mm
+        elif is_needed and has_lesion[number]:
+            raise ManifestError(
+                f"record {record.record_id}: max_distance_mm needs the image's pixel spacing, and "
+                "pixel_spacing_mm is missing. Add it to the manifest, or score by another hit rule: iou, "
+                "center, or center_distance without a limit in mm."
+            )
+    return sizes
 
 
 def _paired_iou(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:

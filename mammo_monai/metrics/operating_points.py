@@ -25,6 +25,9 @@ def choose_points(matches: Matches, patient: NDArray[np.int64], rule: FrocRule) 
     Each is the lowest that the target allows: halfway between the highest score that may not be shown and
     the next above it. Where all detections together stay at or below the target, it is the lowest score.
 
+    False positives per image are those of the matches: on the images where the rule counts them, while the
+    threshold holds on all.
+
     Choose them on validation images: on those a model was trained on it marks fewer wrong places, and the
     thresholds come out too low. The sensitivity is that of the FROC curve, measured on the same images; its
     interval chooses the threshold anew in every resample, so it holds the choice's own uncertainty.
@@ -36,19 +39,17 @@ def choose_points(matches: Matches, patient: NDArray[np.int64], rule: FrocRule) 
         patient: number of each image's patient, shape (n_images,), from 0.
 
     Raises:
-        UndefinedMetricError: there is no image, lesion or detection, or not a single point can be reached.
+        UndefinedMetricError: there is no image, lesion or detection, none that is a hit or counts as a false
+            positive, or not a single point can be reached.
     """
     if not matches.n_lesions:
         raise UndefinedMetricError(
             f"operating points are undefined: the {matches.n_images} images hold no lesion of label "
             f"{rule.label}. Choose them on images with annotated lesions."
         )
-    if not len(matches.scores):
-        raise UndefinedMetricError(
-            f"operating points are undefined: there is no detection of label {rule.label} on "
-            f"{matches.n_images} images, so there is no score to choose from."
-        )
     curve = froc_curve(matches, count_double_hits=rule.count_double_hits)
+    if len(curve.fppi) == 1:
+        raise UndefinedMetricError(_why_no_score(matches, rule))
     intervals = sensitivity_intervals(matches, patient, rule)
     points = []
     for fppi, interval in zip(rule.fppi, intervals, strict=True):
@@ -96,6 +97,18 @@ def _threshold_above(scores: NDArray[np.float64], too_low: float) -> float:
 def _last_row_at(curve: FrocCurve, fppi: float) -> int:
     """Row of the last point at or below `fppi`; 0 is the start, where nothing is shown."""
     return int(np.searchsorted(curve.fppi, fppi, side="right")) - 1
+
+
+def _why_no_score(matches: Matches, rule: FrocRule) -> str:
+    if not len(matches.scores):
+        return (
+            f"operating points are undefined: there is no detection of label {rule.label} on "
+            f"{matches.n_images} images, so there is no score to choose from."
+        )
+    return (
+        f"operating points are undefined: none of the {len(matches.scores)} detections hits a lesion, or is "
+        f"a false positive where false_positives_on {rule.false_positives_on} counts them. Count them on all."
+    )
 
 
 def _warn_unreached(curve: FrocCurve, fppi: float) -> None:

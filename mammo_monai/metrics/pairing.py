@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from mammo_monai.errors import ManifestError, UndefinedMetricError
 from mammo_monai.metrics.froc import froc_curve, score_at_fppi
-from mammo_monai.metrics.matching import NOTHING, Matches, match_pooled
-from mammo_monai.metrics.pooling import join_on_record_id, pool_images
+from mammo_monai.metrics.levels import match_by_rule
+from mammo_monai.metrics.matching import NOTHING, Matches
+from mammo_monai.metrics.pooling import pool_records
 from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.records import Detections, ImageRecord
 
@@ -23,6 +24,9 @@ _DETECTORS = ("the first detector", "the second detector")
 @dataclass(frozen=True, eq=False)
 class PairedMatches:
     """Two detectors matched against the same lesions of the same images, in the same order.
+
+    Grouped to images, breasts or patients, "lesion" reads "unit with lesions" here and below; its place is
+    that of the unit's first lesion.
 
     Attributes:
         patient: number of each image's patient, shape (n_images,), from 0.
@@ -42,6 +46,7 @@ class PairedMatches:
             self.first.n_images == self.second.n_images == len(self.patient)
             and np.array_equal(self.first.lesion_image, self.second.lesion_image)
             and np.array_equal(self.first.lesion_index, self.second.lesion_index)
+            and np.array_equal(self.first.is_counted, self.second.is_counted)
         )
         if not is_pair:
             raise ValueError(
@@ -124,24 +129,23 @@ def pair_detections(
 
     Raises:
         ManifestError: a detector marks an image that is not among the records, the two mark different images,
-            an image has no entry or two, or a score is not finite.
+            an image has no entry or two, a score is not finite, or a record lacks what the rule needs.
         GeometryError: a box is reversed or not finite.
-        UndefinedMetricError: there is no image, or no lesion of the scored label.
+        UndefinedMetricError: there is no image, no lesion of the scored label, or no image whose false
+            positives count.
     """
     if not records:
         raise UndefinedMetricError(
             "there is no image to score: the split is empty. Name another with --split."
         )
     _check_same_images(records, first, second, names)
-    lesions = [record.lesions for record in records]
     matched = []
     for name, detections in zip(names, (first, second), strict=True):
         try:
-            entries = join_on_record_id(records, detections)
-            pooled = pool_images(entries, lesions, label=rule.label)
+            pooled = pool_records(records, detections, label=rule.label)
         except ManifestError as error:
             raise ManifestError(f"{name}: {error}") from error
-        matched.append(match_pooled(pooled, min_iou=rule.min_iou))
+        matched.append(match_by_rule(pooled, rule))
     _, patient = np.unique([record.patient_id for record in records], return_inverse=True)
     return PairedMatches(matched[0], matched[1], np.asarray(patient, dtype=np.int64))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,8 @@ class PooledImages:
         image, index: of each detection, shape (N,): number of its image, position in that image's entry.
         boxes: shape (N, 4), original pixels. scores: shape (N,), finite.
         lesion_image, lesion_index: of each lesion, shape (M,). lesion_boxes: shape (M, 4), as annotated.
+        records: of the images, in their order; empty where they were pooled without. Distances in mm, breasts
+            and patients are known from them alone.
     """
 
     n_images: int
@@ -35,6 +37,12 @@ class PooledImages:
     lesion_image: NDArray[np.int64]
     lesion_index: NDArray[np.int64]
     lesion_boxes: Boxes
+    records: tuple[ImageRecord, ...] = ()
+
+    @property
+    def has_lesion(self) -> NDArray[np.bool_]:
+        """Which images hold a lesion of the scored label, shape (n_images,)."""
+        return np.bincount(self.lesion_image, minlength=self.n_images) > 0
 
 
 def join_on_record_id(
@@ -65,10 +73,25 @@ def join_on_record_id(
     return tuple(by_id[each] for each in ids)
 
 
+def pool_records(
+    records: Sequence[ImageRecord], detections: Iterable[Detections], *, label: int = MASS_LABEL
+) -> PooledImages:
+    """Flat arrays of one class over the records, detections joined to them on the record id.
+
+    Every rule can be applied to what this gives: it keeps the records.
+
+    Raises:
+        GeometryError, ManifestError: as `pool_images` and `join_on_record_id`.
+    """
+    entries = join_on_record_id(records, detections)
+    pooled = pool_images(entries, [record.lesions for record in records], label=label)
+    return replace(pooled, records=tuple(records))
+
+
 def pool_images(
     detections: Sequence[Detections], lesions: Sequence[Sequence[Lesion]], *, label: int = MASS_LABEL
 ) -> PooledImages:
-    """Flat arrays of one class over images given as parallel sequences.
+    """Flat arrays of one class over images given as parallel sequences, without their records.
 
     Raises:
         GeometryError: a box is reversed, not finite or not of four numbers; names the record id.

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mammo_monai.errors import MammoError
+from mammo_monai.errors import MammoError, UndefinedMetricError
 from mammo_monai.files import sha256_of
 from mammo_monai.metrics.evaluation import evaluate_detections
 from mammo_monai.metrics.rule import FrocRule
-from mammo_monai.records import Split
-from mammo_monai.schema import read_detections, read_manifest, read_operating_points, write_metrics
+from mammo_monai.records import ImageRecord, Split
+from mammo_monai.schema import (
+    check_detections,
+    read_detections,
+    read_manifest,
+    read_operating_points,
+    write_metrics,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +30,7 @@ def evaluate_files(
     split: Split | str | None = None,
     rule: FrocRule | None = None,
     operating_points: Path | None = None,
+    require_lesions: bool = False,
 ) -> dict[str, Any]:
     """The content of metrics.json, with the SHA-256 of both files and the split under `inputs`.
 
@@ -31,13 +39,19 @@ def evaluate_files(
     Args:
         operating_points: an operating_points.json whose thresholds, chosen on other images, false positives
             on normal images are counted at; its hash joins `inputs`. None takes these images' own.
+        require_lesions: refuse images without a scored lesion, unless `operating_points` says at which
+            scores to count their false positives; else their figures come out undefined.
 
     Raises:
-        ManifestError: a file is not what its format promises, or they do not join one to one.
-        UndefinedMetricError: the split is empty.
+        ManifestError: a file is not what its format promises, they do not join one to one, or a box does not
+            touch its image.
+        UndefinedMetricError: the split is empty, or has no lesion and `require_lesions`.
     """
     manifest, content = read_manifest(manifest_path), read_detections(detections_path)
+    check_detections(detections_path, content, manifest.images(), manifest=manifest_path)
     records = manifest.images(split)
+    if require_lesions and operating_points is None:
+        _reject_without_truth(manifest_path, records, split, (rule or FrocRule()).label)
     left_out = {each.record_id for each in manifest.images()} - {each.record_id for each in records}
     detections = [each for each in content.detections if each.record_id not in left_out]
     if len(detections) < len(content.detections):
@@ -58,6 +72,21 @@ def evaluate_files(
     if operating_points is not None:
         metrics["inputs"]["operating_points_sha256"] = sha256_of(operating_points)
     return metrics
+
+
+def _reject_without_truth(
+    path: Path, records: Sequence[ImageRecord], split: Split | str | None, label: int
+) -> None:
+    labels = sorted({lesion.label for record in records for lesion in record.lesions})
+    if not records or label in labels:
+        return
+    which = getattr(split, "value", split) or "all lists"
+    there = f", those there have label {', '.join(map(str, labels))} (--label)" if labels else ""
+    raise UndefinedMetricError(
+        f"{path}, {which}: expected lesions to score, none of the {len(records)} images has one of label "
+        f"{label}{there}. Make the manifest with its annotations (`mammo-monai manifest`); to count false "
+        "positives on images without lesions give the thresholds of other images (--operating-points)."
+    )
 
 
 def score_files(

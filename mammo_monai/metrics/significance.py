@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +103,7 @@ def resampled_difference(
 ) -> NDArray[np.float64]:
     """Second minus first at each operating point, shape (B, points), with patients counted `weights` times.
 
-    NaN where the weights leave no lesion.
+    NaN where the weights leave no lesion, or no image whose false positives count.
     """
     first, second = (
         resampled_sensitivity(each, pair.patient, weights, rule) for each in (pair.first, pair.second)
@@ -117,8 +118,9 @@ def swapped_difference(
     `is_swapped[b, p]`, shape (B, points).
 
     Scores of two detectors are not on one scale, so they are put on one before anything is swapped: the
-    number of false positives the detector makes over all images from that score on. This leaves both FROC
-    curves as they are, and any growing function of one detector's scores gives the same result.
+    number of false positives the detector makes, on all images where they count, from that score on. This
+    leaves both FROC curves as they are, and any growing function of one detector's scores gives the same
+    result.
 
     Source: ranks before exchange as Venkatraman & Begg, 1996, for ROC curves; by false positives: ours.
     """
@@ -221,7 +223,7 @@ def _stacked(first: Matches, second: Matches) -> Matches:
     def after(numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         return np.where(numbers == NOTHING, NOTHING, numbers + count)
 
-    def joined(name: str, own: NDArray[np.int64]) -> NDArray[np.int64]:
+    def joined(name: str, own: NDArray[Any]) -> NDArray[Any]:
         return np.concatenate([getattr(first, name), own])
 
     return Matches(
@@ -235,4 +237,5 @@ def _stacked(first: Matches, second: Matches) -> Matches:
         lesion_image=joined("lesion_image", second.lesion_image + first.n_images),
         lesion_index=joined("lesion_index", second.lesion_index),
         detection=joined("detection", after(second.detection, len(first.scores))),
+        counted_images=joined("is_counted", second.is_counted),
     )

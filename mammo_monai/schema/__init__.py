@@ -11,6 +11,7 @@ from mammo_monai.schema.detections import (
     read_detections,
     write_detections,
 )
+from mammo_monai.schema.detections_check import check_detections
 from mammo_monai.schema.manifest import (
     MANIFEST_SCHEMA,
     Manifest,
@@ -27,6 +28,7 @@ from mammo_monai.schema.operating_points import (
     OperatingPoints,
     PlattCurve,
     ReliabilityBin,
+    TemperatureCurve,
     read_operating_points,
     write_operating_points,
 )
@@ -48,6 +50,8 @@ __all__ = [
     "PlattCurve",
     "Quarantined",
     "ReliabilityBin",
+    "TemperatureCurve",
+    "check_detections",
     "read_audit",
     "read_detections",
     "read_manifest",

@@ -27,7 +27,7 @@ from mammo_monai.schema.fields import (
 )
 
 OPERATING_POINTS_SCHEMA = "mammo-monai/operating-points/1"
-CalibrationMethod = Literal["platt", "isotonic"]
+CalibrationMethod = Literal["platt", "isotonic", "temperature"]
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,21 @@ class PlattCurve:
 
 
 @dataclass(frozen=True)
+class TemperatureCurve:
+    """Probability = 1 / (1 + exp(−logit(score) / temperature)); above 1 it draws scores towards one half."""
+
+    temperature: float
+
+
+@dataclass(frozen=True)
 class IsotonicCurve:
     """Probability between ascending `scores`, interpolated; constant beyond them. It never falls."""
 
     scores: tuple[float, ...]
     probabilities: tuple[float, ...]
+
+
+Curve = PlattCurve | TemperatureCurve | IsotonicCurve
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ class Calibration:
         min_score: only detections of at least this score were fitted and judged; below, nothing is claimed.
     """
 
-    curve: PlattCurve | IsotonicCurve
+    curve: Curve
     brier: float
     expected_error: float
     bins: tuple[ReliabilityBin, ...]
@@ -100,7 +110,14 @@ class Calibration:
     @property
     def method(self) -> CalibrationMethod:
         """The word for the curve in the file."""
-        return "platt" if isinstance(self.curve, PlattCurve) else "isotonic"
+        return METHOD_OF[type(self.curve)]
+
+
+METHOD_OF: Mapping[type[Curve], CalibrationMethod] = {
+    PlattCurve: "platt",
+    TemperatureCurve: "temperature",
+    IsotonicCurve: "isotonic",
+}
 
 
 @dataclass(frozen=True)
@@ -228,14 +245,18 @@ def _calibration(where: str, item: Json) -> Calibration:
     )
 
 
-def _curve(where: str, item: Json) -> PlattCurve | IsotonicCurve:
+def _curve(where: str, item: Json) -> Curve:
     method = item.get("method")
     if method == "platt":
         return PlattCurve(
             slope=read_field(where, item, "slope", finite_number),
             intercept=read_field(where, item, "intercept", finite_number),
         )
-    _require(method == "isotonic", where, f"method must be platt or isotonic, got {method!r}")
+    if method == "temperature":
+        temperature = read_field(where, item, "temperature", finite_number)
+        _require(temperature > 0, where, f"temperature must be above 0, got {temperature:g}")
+        return TemperatureCurve(temperature)
+    _require(method == "isotonic", where, f"method must be {', '.join(METHOD_OF.values())}, got {method!r}")
     scores = read_field(where, item, "scores", list_of_finite_numbers)
     probabilities = read_field(where, item, "probabilities", list_of_numbers_from_0_to_1)
     _require(

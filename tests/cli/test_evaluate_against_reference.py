@@ -54,15 +54,20 @@ def random_scene(seed: int) -> Scene:
 
 
 def points_of(scene: Scene, folder: Path, *options: str) -> list[dict[str, float]]:
-    """What the command writes, of detections listed in another order than the images, and of two lists."""
+    """What the command writes."""
+    assert evaluated(scene, folder, *options) == 0
+    points: list[dict[str, float]] = read_metrics(folder / "metrics.json")["froc"]["points"]
+    return points
+
+
+def evaluated(scene: Scene, folder: Path, *options: str) -> int:
+    """The command's exit code, on detections listed in another order than the images, and of two lists."""
     records = [replace(each, image=folder / each.image) for each in scene.records]
     manifest, found, output = (folder / f"{name}.json" for name in ("manifest", "detections", "metrics"))
     write_manifest(manifest, Manifest(training=(*records[:6],), test=(*records[6:],)))
     write_detections(found, scene.detections[::-1], {})
     words = ["evaluate", str(found), "--manifest", str(manifest), "-o", str(output), "--bootstrap", "5"]
-    assert main([*words, *options]) == 0
-    points: list[dict[str, float]] = read_metrics(output)["froc"]["points"]
-    return points
+    return main([*words, *options])
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -85,9 +90,14 @@ def test_a_split_is_scored_alone_with_its_own_number_of_images(tmp_path: Path) -
     assert [point["sensitivity"] for point in points] == pytest.approx(expected, abs=1e-9)
 
 
-def test_without_a_lesion_of_the_label_every_sensitivity_is_null(tmp_path: Path) -> None:
-    points = points_of(random_scene(0), tmp_path, "--label", "9")
-    assert [point["sensitivity"] for point in points] == [None] * 11
+def test_without_a_lesion_of_the_label_nothing_is_scored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluated(random_scene(0), tmp_path, "--label", "9") == 2
+    assert (
+        "none of the 16 images has one of label 9, those there have label 0, 1, 2" in capsys.readouterr().err
+    )
+    assert not (tmp_path / "metrics.json").exists()
 
 
 def test_the_random_files_hold_what_they_are_for() -> None:

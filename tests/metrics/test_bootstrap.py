@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics import FrocRule, match_pooled, pool_images, sensitivity_intervals, wilson_interval
 from mammo_monai.metrics import bootstrap as module
 from mammo_monai.metrics.bootstrap import resampled_sensitivity
+from mammo_monai.metrics.levels import match_by_rule
+from tests.metrics.rule_scenes import films, is_defined, mammograms, plain, pooled, rules
 from tests.metrics.scenes import Scene, found, record, scenes
-from tests.reference import froc_reference
+from tests.reference import froc_reference, rule_reference
 
 HIT, ASIDE = (0.0, 0.0, 4.0, 6.0), (6.0, 10.0, 9.0, 16.0)
 
@@ -68,6 +71,46 @@ def test_weights_count_patients_as_copies_of_their_images_would(scene: Scene, da
     expected = [froc_reference.sensitivity_at(slow, each) for each in rule.fppi]
     expected = [np.nan if each is None else each for each in expected]
     np.testing.assert_allclose(drawn, [expected, expected], atol=1e-9)
+
+
+@settings(max_examples=120, deadline=None)
+@given(scene=mammograms(), rule=rules(), data=st.data())
+def test_weights_count_copies_of_patients_by_every_rule(scene: Scene, rule: FrocRule, data) -> None:
+    assume(is_defined(scene, rule))
+    names = sorted({each.patient_id for each in scene.records})
+    patient = np.array([names.index(each.patient_id) for each in scene.records])
+    counts = data.draw(st.lists(st.integers(0, 2), min_size=len(names), max_size=len(names)))
+    assume(any(counts))
+    copies = [
+        replace(film, patient=f"{film.patient} {copy}")
+        for film, number in zip(films(scene), patient, strict=True)
+        for copy in range(counts[number])
+    ]
+    drawn = resampled_sensitivity(match_by_rule(pooled(scene), rule), patient, np.array([counts]), rule)[0]
+    if not any(rule_reference.is_counted(film, plain(rule)) for film in copies):
+        assert np.isnan(drawn).all()
+        return
+    slow = rule_reference.froc(copies, plain(rule))
+    expected = [froc_reference.sensitivity_at(slow, each) for each in rule.fppi]
+    np.testing.assert_allclose(drawn, [np.nan if each is None else each for each in expected], atol=1e-9)
+
+
+def test_draws_without_an_image_that_counts_are_left_out() -> None:
+    # Only patient 1 is normal: of draws of two without it, no rate of false positives is known.
+    scene = Scene((record(0, [HIT]), record(1)), (found(0, (HIT, 0.4)), found(1, (ASIDE, 0.5))))
+    rule = FrocRule(n_bootstrap=300, fppi=(0.5, 2.0), false_positives_on="normal")
+    matches = match_by_rule(pooled(scene), rule)
+    low, high = sensitivity_intervals(matches, np.arange(2), rule)
+    assert (low.method, high.method) == ("wilson", "wilson")  # every draw left holds both patients once
+    assert (low.high, high.low) == (wilson_interval(0, 1).high, wilson_interval(1, 1).low)
+
+
+def test_the_interval_of_units_is_over_their_number() -> None:
+    records = tuple(record(n, [HIT, ASIDE], patient=f"p{n // 2}") for n in range(4))
+    scene = Scene(records, (found(0, (HIT, 0.9)), found(1), found(2, (HIT, 0.9)), found(3)))
+    rule = FrocRule(level="patient")
+    matches = match_by_rule(pooled(scene), rule)
+    assert sensitivity_intervals(matches, np.arange(4) // 2, rule)[0] == wilson_interval(2, 2)
 
 
 def test_the_interval_holds_the_measured_sensitivity_and_is_the_same_again() -> None:

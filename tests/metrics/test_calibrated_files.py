@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,22 @@ def folder(tmp_path: Path) -> Path:
 
 def folds(folder: Path) -> list[Path]:
     return [folder / "fold_0.json", folder / "fold_1.json"]
+
+
+def test_the_rule_decides_the_points_and_its_hits_the_probabilities(folder: Path) -> None:
+    by_lesion = calibrate_files(folds(folder), folder / "m.json", rule=QUICK).points
+    rule = replace(QUICK, level="patient", false_positives_on="normal")
+    by_patient = calibrate_files(folds(folder), folder / "m.json", rule=rule).points
+    assert (by_patient.n_lesions, by_patient.rule["level"]) == (by_lesion.n_lesions, "patient")
+    assert by_patient.points != by_lesion.points
+    # Shown on down to the lowest score by either, so calibrated on the same detections.
+    assert by_patient.points[-1].threshold == by_lesion.points[-1].threshold
+    assert by_patient.calibration == by_lesion.calibration
+    nowhere = replace(QUICK, hit="center_distance", max_distance_mm=1.0)
+    with pytest.raises(
+        ManifestError, match=r"m\.json: record 0{15}1: max_distance_mm needs the image's pixel"
+    ):
+        calibrate_files(folds(folder), folder / "m.json", rule=nowhere)
 
 
 def test_folds_pooled_give_what_one_file_of_all_images_gives(folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -25,7 +27,9 @@ from mammo_monai.metrics import (
     pool_images,
     reliability_bins,
 )
+from mammo_monai.metrics.calibration import MAX_TEMPERATURE, fit_temperature, reliability_entry
 from mammo_monai.schema import IsotonicCurve, PlattCurve
+from mammo_monai.schema.operating_points import TemperatureCurve
 from tests.metrics.scenes import found, record
 
 HIT, ASIDE = (0.0, 0.0, 4.0, 6.0), (6.0, 10.0, 9.0, 16.0)
@@ -101,6 +105,56 @@ def test_platt_is_safe_at_the_ends_and_where_scores_tell_nothing(scores: list, h
     assert chances.mean() == pytest.approx(np.mean(hits), abs=0.12)
 
 
+@pytest.mark.parametrize("slope", [0.2, 1.0, 3.0])
+def test_the_temperature_is_the_logistic_regression_of_scikit_learn_without_an_intercept(
+    slope: float,
+) -> None:
+    scores, hits = sample(500, slope=slope)
+    model = LogisticRegression(C=np.inf, tol=1e-12, max_iter=10_000, fit_intercept=False)
+    model.fit(logit(scores)[:, None], hits)
+    assert fit_temperature(scores, hits).temperature == pytest.approx(1 / model.coef_[0, 0], rel=1e-5)
+
+
+def test_the_temperature_finds_the_one_the_hits_were_drawn_with() -> None:
+    assert fit_temperature(*sample(200_000, slope=0.5)).temperature == pytest.approx(2.0, abs=0.05)
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows=scores_and_hits)
+def test_no_other_temperature_is_likelier(rows: list[tuple[float, bool]]) -> None:
+    scores, hits = np.array([each for each, _ in rows]), np.array([each for _, each in rows])
+    found_ = fit_temperature(scores, hits).temperature
+    assert 1 / MAX_TEMPERATURE <= found_ <= MAX_TEMPERATURE
+
+    def loss(temperature: float) -> float:
+        z = logit(np.clip(scores, 1e-6, 1 - 1e-6)) / temperature
+        return float(np.sum(np.logaddexp(0, z) - hits * z))
+
+    for other in (found_ * 0.9, found_ * 1.1, 0.01, 0.5, 1.0, 2.0, 100.0):
+        if 1 / MAX_TEMPERATURE <= other <= MAX_TEMPERATURE:
+            assert loss(found_) <= loss(other) + 1e-8
+
+
+@pytest.mark.parametrize(
+    ("hits", "temperature"),
+    [([False, False, True, True], 1 / MAX_TEMPERATURE), ([True, True, False, False], MAX_TEMPERATURE)],
+    ids=["told apart", "the wrong way round"],
+)
+def test_the_temperature_keeps_to_its_bounds(hits: list[bool], temperature: float) -> None:
+    scores = [0.0, 0.3, 0.8, 1.0]
+    curve = fit_temperature(scores, hits)
+    assert curve.temperature == temperature
+    chances = hit_probabilities(curve, scores)
+    assert np.isfinite(chances).all()
+    assert (np.diff(chances) >= 0).all()
+
+
+def test_a_temperature_of_1_leaves_scores_as_they_are() -> None:
+    asked = np.array([0.0, 0.25, 0.5, 0.9])
+    assert hit_probabilities(TemperatureCurve(1.0), asked) == pytest.approx(asked, abs=1e-5)
+    assert hit_probabilities(TemperatureCurve(2.0), [0.9]) == pytest.approx([0.75])
+
+
 @settings(max_examples=100, deadline=None)
 @given(rows=scores_and_hits)
 def test_isotonic_is_that_of_scikit_learn(rows: list[tuple[float, bool]]) -> None:
@@ -169,14 +223,14 @@ def test_of_no_detection_nothing_is_defined(undefined) -> None:
         undefined()
 
 
-@pytest.mark.parametrize("fit", [fit_platt, fit_isotonic])
+@pytest.mark.parametrize("fit", [fit_platt, fit_isotonic, fit_temperature])
 @pytest.mark.parametrize(("hits", "named"), [([True] * 3, "3 hits and 0 misses"), ([False] * 3, "0 hits")])
 def test_without_hits_or_without_misses_no_curve_is_defined(fit, hits: list[bool], named: str) -> None:
     with pytest.raises(UndefinedMetricError, match=named):
         fit([0.1, 0.5, 0.9], hits)
 
 
-@pytest.mark.parametrize("fit", [fit_platt, fit_isotonic])
+@pytest.mark.parametrize("fit", [fit_platt, fit_isotonic, fit_temperature])
 @pytest.mark.parametrize("score", [-0.1, 1.5, np.nan])
 def test_a_score_outside_0_to_1_is_refused(fit, score: float) -> None:
     with pytest.raises(ValueError, match=r"scores from 0 to 1, got .*\(1 of 3 lie outside\)"):
@@ -234,6 +288,60 @@ def test_double_hits_are_left_out_or_misses_by_the_rule() -> None:
     assert counted.curve != ignored.curve
 
 
+def test_the_temperature_is_fitted_and_judged_like_the_other_curves() -> None:
+    matches, patient = scene(40)
+    found_ = calibrate(matches, patient, RULE, method="temperature")
+    assert found_.curve == fit_temperature(matches.scores, matches.is_hit)
+    assert found_.method == "temperature"
+    assert sum(each.n for each in found_.bins) == 160
+
+
+def test_a_temperature_at_its_bound_is_told_with_the_remedy(caplog: pytest.LogCaptureFixture) -> None:
+    records = [record(n, [HIT]) for n in range(20)]
+    rows = [found(n, (HIT, 0.4), (ASIDE, 0.6)) for n in range(20)]
+    matches = match_pooled(pool_images(rows, [each.lesions for each in records]))
+    calibrate(matches, np.arange(20), RULE, method="temperature")
+    (message,) = caplog.messages
+    assert "stands at its bound, 100" in message
+    assert "Calibrate by platt or isotonic instead" in message
+    caplog.clear()
+    calibrate(*scene(40), RULE, method="temperature")
+    assert not caplog.messages
+
+
+def test_reliability_of_raw_scores_is_that_of_their_bins() -> None:
+    matches, _ = scene(40)
+    entry = reliability_entry(matches, RULE)
+    assert entry is not None
+    bins = reliability_bins(matches.scores, matches.is_hit)
+    assert [each["hit_rate"] for each in entry["bins"]] == [each.hit_rate for each in bins]
+    assert set(entry["bins"][0]) == {"low", "high", "n", "mean_score", "hit_rate"}
+    assert entry["expected_calibration_error"] == expected_calibration_error(bins)
+    assert entry["brier"] == brier_score(matches.scores, matches.is_hit)
+    assert json.loads(json.dumps(entry, allow_nan=False)) == entry
+
+
+def test_reliability_counts_what_the_rule_counts_and_what_is_shown() -> None:
+    matches, _ = scene(20, doubles=True)
+    counts = [
+        sum(each["n"] for each in (reliability_entry(matches, rule, min_score=least) or {})["bins"])
+        for rule, least in (
+            (RULE, 0.0),
+            (FrocRule(n_bootstrap=0, count_double_hits=True), 0.0),
+            (FrocRule(n_bootstrap=0, count_double_hits=True), 0.02),
+        )
+    ]
+    shown = int((matches.scores >= 0.02).sum())
+    assert counts == [80, 120, shown]
+    assert shown < 120
+
+
+@pytest.mark.parametrize("rows", [[], [(ASIDE, 1.5)], [(ASIDE, -0.1)]], ids=["none", "above 1", "below 0"])
+def test_reliability_of_no_detection_or_of_scores_that_are_no_shares_is_null(rows: list) -> None:
+    matches = match_pooled(pool_images([found(0, *rows)], [[]]))
+    assert reliability_entry(matches, RULE) is None
+
+
 def test_scores_below_the_lowest_point_do_not_count() -> None:
     matches, patient = scene(40)
     kept = matches.scores >= 0.4
@@ -266,7 +374,7 @@ def test_no_patient_is_fitted_and_judged_at_once() -> None:
 
 def test_another_method_is_refused() -> None:
     matches, patient = scene(5)
-    with pytest.raises(ValueError, match="method must be platt or isotonic, got 'beta'"):
+    with pytest.raises(ValueError, match="method must be platt, temperature, isotonic, got 'beta'"):
         calibrate(matches, patient, RULE, method="beta")  # type: ignore[arg-type]  # the point of the test
 
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 
 from mammo_monai.errors import GeometryError, ManifestError
 from mammo_monai.geometry.boxes import box_iou
-from mammo_monai.metrics import join_on_record_id, match_detections, match_pooled, pool_images
-from mammo_monai.metrics.matching import restrict_lesions
+from mammo_monai.metrics import FrocRule, join_on_record_id, match_detections, match_pooled, pool_images
+from mammo_monai.metrics.matching import Matches, match_lesions, restrict_lesions
+from mammo_monai.metrics.pooling import pool_records
 from mammo_monai.records import Detections, Lesion
 from tests.metrics.scenes import Scene, found, record, scenes
 from tests.reference import froc_reference
@@ -87,6 +88,105 @@ def test_a_detection_without_area_is_a_false_positive() -> None:
 def test_a_lesion_without_area_names_its_image() -> None:
     with pytest.raises(GeometryError, match=r"lesions of record 0{16}: box 0 .* has no area"):
         match_detections(found(0), lesions((3, 3, 3, 8)))
+
+
+CENTER = FrocRule(hit="center")
+NEAR, WITHIN_1_MM = FrocRule(hit="center_distance"), FrocRule(hit="center_distance", max_distance_mm=1.0)
+
+
+def centred(x: float, y: float) -> tuple[float, float, float, float]:
+    """A box of 2 × 4 px about a point: too small to overlap most lesions much."""
+    return (x - 1, y - 2, x + 1, y + 2)
+
+
+def matched_by(
+    rule: FrocRule, truth: list, *points: tuple[float, float], spacing: tuple[float, float] | None = None
+) -> Matches:
+    """Lesions, and detections of falling score centred on the points, of one image."""
+    rows = [(centred(*point), 0.9 - n / 10) for n, point in enumerate(points)]
+    return match_lesions(pool_records([record(0, truth, spacing=spacing)], [found(0, *rows)]), rule)
+
+
+@pytest.mark.parametrize(
+    ("point", "is_hit"),
+    [((4, 6), True), ((3.99, 8), False), ((8, 15.99), True), ((10, 8), False), ((8, 16), False)],
+)
+def test_a_centre_hits_from_the_upper_left_edge_to_before_the_lower_right(point, is_hit: bool) -> None:
+    assert matched_by(CENTER, [(4, 6, 10, 16)], point).is_hit.tolist() == [is_hit]
+
+
+def test_a_centre_in_two_lesions_takes_the_nearest_by_their_widths_and_heights() -> None:
+    # 2 px from the centre of a lesion 4 px wide is half of it, 3 px of 20 px less than a sixth.
+    small, large = (4, 4, 8, 8), (1, 0, 21, 12)
+    assert matched_by(CENTER, [small, large], (8 - 1e-9, 6)).lesion.tolist() == [1]
+    assert matched_by(NEAR, [small, large], (7, 6)).lesion.tolist() == [0]
+
+
+def test_a_lesion_taken_leaves_the_candidate_its_second_choice_by_any_rule() -> None:
+    both = [(0, 0, 10, 10), (2, 0, 12, 10)]
+    for rule in (CENTER, NEAR):
+        matches = matched_by(rule, both, (5, 5), (5, 5), (5, 5))
+        assert matches.lesion.tolist() == [0, 1, -1]
+        assert matches.is_double_hit.tolist() == [False, False, True]
+
+
+def test_without_a_limit_centres_lie_less_than_half_the_longest_side_apart() -> None:
+    tall = [(0, 0, 4, 10)]
+    assert matched_by(NEAR, tall, (2, 9.99), (2, 5)).is_hit.tolist() == [True, False]
+    assert not matched_by(NEAR, tall, (2, 10)).is_hit.any()
+    assert matched_by(NEAR, tall, (6.9, 5)).is_hit.all()  # beside the box, yet near
+
+
+def test_without_a_limit_distances_are_in_mm_where_the_spacing_is_known() -> None:
+    # Rows 1 mm apart, columns 4 mm: the box of 4 × 10 px is 16 × 10 mm, and 3 columns are 12 mm.
+    tall = [(0, 0, 4, 10)]
+    assert matched_by(NEAR, tall, (5, 5)).is_hit.all()
+    assert not matched_by(NEAR, tall, (5, 5), spacing=(1, 4)).is_hit.any()
+    assert matched_by(NEAR, tall, (2, 12), spacing=(1, 4)).is_hit.all()
+    assert matched_by(NEAR, tall, (4.9, 5), spacing=(2, 2)).is_hit.all()
+
+
+def test_a_limit_in_mm_includes_itself() -> None:
+    square = [(0, 0, 4, 4)]
+    assert matched_by(WITHIN_1_MM, square, (4, 2), spacing=(0.25, 0.5)).is_hit.all()
+    assert not matched_by(WITHIN_1_MM, square, (4.01, 2), spacing=(0.25, 0.5)).is_hit.any()
+    assert matched_by(WITHIN_1_MM, square, (2, 6), spacing=(0.25, 0.5)).is_hit.all()
+
+
+def test_a_hit_by_centre_keeps_the_overlap_of_the_boxes() -> None:
+    matches = matched_by(FrocRule(hit="center_distance"), [(0, 0, 2, 4), (10, 0, 20, 16)], (1, 2), (15, 15.9))
+    assert matches.lesion.tolist() == [0, 1]
+    assert matches.overlap.tolist() == pytest.approx([1, 2 * 2.1 / (8 + 160 - 2 * 2.1)])
+    beside = matched_by(FrocRule(hit="center_distance"), [(0, 0, 4, 10)], (6.5, 5))
+    assert (beside.lesion.tolist(), beside.overlap.tolist()) == ([0], [0])
+
+
+def test_a_limit_in_mm_needs_the_spacing_of_images_with_lesions() -> None:
+    normal = record(1, [Lesion(box=(0, 0, 4, 4), label=1)], spacing=None)
+    seen, unknown = record(0, [(0, 0, 4, 4)]), record(2, [(0, 0, 4, 4)], spacing=None)
+    assert not match_lesions(pool_records([seen, normal], [found(0), found(1)]), WITHIN_1_MM).is_hit.any()
+    with pytest.raises(ManifestError) as caught:
+        match_lesions(pool_records([seen, normal, unknown], [found(0), found(1), found(2)]), WITHIN_1_MM)
+    assert str(caught.value) == (
+        "record 0000000000000002: max_distance_mm needs the image's pixel spacing, and pixel_spacing_mm is "
+        "missing. Add it to the manifest, or score by another hit rule: iou, center, or center_distance "
+        "without a limit in mm."
+    )
+
+
+def test_a_limit_in_mm_needs_the_records() -> None:
+    images = pool_images([found(0, (centred(2, 2), 0.5))], [lesions((0, 0, 4, 4))])
+    with pytest.raises(ValueError, match="max_distance_mm needs the images' pixel spacing: pool them with"):
+        match_lesions(images, WITHIN_1_MM)
+    assert match_lesions(images, NEAR).is_hit.all()
+
+
+def test_pooled_records_are_kept_in_their_order() -> None:
+    records = [record(0, [(0, 0, 4, 4)]), record(1)]
+    images = pool_records(records, [found(1), found(0, ((0, 0, 4, 4), 0.5))])
+    assert images.records == tuple(records)
+    assert images.image.tolist() == [0]
+    assert pool_images([found(0)], [[]]).records == ()
 
 
 @settings(max_examples=150, deadline=None)

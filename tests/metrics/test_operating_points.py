@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -19,8 +21,11 @@ from mammo_monai.metrics import (
     sensitivity_intervals,
     threshold_between,
 )
+from mammo_monai.metrics.levels import match_by_rule
+from tests.metrics.rule_scenes import films, is_defined, mammograms, plain, pooled, rules
 from tests.metrics.scenes import Scene, found, record, scenes
 from tests.reference import operating_points_reference as reference
+from tests.reference import rule_reference
 
 HIT, ASIDE, ELSEWHERE = (0.0, 0.0, 4.0, 6.0), (6.0, 10.0, 9.0, 16.0), (6.0, 0.0, 9.0, 3.0)
 QUICK = FrocRule(fppi=CALIBRATED_FPPI, n_bootstrap=0)
@@ -107,6 +112,52 @@ def test_normal_images_count_among_the_images() -> None:
     with_normals = chosen(four_images(0.8, 0.4, 0.3))
     assert with_normals[0].threshold == pytest.approx(0.45)
     assert with_normals[1].threshold == pytest.approx(0.35)
+
+
+def test_false_positives_count_on_the_images_of_the_rule() -> None:
+    scene = Scene(
+        (record(0, [HIT]), record(1), record(2)),
+        (found(0, (HIT, 0.2), (ASIDE, 0.9), (ASIDE, 0.8)), found(1, (ASIDE, 0.6)), found(2, (ASIDE, 0.4))),
+    )
+    thresholds = {}
+    for images in ("all", "normal", "with_lesions"):
+        rule = FrocRule(fppi=(0.5, 1.0, 2.0), n_bootstrap=0, false_positives_on=images)
+        points = choose_points(match_by_rule(pooled(scene), rule), np.arange(3), rule)
+        thresholds[images] = {each.fppi: each.threshold for each in points}
+    assert thresholds["all"] == pytest.approx({0.5: 0.85, 1.0: 0.5, 2.0: 0.2})
+    assert thresholds["normal"] == pytest.approx({0.5: 0.5, 1.0: 0.2, 2.0: 0.2})
+    assert thresholds["with_lesions"] == pytest.approx({1.0: 0.85, 2.0: 0.2})
+
+
+def test_detections_that_count_for_nothing_have_no_point() -> None:
+    rule = FrocRule(n_bootstrap=0, false_positives_on="normal")
+    scene = Scene((record(0, [HIT]), record(1)), (found(0, (ASIDE, 0.9)), found(1)))
+    with pytest.raises(UndefinedMetricError) as caught:
+        choose_points(match_by_rule(pooled(scene), rule), np.arange(2), rule)
+    assert str(caught.value) == (
+        "operating points are undefined: none of the 1 detections hits a lesion, or is a false positive "
+        "where false_positives_on normal counts them. Count them on all."
+    )
+
+
+@settings(max_examples=80, deadline=None)
+@given(scene=mammograms(), rule=rules())
+def test_every_rule_gives_thresholds_that_keep_to_it(scene: Scene, rule: FrocRule) -> None:
+    assume(is_defined(scene, rule))
+    matches = match_by_rule(pooled(scene), rule)
+    names = [each.patient_id for each in scene.records]
+    try:
+        points = choose_points(matches, np.array([sorted(set(names)).index(each) for each in names]), rule)
+    except UndefinedMetricError:
+        return
+    for point in points:
+        shown = [
+            replace(film, detections=[each for each in film.detections if each[1] >= point.threshold])
+            for film in films(scene)
+        ]
+        fppi, sensitivity = rule_reference.froc(shown, plain(rule))[-1]
+        assert fppi <= point.fppi
+        assert sensitivity == pytest.approx(point.sensitivity)
 
 
 def test_sensitivity_and_interval_are_those_of_the_curve() -> None:

@@ -139,6 +139,27 @@ def test_without_images_or_lesions_a_difference_is_undefined() -> None:
         paired(first=(found(1), found(2)), second=(found(1), found(2)), records=normal)
 
 
+def test_both_are_counted_by_the_whole_rule() -> None:
+    pair = paired(rule=replace(RULE, level="patient", false_positives_on="normal"))
+    assert (pair.n_lesions, pair.first.is_counted.tolist()) == (1, [False, True, False])
+    first, second = (marked_at(each, 0.5, rule=RULE) for each in (pair.first, pair.second))
+    assert (first.is_found.tolist(), second.is_found.tolist()) == ([True], [True])
+    assert not first.is_false_positive.any()  # those on images with lesions do not count
+    counts = lesion_counts(first, second)
+    assert counts == LesionCounts(both=1, only_first=0, only_second=0, neither=0)
+
+
+def test_what_a_record_lacks_is_no_fault_of_a_detector() -> None:
+    with pytest.raises(UndefinedMetricError, match=r"^record 0{16}: level breast needs to know the breast"):
+        paired(rule=replace(RULE, level="breast"))
+
+
+def test_matches_counted_on_other_images_are_no_pair() -> None:
+    normal, every = paired(rule=replace(RULE, false_positives_on="normal")), paired()
+    with pytest.raises(ValueError, match="both detectors must be matched against the same lesions"):
+        PairedMatches(normal.first, every.second, every.patient)
+
+
 def test_matches_of_other_lesions_are_no_pair() -> None:
     pair, other = paired(), paired(records=(*RECORDS[:2], record(2)))
     with pytest.raises(ValueError, match="got 3 images with 3 lesions, 3 with 2, and 3 patients"):

@@ -22,9 +22,11 @@ from mammo_monai.metrics import (
     sensitivity_at_fppi,
 )
 from mammo_monai.metrics import significance as module
+from mammo_monai.metrics.matching import Matches
 from mammo_monai.metrics.pairing import PairedMatches
 from mammo_monai.metrics.significance import resampled_difference, swapped_difference
 from mammo_monai.records import Detections
+from tests.metrics.rule_scenes import mammograms, rules
 from tests.metrics.scenes import HEIGHT, WIDTH, Scene, boxes, found, record, scenes
 from tests.reference import significance_reference as reference
 
@@ -186,6 +188,72 @@ def test_the_scale_of_one_detectors_scores_does_not_matter(scenes_of_two) -> Non
     ours = paired_differences(paired(first, second), QUICK, n_permutations=20)
     theirs = paired_differences(paired(first, rescaled), QUICK, n_permutations=20)
     assert [str(each) for each in ours] == [str(each) for each in theirs]
+
+
+@st.composite
+def mammogram_pairs(draw: st.DrawFn) -> tuple[Scene, Scene]:
+    """Mammograms marked by two detectors, a lesion and a normal image among them."""
+    first = draw(mammograms())
+    assume(any(each.has_mass for each in first.records) and not all(each.has_mass for each in first.records))
+    others = []
+    for each in first.records:
+        near = st.sampled_from([lesion.box for lesion in each.lesions]) if each.lesions else boxes()
+        rows = draw(st.lists(st.tuples(st.one_of(boxes(), near), st.sampled_from(SCORES)), max_size=6))
+        others.append(found(int(each.record_id, 16), *rows))
+    return first, Scene(first.records, tuple(others))
+
+
+@settings(max_examples=50, deadline=None)
+@given(scenes_of_two=mammogram_pairs(), rule=rules())
+def test_swapping_every_patient_exchanges_the_detectors_by_every_rule(scenes_of_two, rule: FrocRule) -> None:
+    pair = paired(*scenes_of_two, rule)
+    curves = [
+        froc_curve(each, count_double_hits=rule.count_double_hits) for each in (pair.first, pair.second)
+    ]
+    first, second = ([sensitivity_at_fppi(curve, each) for each in rule.fppi] for curve in curves)
+    measured = np.subtract(second, first)
+    swaps = np.array([[False] * pair.n_patients, [True] * pair.n_patients])
+    swapped = swapped_difference(pair, swaps, rule)
+    np.testing.assert_allclose(swapped, [measured, -measured], atol=1e-9)
+    every = np.ones((1, pair.n_patients), dtype=np.int64)
+    np.testing.assert_allclose(resampled_difference(pair, every, rule)[0], measured, atol=1e-9)
+
+
+@settings(max_examples=50, deadline=None)
+@given(scenes_of_two=mammogram_pairs(), images=st.sampled_from(["normal", "with_lesions"]), data=st.data())
+def test_images_that_do_not_count_swap_as_if_they_held_no_false_positive(scenes_of_two, images, data) -> None:
+    rule = FrocRule(n_bootstrap=30, fppi=(0.5, 1.5), false_positives_on=images)
+    pair = paired(*scenes_of_two, rule)
+    n_counted = int(pair.first.is_counted.sum())
+    # The same numbers of false positives, over all images; halves keep rounding from deciding.
+    limits = tuple((int(each * n_counted) + 0.5) / len(pair.patient) for each in rule.fppi)
+    cleared = [
+        without_false_positives(scene, each) for scene, each in zip(scenes_of_two, pair_of(pair), strict=True)
+    ]
+    plain = paired(*cleared, replace(rule, fppi=limits, false_positives_on="all"))
+    is_swapped = np.array(
+        [data.draw(st.lists(st.booleans(), min_size=pair.n_patients, max_size=pair.n_patients))]
+    )
+    np.testing.assert_allclose(
+        swapped_difference(pair, is_swapped, rule),
+        swapped_difference(plain, is_swapped, replace(rule, fppi=limits)),
+        atol=1e-9,
+    )
+
+
+def pair_of(pair: PairedMatches) -> tuple[Matches, Matches]:
+    return pair.first, pair.second
+
+
+def without_false_positives(scene: Scene, matches: Matches) -> Scene:
+    """Without the false positives on images that do not count; other labels have no say."""
+    is_kept = matches.is_hit | matches.is_double_hit | matches.is_counted[matches.image]
+    kept = set(zip(matches.image[is_kept].tolist(), matches.index[is_kept].tolist(), strict=True))
+    detections = []
+    for image, each in enumerate(scene.detections):
+        rows = [index for index in range(len(each.scores)) if (image, index) in kept]
+        detections.append(Detections(each.record_id, each.boxes[rows], each.scores[rows], each.labels[rows]))
+    return Scene(scene.records, tuple(detections))
 
 
 def test_a_better_detector_is_told_from_a_worse_one() -> None:

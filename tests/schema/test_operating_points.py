@@ -23,6 +23,7 @@ from mammo_monai.schema import (
     read_operating_points,
     write_operating_points,
 )
+from mammo_monai.schema.operating_points import TemperatureCurve
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 BINS = (ReliabilityBin(0.0, 0.1, 0.05, 0.0, 7), ReliabilityBin(0.5, 0.6, 0.55, 0.75, 4))
@@ -70,7 +71,15 @@ def operating_points(draw: st.DrawFn) -> OperatingPoints:
     intervals = [sorted(draw(st.tuples(shares, shares))) for _ in fppi]
     scores = sorted(draw(st.sets(shares, min_size=1, max_size=4)))
     probabilities = sorted(draw(st.lists(shares, min_size=len(scores), max_size=len(scores))))
-    curve = draw(st.sampled_from([PlattCurve(2.0, -1.0), IsotonicCurve(tuple(scores), tuple(probabilities))]))
+    curve = draw(
+        st.sampled_from(
+            [
+                PlattCurve(2.0, -1.0),
+                TemperatureCurve(1.5),
+                IsotonicCurve(tuple(scores), tuple(probabilities)),
+            ]
+        )
+    )
     calibration = Calibration(curve, draw(shares), draw(shares), BINS, draw(shares))
     return OperatingPoints(
         points=tuple(
@@ -139,6 +148,34 @@ def test_an_isotonic_curve_says_so(tmp_path: Path) -> None:
     assert "slope" not in written
 
 
+def test_a_temperature_says_so(tmp_path: Path) -> None:
+    calibration = Calibration(TemperatureCurve(1.5), 0.1, 0.1, ())
+    assert calibration.method == "temperature"
+    write_operating_points(tmp_path / "p.json", replace(POINTS, calibration=calibration))
+    written = json.loads((tmp_path / "p.json").read_text())["calibration"]
+    assert (written["method"], written["temperature"]) == ("temperature", 1.5)
+    assert "slope" not in written
+    assert read_operating_points(tmp_path / "p.json").calibration == calibration
+
+
+@pytest.mark.parametrize(
+    ("temperature", "named"),
+    [
+        (0, "calibration: temperature must be above 0, got 0"),
+        (-1.5, "temperature must be above 0, got -1.5"),
+        ("hot", "calibration: temperature must be a finite number, got 'hot'"),
+        (None, "temperature must be a finite number, got None"),
+    ],
+)
+def test_a_temperature_that_cannot_be_is_refused(
+    file_with: Callable[..., Path], temperature: object, named: str
+) -> None:
+    with pytest.raises(ManifestError, match=named):
+        read_operating_points(
+            file_with(calibration__method="temperature", calibration__temperature=temperature)
+        )
+
+
 def test_what_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "p.json"
     write_operating_points(path, POINTS)
@@ -188,7 +225,10 @@ def test_the_label_is_the_rules(file_with: Callable[..., Path]) -> None:
         ({"for_weights_sha256": 1}, "for_weights_sha256 must be a sha256, got 1"),
         ({"inference": "full"}, "inference must be a mapping, got 'full'"),
         ({"calibration": 1}, "calibration must be a mapping, got 1"),
-        ({"calibration__method": "beta"}, "calibration: method must be platt or isotonic, got 'beta'"),
+        (
+            {"calibration__method": "beta"},
+            "calibration: method must be platt, temperature, isotonic, got 'beta'",
+        ),
         ({"calibration__slope": ...}, "calibration: slope must be a finite number, got None"),
         ({"calibration__brier": 2}, "calibration: brier must be a number from 0 to 1, got 2"),
         ({"calibration__min_score": "low"}, "calibration: min_score must be a finite number"),

@@ -1,0 +1,57 @@
+"""Draws of patients: as many as asked for, those of the sensitivity, none where they say nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mammo_monai.metrics import bootstrap
+from mammo_monai.metrics import patient_draws as module
+from mammo_monai.metrics.patient_draws import patient_draws, percentile_bounds
+from mammo_monai.metrics.rule import FrocRule
+
+
+def drawn(n_patients: int, rule: FrocRule, width: int = 1) -> np.ndarray:
+    blocks = list(patient_draws(n_patients, rule, width=width))
+    return np.concatenate(blocks) if blocks else np.zeros((0, n_patients))
+
+
+def test_every_draw_holds_as_many_patients_as_there_are() -> None:
+    weights = drawn(7, FrocRule(n_bootstrap=50))
+    assert weights.shape == (50, 7)
+    assert (weights.sum(axis=1) == 7).all()
+    assert (weights >= 0).all()
+    assert len({tuple(each) for each in weights.tolist()}) > 40
+
+
+def test_draws_are_those_of_the_intervals_of_sensitivity() -> None:
+    rule = FrocRule(n_bootstrap=30, seed=5)
+    np.testing.assert_array_equal(drawn(9, rule), np.concatenate(list(bootstrap._draws(9, 4, rule))))
+
+
+def test_another_seed_draws_others_and_the_same_seed_the_same() -> None:
+    first = drawn(9, FrocRule(n_bootstrap=5))
+    assert (first == drawn(9, FrocRule(n_bootstrap=5))).all()
+    assert (first != drawn(9, FrocRule(n_bootstrap=5, seed=1))).any()
+
+
+@pytest.mark.parametrize(("n_patients", "n_bootstrap"), [(0, 10), (1, 10), (5, 0)])
+def test_there_are_none_where_resampling_says_nothing(n_patients: int, n_bootstrap: int) -> None:
+    assert len(drawn(n_patients, FrocRule(n_bootstrap=n_bootstrap))) == 0
+
+
+@pytest.mark.parametrize("width", [1, 100])
+def test_blocks_bound_the_memory_and_change_nothing(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    rule = FrocRule(n_bootstrap=20)
+    whole = drawn(6, rule)
+    monkeypatch.setattr(module, "_CELLS", 200)
+    blocks = list(patient_draws(6, rule, width=width))
+    assert [len(each) for each in blocks] == ([20] if width == 1 else [2] * 10)
+    np.testing.assert_array_equal(np.concatenate(blocks), whole)
+
+
+def test_bounds_of_no_draw_or_of_draws_alike_are_undefined() -> None:
+    assert np.isnan(percentile_bounds(np.zeros((0, 3)), 0.95)).all()
+    assert np.isnan(percentile_bounds(np.full((4, 1), np.nan), 0.95)).all()
+    assert np.isnan(percentile_bounds(np.ones((4, 1)), 0.95)).all()
+    assert percentile_bounds(np.arange(101.0)[:, None], 0.9)[0].tolist() == pytest.approx([5.0, 95.0])
