@@ -4,17 +4,28 @@ from mammo_monai.engines.checkpoint import CheckpointHandler
 from mammo_monai.engines.distributed import distributed_detector, leave_process_group, process_device
 from mammo_monai.engines.ema import WeightAverage
 from mammo_monai.engines.evaluator import DetectionEvaluator
-from mammo_monai.engines.froc_metric import FrocMetric
+from mammo_monai.engines.ignite_metrics import AveragePrecisionMetric, FrocMetric, ImageAucMetric
+from mammo_monai.engines.monai_metrics import (
+    CumulativeAveragePrecision,
+    CumulativeFroc,
+    CumulativeImageAuc,
+    predictions_and_truths,
+)
 from mammo_monai.engines.optimisation import make_optimizer, make_schedule
 from mammo_monai.engines.progress import ProgressHandler
 from mammo_monai.engines.trainer import DetectionTrainer
 from mammo_monai.engines.validation import Validation
 
 __all__ = [
+    "AveragePrecisionMetric",
     "CheckpointHandler",
+    "CumulativeAveragePrecision",
+    "CumulativeFroc",
+    "CumulativeImageAuc",
     "DetectionEvaluator",
     "DetectionTrainer",
     "FrocMetric",
+    "ImageAucMetric",
     "ProgressHandler",
     "Validation",
     "WeightAverage",
@@ -22,5 +33,6 @@ __all__ = [
     "leave_process_group",
     "make_optimizer",
     "make_schedule",
+    "predictions_and_truths",
     "process_device",
 ]

@@ -9,9 +9,10 @@ from typing import Any, Literal
 import torch
 from monai.engines import Evaluator
 
+from mammo_monai.engines.detection_figures import record_of
 from mammo_monai.engines.distributed import unwrapped
 from mammo_monai.engines.ema import WeightAverage
-from mammo_monai.engines.froc_metric import FrocMetric, record_of
+from mammo_monai.engines.ignite_metrics import FrocMetric
 from mammo_monai.inference import Inferer, detections_in_original
 from mammo_monai.inference.precision import autocast, check_precision
 from mammo_monai.networks.contract import Detector

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mammo_monai.metrics.patient_draws import patient_draws
 from mammo_monai.metrics.rank_area import Ratings, check_same_cases, rank_area, resampled_areas
+from mammo_monai.metrics.resampling import patient_draws
 from mammo_monai.metrics.rule import FrocRule
 
 Method = Literal["bootstrap", "delong", "exact", "none"]

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
+from mammo_monai.metrics.candidate_pairs import CandidatePairs, overlapping_pairs, taken_in_turn
 from mammo_monai.metrics.froc import cumulative_counts
 from mammo_monai.metrics.matching import Matches, match_pooled
-from mammo_monai.metrics.overlap_pairs import OverlapPairs, overlapping_pairs, taken_in_turn
 from mammo_monai.metrics.pooling import PooledImages
 
 # As pycocotools makes both: 0.6 and 0.7 are other floats in a list written by hand.
@@ -146,9 +146,9 @@ def average_precision_entry(images: PooledImages, *, min_iou: float = 0.5) -> di
     }
 
 
-def _value_at(pairs: OverlapPairs, min_iou: float, order: NDArray[np.int64], n_lesions: int) -> float:
+def _value_at(pairs: CandidatePairs, min_iou: float, order: NDArray[np.int64], n_lesions: int) -> float:
     """Mean of the envelope at 101 recalls; `order` ranks all detections by score."""
-    close = pairs.kept(pairs.overlap >= min(min_iou, _BELOW_ONE))
+    close = pairs.kept(pairs.closeness >= min(min_iou, _BELOW_ONE))
     is_hit = np.zeros(len(order), dtype=bool)
     is_hit[close.row[taken_in_turn(close)]] = True
     hits = np.cumsum(is_hit[order])

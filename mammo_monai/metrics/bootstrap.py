@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,9 +14,8 @@ from scipy.stats import norm
 from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics.froc import froc_curve, sensitivity_at_fppi
 from mammo_monai.metrics.matching import Matches
+from mammo_monai.metrics.resampling import patient_draws
 from mammo_monai.metrics.rule import FrocRule
-
-_CELLS = 4_000_000  # numbers held at once while resampling: 32 MB
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def sensitivity_intervals(
     drawn = np.concatenate(
         [
             resampled_sensitivity(matches, patient, weights, rule)
-            for weights in _draws(int(patient.max()) + 1, matches.n_lesions, rule)
+            for weights in patient_draws(int(patient.max()) + 1, rule, width=matches.n_lesions)
         ]
         or [np.zeros((0, len(rule.fppi)))]
     )
@@ -111,19 +109,6 @@ def resampled_sensitivity(
     at_points = [found[(fppi <= limit).sum(axis=0), columns] for limit in rule.fppi]
     with np.errstate(invalid="ignore"):
         return np.asarray(np.stack(at_points, axis=1) / np.where(images > 0, lesions, np.nan)[:, None])
-
-
-def _draws(n_patients: int, n_lesions: int, rule: FrocRule) -> Iterator[NDArray[np.int64]]:
-    """How often each patient was drawn, in blocks of shape (B, P), `rule.n_bootstrap` rows in all."""
-    if n_patients < 2:
-        return
-    generator = np.random.default_rng(rule.seed)
-    block = max(1, _CELLS // max(n_patients, n_lesions))
-    for start in range(0, rule.n_bootstrap, block):
-        size = min(block, rule.n_bootstrap - start)
-        chosen = generator.integers(n_patients, size=(size, n_patients))
-        chosen += n_patients * np.arange(size)[:, None]
-        yield np.bincount(chosen.ravel(), minlength=size * n_patients).reshape(size, n_patients)
 
 
 def _per_gap(

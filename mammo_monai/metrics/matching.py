@@ -9,10 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.geometry.boxes import box_area
+from mammo_monai.metrics.candidate_pairs import (
+    CandidatePairs,
+    all_pairs,
+    ordered_pairs,
+    overlapping_pairs,
+    paired_iou,
+    taken_in_turn,
+)
 from mammo_monai.metrics.pooling import PooledImages, pool_images
 from mammo_monai.metrics.rule import FrocRule
-from mammo_monai.records import MASS_LABEL, Boxes, Detections, Lesion
+from mammo_monai.records import MASS_LABEL, Detections, Lesion
 
 NOTHING = -1
 
@@ -97,11 +104,8 @@ def match_detections(
 
 def match_pooled(images: PooledImages, *, min_iou: float = 0.2) -> Matches:
     """As `match_detections`, over all pooled images at once."""
-    row, lesion = _pairs(images)
-    overlap = _paired_iou(images.boxes[row], images.lesion_boxes[lesion])
-    is_near = overlap > min_iou
-    row, lesion, overlap = row[is_near], lesion[is_near], overlap[is_near]
-    return _taken_greedily(images, row, lesion, overlap)
+    pairs = overlapping_pairs(images)
+    return matches_in_turn(images, pairs.kept(pairs.closeness > min_iou))
 
 
 def match_lesions(images: PooledImages, rule: FrocRule) -> Matches:
@@ -118,41 +122,28 @@ def match_lesions(images: PooledImages, rule: FrocRule) -> Matches:
     """
     if rule.hit == "iou":
         return match_pooled(images, min_iou=rule.min_iou)
-    row, lesion = _pairs(images)
+    row, lesion = all_pairs(images)
     is_hit, squared = _centre_hits(images, row, lesion, rule)
-    row, lesion = row[is_hit], lesion[is_hit]
-    matches = _taken_greedily(images, row, lesion, -squared[is_hit])
+    matches = matches_in_turn(images, ordered_pairs(images, row[is_hit], lesion[is_hit], -squared[is_hit]))
     hits = np.flatnonzero(matches.is_hit)
     overlap = np.zeros(len(matches.scores))
-    overlap[hits] = _paired_iou(images.boxes[hits], images.lesion_boxes[matches.lesion[hits]])
+    overlap[hits] = paired_iou(images.boxes[hits], images.lesion_boxes[matches.lesion[hits]])
     return replace(matches, overlap=overlap)
 
 
-def _taken_greedily(
-    images: PooledImages,
-    row: NDArray[np.int64],
-    lesion: NDArray[np.int64],
-    closeness: NDArray[np.float64],
-) -> Matches:
-    """Matches from every pair that would be a hit; `overlap` holds the closeness."""
+def matches_in_turn(images: PooledImages, pairs: CandidatePairs) -> Matches:
+    """Matches from every pair that would be a hit, each detection taking its first free lesion in turn.
+
+    `overlap` holds the closeness of the pairs.
+    """
+    taken = taken_in_turn(pairs)
+    row, lesion = pairs.row[taken], pairs.lesion[taken]
     lesion_of = np.full(len(images.scores), NOTHING, dtype=np.int64)
     detection_of = np.full(len(images.lesion_image), NOTHING, dtype=np.int64)
     closeness_of = np.zeros(len(images.scores))
     is_candidate = np.zeros(len(images.scores), dtype=bool)
-    is_candidate[row] = True
-    rank = np.empty(len(images.scores), dtype=np.int64)
-    rank[np.lexsort((-images.scores, images.image))] = np.arange(len(rank))  # stable: file order among equals
-    order = np.lexsort((lesion, -closeness, rank[row]))
-    row, lesion, closeness = row[order], lesion[order], closeness[order]
-    # The first pair left in each image is its highest candidate with a free lesion, and the best such lesion:
-    # what one greedy step would take. So a round settles one lesion in every image.
-    while len(row):
-        first = np.flatnonzero(np.diff(images.image[row], prepend=-1))
-        lesion_of[row[first]] = lesion[first]
-        closeness_of[row[first]] = closeness[first]
-        detection_of[lesion[first]] = row[first]
-        is_open = (lesion_of[row] == NOTHING) & (detection_of[lesion] == NOTHING)
-        row, lesion, closeness = row[is_open], lesion[is_open], closeness[is_open]
+    is_candidate[pairs.row] = True
+    lesion_of[row], detection_of[lesion], closeness_of[row] = lesion, row, pairs.closeness[taken]
     return Matches(
         n_images=images.n_images,
         scores=images.scores,
@@ -189,16 +180,6 @@ def restrict_lesions(matches: Matches, is_kept: NDArray[np.bool_]) -> Matches:
         lesion_index=matches.lesion_index[is_kept],
         detection=places[matches.detection[is_kept]],
     )
-
-
-def _pairs(images: PooledImages) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of every detection and every lesion of its image, detection by detection."""
-    lesions_in = np.bincount(images.lesion_image, minlength=images.n_images)
-    first_lesion = np.cumsum(lesions_in) - lesions_in
-    repeats = lesions_in[images.image]
-    row = np.repeat(np.arange(len(images.image)), repeats)
-    within = np.arange(len(row)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    return row, first_lesion[images.image[row]] + within
 
 
 def _centre_hits(
@@ -239,12 +220,3 @@ def _pixel_sizes(images: PooledImages, *, is_needed: bool) -> NDArray[np.float64
                 "center, or center_distance without a limit in mm."
             )
     return sizes
-
-
-def _paired_iou(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
-    """IoU of boxes row by row, shape (N,); `geometry.boxes.box_iou` gives every pair instead."""
-    sides = np.minimum(boxes[:, 2:], others[:, 2:]) - np.maximum(boxes[:, :2], others[:, :2])
-    sides = np.maximum(sides, 0.0)
-    intersection = sides[:, 0] * sides[:, 1]
-    union = box_area(boxes) + box_area(others) - intersection
-    return np.asarray(np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0))

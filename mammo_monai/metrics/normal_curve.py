@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics.matching import Matches
 from mammo_monai.metrics.normals import poisson_interval
-from mammo_monai.metrics.patient_draws import patient_draws, percentile_bounds
+from mammo_monai.metrics.resampling import patient_draws, percentile_bounds
 from mammo_monai.metrics.rule import FrocRule
 
 EVEN_SCORES = tuple(n / 100 for n in range(1, 100))

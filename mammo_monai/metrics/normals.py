@@ -12,6 +12,7 @@ from scipy.stats import chi2
 
 from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics.matching import Matches
+from mammo_monai.metrics.resampling import patient_draws
 from mammo_monai.metrics.rule import FrocRule
 
 
@@ -113,9 +114,5 @@ def _point(
 
 def _resampled(counts: NDArray[np.int64], images: NDArray[np.int64], rule: FrocRule) -> NDArray[np.float64]:
     """Mean counts per image when patients are drawn with replacement, shape (B, points)."""
-    if len(images) < 2:
-        return np.zeros((0, counts.shape[1]))
-    generator = np.random.default_rng(rule.seed)
-    draws = (generator.integers(len(images), size=len(images)) for _ in range(rule.n_bootstrap))
-    means = [counts[drawn].sum(axis=0) / images[drawn].sum() for drawn in draws]
-    return np.array(means).reshape(-1, counts.shape[1])
+    draws = [weights @ counts / (weights @ images)[:, None] for weights in patient_draws(len(images), rule)]
+    return np.concatenate([np.zeros((0, counts.shape[1])), *draws])

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics.bootstrap import sensitivity_intervals
+from mammo_monai.metrics.candidate_pairs import overlapping_pairs
 from mammo_monai.metrics.froc import froc_curve, sensitivity_at_fppi
 from mammo_monai.metrics.levels import count_by_rule
-from mammo_monai.metrics.matching import NOTHING, Matches
-from mammo_monai.metrics.overlap_pairs import overlapping_pairs, taken_in_turn
+from mammo_monai.metrics.matching import Matches, matches_in_turn
 from mammo_monai.metrics.pooling import PooledImages
 from mammo_monai.metrics.rule import FrocRule
 
@@ -88,28 +88,7 @@ def matches_at_overlaps(images: PooledImages, min_iou: Sequence[float]) -> Itera
     """As `match_pooled` at each limit, the overlaps computed once."""
     pairs = overlapping_pairs(images)
     for limit in min_iou:
-        close = pairs.kept(pairs.overlap > limit)
-        taken = taken_in_turn(close)
-        lesion = np.full(len(images.scores), NOTHING, dtype=np.int64)
-        detection = np.full(len(images.lesion_image), NOTHING, dtype=np.int64)
-        overlap = np.zeros(len(images.scores))
-        is_candidate = np.zeros(len(images.scores), dtype=bool)
-        is_candidate[close.row] = True
-        lesion[close.row[taken]] = close.lesion[taken]
-        detection[close.lesion[taken]] = close.row[taken]
-        overlap[close.row[taken]] = close.overlap[taken]
-        yield Matches(
-            n_images=images.n_images,
-            scores=images.scores,
-            image=images.image,
-            index=images.index,
-            lesion=lesion,
-            overlap=overlap,
-            is_double_hit=is_candidate & (lesion == NOTHING),
-            lesion_image=images.lesion_image,
-            lesion_index=images.lesion_index,
-            detection=detection,
-        )
+        yield matches_in_turn(images, pairs.kept(pairs.closeness > limit))
 
 
 def overlap_sweep_entry(images: PooledImages, patient: NDArray[np.int64], rule: FrocRule) -> Json:

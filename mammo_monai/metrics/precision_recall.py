@@ -14,7 +14,7 @@ from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics.bootstrap import Interval, wilson_interval
 from mammo_monai.metrics.froc import FrocCurve, cumulative_counts, score_at_fppi
 from mammo_monai.metrics.matching import Matches
-from mammo_monai.metrics.patient_draws import patient_draws, percentile_bounds
+from mammo_monai.metrics.resampling import patient_draws, percentile_bounds
 from mammo_monai.metrics.rule import FrocRule
 
 Json = dict[str, Any]

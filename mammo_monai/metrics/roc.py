@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics.bootstrap import wilson_interval
-from mammo_monai.metrics.patient_draws import patient_draws
 from mammo_monai.metrics.rank_area import Ratings, rank_area
+from mammo_monai.metrics.resampling import patient_draws
 from mammo_monai.metrics.rule import FrocRule
 
 

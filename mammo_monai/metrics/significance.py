@@ -13,6 +13,7 @@ from mammo_monai.metrics.bootstrap import resampled_sensitivity
 from mammo_monai.metrics.froc import MEAN_FPPI
 from mammo_monai.metrics.matching import NOTHING, Matches
 from mammo_monai.metrics.pairing import PairedMatches
+from mammo_monai.metrics.resampling import patient_draws
 from mammo_monai.metrics.rule import FrocRule
 
 _CELLS = 4_000_000  # numbers held at once while resampling: 32 MB
@@ -181,12 +182,8 @@ def _bootstrapped(pair: PairedMatches, rule: FrocRule) -> NDArray[np.float64]:
 
     The draws are those of `sensitivity_intervals` with the same seed.
     """
-    generator, n_patients = np.random.default_rng(rule.seed), pair.n_patients
     blocks = [np.zeros((0, len(rule.fppi)))]
-    for size in _block_sizes(rule.n_bootstrap if n_patients > 1 else 0, pair):
-        chosen = generator.integers(n_patients, size=(size, n_patients))
-        chosen += n_patients * np.arange(size)[:, None]
-        weights = np.bincount(chosen.ravel(), minlength=size * n_patients).reshape(size, n_patients)
+    for weights in patient_draws(pair.n_patients, rule, width=2 * max(pair.n_patients, pair.n_lesions)):
         blocks.append(resampled_difference(pair, weights, rule))
     drawn = np.concatenate(blocks)
     return drawn[~np.isnan(drawn).any(axis=1)]

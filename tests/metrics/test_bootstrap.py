@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics import FrocRule, match_pooled, pool_images, sensitivity_intervals, wilson_interval
-from mammo_monai.metrics import bootstrap as module
 from mammo_monai.metrics.bootstrap import resampled_sensitivity
 from mammo_monai.metrics.levels import match_by_rule
 from tests.metrics.rule_scenes import films, is_defined, mammograms, plain, pooled, rules
@@ -171,7 +170,7 @@ def test_draws_without_lesions_are_left_out() -> None:
 def test_drawing_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     matches, patient = matched(half_found(12)), np.arange(12)
     whole = sensitivity_intervals(matches, patient, FrocRule(n_bootstrap=50))
-    monkeypatch.setattr(module, "_CELLS", 84)
+    monkeypatch.setattr("mammo_monai.metrics.resampling._CELLS", 84)
     assert sensitivity_intervals(matches, patient, FrocRule(n_bootstrap=50)) == whole
 
 

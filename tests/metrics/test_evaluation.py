@@ -85,7 +85,10 @@ def test_false_positives_on_normal_images_fall_with_the_score(metrics: dict) -> 
 def test_without_normal_images_their_false_positives_are_null() -> None:
     content = evaluate_detections([record(0, [HIT])], [found(0)], rule=QUICK)
     assert set(content["normal_images"]["false_positives_per_image"]) == {None}
-    assert {name: content["average_precision"][name] for name in ("min_iou", "value")} == {"min_iou": 0.5, "value": 0}
+    assert {name: content["average_precision"][name] for name in ("min_iou", "value")} == {
+        "min_iou": 0.5,
+        "value": 0,
+    }
 
 
 def test_without_lesions_sensitivities_are_null_and_never_zero() -> None:

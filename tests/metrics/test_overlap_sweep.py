@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics import overlap_sweep as module
 from mammo_monai.metrics.bootstrap import sensitivity_intervals
+from mammo_monai.metrics.candidate_pairs import overlapping_pairs, taken_in_turn
 from mammo_monai.metrics.levels import match_by_rule
 from mammo_monai.metrics.matching import match_pooled
-from mammo_monai.metrics.overlap_pairs import overlapping_pairs, taken_in_turn
 from mammo_monai.metrics.overlap_sweep import (
     SWEEP_FPPI,
     SWEEP_MIN_IOU,
@@ -173,4 +173,4 @@ def test_pairs_come_by_score_then_by_overlap_then_by_place() -> None:
         (1, 1), (1, 2), (1, 0), (0, 1), (0, 2), (0, 0),
     ]  # fmt: skip
     assert last.lesion.tolist() == [2, 1, 0, 2, 1, 0]
-    assert first.overlap.tolist() == [1.0, 1.0, 0.5, 1.0, 1.0, 0.5]
+    assert first.closeness.tolist() == [1.0, 1.0, 0.5, 1.0, 1.0, 0.5]

@@ -14,7 +14,6 @@ from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics.bootstrap import wilson_interval
 from mammo_monai.metrics.froc import froc_curve
 from mammo_monai.metrics.matching import Matches, match_pooled
-from mammo_monai.metrics.patient_draws import patient_draws
 from mammo_monai.metrics.pooling import pool_images
 from mammo_monai.metrics.precision_recall import (
     PrecisionRecall,
@@ -22,6 +21,7 @@ from mammo_monai.metrics.precision_recall import (
     precision_recall_at,
     precision_recall_entry,
 )
+from mammo_monai.metrics.resampling import patient_draws
 from mammo_monai.metrics.rule import FrocRule
 from tests.metrics.scenes import Scene, found, record, scenes
 from tests.reference import precision_recall_reference as slow

@@ -61,10 +61,26 @@ def test_an_error_names_both_files(files) -> None:
 
 def test_an_unknown_image_is_an_error_even_with_a_split(files) -> None:
     write_detections(files[0], [found(1), found(2), found(9)], {})
-    with pytest.raises(ManifestError, match=r"not among the images to score.*: 0{15}9"):
+    with pytest.raises(ManifestError, match=r"detections row 2 \(0{15}9\): no image of"):
         evaluate_files(*files, split="test", rule=QUICK)
 
 
 def test_an_empty_list_is_undefined(files) -> None:
     with pytest.raises(UndefinedMetricError, match="the split is empty"):
         evaluate_files(*files, split="validation", rule=QUICK)
+
+
+def test_a_box_off_its_image_is_an_error(files) -> None:
+    content = json.loads(files[0].read_text())
+    content["detections"][0].update(boxes=[[1e6, 0, 1e6 + 5, 5]], scores=[0.5], labels=[0])
+    files[0].write_text(json.dumps(content))
+    with pytest.raises(ManifestError, match=r"detections row 0 \(\w+\), box 0 .* does not touch the image"):
+        evaluate_files(*files)
+
+
+def test_images_without_truth_are_refused_only_where_lesions_are_required(files) -> None:
+    rule = FrocRule(label=3, n_bootstrap=0)
+    assert evaluate_files(*files, rule=rule)["mean_sensitivity"]["value"] is None
+    with pytest.raises(UndefinedMetricError, match=r"manifest\.json, all lists: .* has one of label 3"):
+        evaluate_files(*files, rule=rule, require_lesions=True)
+    assert evaluate_files(*files, require_lesions=True)["n_lesions"] > 0

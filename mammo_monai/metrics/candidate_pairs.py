@@ -1,4 +1,4 @@
-"""Which detections and lesions of one image overlap, and by how much: computed once for many IoU limits."""
+"""Pairs of a detection and a lesion of one image, in the order in which they may be matched."""
 
 from __future__ import annotations
 
@@ -13,53 +13,68 @@ from mammo_monai.records import Boxes
 
 
 @dataclass(frozen=True, eq=False)
-class OverlapPairs:
+class CandidatePairs:
     """Pairs of a detection and a lesion in the order in which they may be matched.
 
     Attributes:
         row: of the detection among the pooled ones, shape (P,). lesion: row of the lesion, shape (P,).
-        image: number of their image, shape (P,), ascending. overlap: IoU, above 0, shape (P,).
+        image: number of their image, shape (P,), ascending.
+        closeness: shape (P,): IoU, or whatever else is larger the nearer the two are.
     """
 
     row: NDArray[np.int64]
     lesion: NDArray[np.int64]
     image: NDArray[np.int64]
-    overlap: NDArray[np.float64]
+    closeness: NDArray[np.float64]
 
-    def kept(self, is_kept: NDArray[np.bool_]) -> OverlapPairs:
+    def kept(self, is_kept: NDArray[np.bool_]) -> CandidatePairs:
         """Only some of the pairs, in the same order."""
-        return OverlapPairs(
-            self.row[is_kept], self.lesion[is_kept], self.image[is_kept], self.overlap[is_kept]
+        return CandidatePairs(
+            self.row[is_kept], self.lesion[is_kept], self.image[is_kept], self.closeness[is_kept]
         )
 
 
-def overlapping_pairs(images: PooledImages, *, takes_last: bool = False) -> OverlapPairs:
-    """Every detection with every lesion of its image that it overlaps, best first.
-
-    Within an image detections come by score, highest first, equal scores in file order; each with the lesion
-    it overlaps most first.
-
-    Args:
-        takes_last: of lesions overlapped equally the last one comes first, as in COCO; else the first one.
-    """
+def all_pairs(images: PooledImages) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of every detection and every lesion of its image, detection by detection."""
     lesions_in = np.bincount(images.lesion_image, minlength=images.n_images)
     first_lesion = np.cumsum(lesions_in) - lesions_in
     repeats = lesions_in[images.image]
     row = np.repeat(np.arange(len(images.image)), repeats)
     within = np.arange(len(row)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    lesion = first_lesion[images.image[row]] + within
-    overlap = paired_iou(images.boxes[row], images.lesion_boxes[lesion])
-    touching = np.flatnonzero(overlap > 0)
-    row, lesion, overlap = row[touching], lesion[touching], overlap[touching]
+    return row, first_lesion[images.image[row]] + within
+
+
+def ordered_pairs(
+    images: PooledImages,
+    row: NDArray[np.int64],
+    lesion: NDArray[np.int64],
+    closeness: NDArray[np.float64],
+    *,
+    takes_last: bool = False,
+) -> CandidatePairs:
+    """Pairs of rows, best first: in each image detections by score, highest first, equals in file order;
+    each with its closest lesion first.
+
+    Args:
+        takes_last: of lesions equally close the last one comes first, as in COCO; else the first one.
+    """
     # Rows of an image stand together, so the stable sort keeps file order among equal scores.
     rank = np.empty(len(images.scores), dtype=np.int64)
     rank[np.lexsort((-images.scores, images.image))] = np.arange(len(rank))
-    order = np.lexsort((-lesion if takes_last else lesion, -overlap, rank[row]))
+    order = np.lexsort((-lesion if takes_last else lesion, -closeness, rank[row]))
     row = row[order]
-    return OverlapPairs(row, lesion[order], images.image[row], overlap[order])
+    return CandidatePairs(row, lesion[order], images.image[row], closeness[order])
 
 
-def taken_in_turn(pairs: OverlapPairs) -> NDArray[np.int64]:
+def overlapping_pairs(images: PooledImages, *, takes_last: bool = False) -> CandidatePairs:
+    """Every detection with every lesion of its image that it overlaps, as `ordered_pairs` by IoU."""
+    row, lesion = all_pairs(images)
+    overlap = paired_iou(images.boxes[row], images.lesion_boxes[lesion])
+    touching = np.flatnonzero(overlap > 0)
+    return ordered_pairs(images, row[touching], lesion[touching], overlap[touching], takes_last=takes_last)
+
+
+def taken_in_turn(pairs: CandidatePairs) -> NDArray[np.int64]:
     """Places of the pairs that become matches when each detection in turn takes its first free lesion."""
     taken = [np.zeros(0, dtype=np.int64)]
     row, lesion, image = pairs.row, pairs.lesion, pairs.image

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mammo_monai.metrics import bootstrap
-from mammo_monai.metrics import patient_draws as module
-from mammo_monai.metrics.patient_draws import patient_draws, percentile_bounds
+from mammo_monai.metrics import resampling as module
+from mammo_monai.metrics.resampling import patient_draws, percentile_bounds
 from mammo_monai.metrics.rule import FrocRule
 
 
@@ -22,11 +21,6 @@ def test_every_draw_holds_as_many_patients_as_there_are() -> None:
     assert (weights.sum(axis=1) == 7).all()
     assert (weights >= 0).all()
     assert len({tuple(each) for each in weights.tolist()}) > 40
-
-
-def test_draws_are_those_of_the_intervals_of_sensitivity() -> None:
-    rule = FrocRule(n_bootstrap=30, seed=5)
-    np.testing.assert_array_equal(drawn(9, rule), np.concatenate(list(bootstrap._draws(9, 4, rule))))
 
 
 def test_another_seed_draws_others_and_the_same_seed_the_same() -> None:
