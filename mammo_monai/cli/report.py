@@ -1,4 +1,4 @@
-"""`mammo-monai report`: one HTML page on scored runs."""
+"""`mammo-monai report`: scored runs and experiments as one page, PDF, CSV or LaTeX."""
 
 from __future__ import annotations
 
@@ -7,52 +7,54 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+ABOUT = (
+    "Writes a self-contained report: figures with intervals, curves, published tables side by side, and each "
+    "missed lesion, false positive and found lesion as a crop, from the detections.json beside the metrics."
+)
+KINDS = ("digital", "film", "in-house")
+
 
 def add_parser(subparsers: Any) -> None:
     """Adds the verb."""
-    parser = subparsers.add_parser(
-        "report",
-        help="write one HTML page on scored runs",
-        description="Writes one self-contained page: FROC plot, operating points with intervals, images with "
-        "truth and detections. Detections are read from detections.json beside each metrics.json.",
-    )
-    parser.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="metrics.json, or a folder that holds it"
-    )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="HTML", help="the page to write")
-    parser.add_argument("--manifest", type=Path, metavar="M", help="manifest.json, for the pictures")
-    parser.add_argument("--title", help="heading of the page")
-    parser.add_argument("--banner", default="", help="a sentence on top, e.g. where the images come from")
-    parser.add_argument(
-        "--name", action="append", metavar="NAME", help="a run's name; once per run, in order"
-    )
-    parser.add_argument("--published", action="store_true", help="list published figures, with their caveat")
+    parser = subparsers.add_parser("report", help="write a report on scored runs", description=ABOUT)
+    add = parser.add_argument
+    what = "metrics.json, its folder, or an experiment's folder (experiment run), or a run's in it"
+    add("runs", type=Path, nargs="+", metavar="RUN", help=what)
+    add("-o", "--output", type=Path, required=True, metavar="FILE", help=".html, .pdf, .csv or .tex")
+    add("--format", choices=("html", "pdf", "csv", "latex"), help="where the suffix does not tell")
+    add("--manifest", type=Path, metavar="M", help="manifest.json, for the pictures and the data")
+    add("--per-gallery", type=int, metavar="N", help="most crops in a gallery (all, to a stated ceiling)")
+    add("--fppi", type=float, default=1.0, help="of headlines and galleries (%(default)s)")
+    add("--title", help="heading of the report")
+    add("--banner", default="", help="a sentence on top, e.g. where the images come from")
+    add("--name", action="append", metavar="NAME", help="a run's name; once per run, in order")
+    add("--published", action="store_true", help="published figures besides, with their caveat")
+    add("--images", choices=KINDS, help="kind, for published points in plots (as the runs' tables have it)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Reads the runs, writes the page, prints the headline of each."""
-    from mammo_monai.reports import ReportOptions, read_run, write_report
+    """Reads the runs, writes the report, prints the headline of each."""
+    from mammo_monai.experiments.report_runs import read_runs
+    from mammo_monai.reports import ReportOptions, formats
     from mammo_monai.reports.tables import headline
     from mammo_monai.schema import read_manifest
 
-    names = args.name or [None] * len(args.runs)
-    if len(names) != len(args.runs):
-        raise ValueError(f"--name must be given once per run: {len(args.runs)} runs, {len(names)} names.")
-    runs = [read_run(path, name=name) for path, name in zip(args.runs, names, strict=True)]
-    title = args.title or ReportOptions.title
-    options = ReportOptions(title, args.banner, _command(args), has_published=args.published)
+    formats.format_of(args.output, args.format)  # before minutes of work
+    runs = read_runs(args.runs, names=args.name)
+    texts = (args.title or ReportOptions.title, args.banner, _command(args), args.fppi, args.per_gallery)
+    options = ReportOptions(*texts, has_published=args.published, data_kind=args.images)
     manifest = read_manifest(args.manifest) if args.manifest else None
-    write_report(args.output, runs, manifest=manifest, options=options)
-    for each in runs:
-        print(f"{each.name}: {headline(each)}")
+    formats.write_report_as(args.output, runs, name=args.format, manifest=manifest, options=options)
+    print("\n".join(f"{each.name}: {headline(each, fppi=args.fppi)}" for each in runs))
     return 0
 
 
 def _command(args: argparse.Namespace) -> str:
-    """The command without folders: a page may be passed on, paths may name people."""
-    words = ["mammo-monai", "report", *(path.name for path in args.runs), "-o", args.output.name]
+    """The command without folders: a report may be passed on, paths may name people."""
+    words = ["mammo-monai", "report", *(path.absolute().name for path in args.runs), "-o", args.output.name]
     words += ["--manifest", args.manifest.name] if args.manifest else []
     words += [word for name in args.name or () for word in ("--name", name)]
-    words += ["--published"] if args.published else []
-    return shlex.join(words)
+    words += ["--fppi", f"{args.fppi:g}"] if args.fppi != 1 else []
+    words += ["--per-gallery", str(args.per_gallery)] if args.per_gallery is not None else []
+    return shlex.join([*words, "--published"] if args.published else words)

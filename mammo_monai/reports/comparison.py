@@ -27,7 +27,7 @@ from mammo_monai.metrics import (
 from mammo_monai.metrics.matching import Matches
 from mammo_monai.records import Detections, ImageRecord
 from mammo_monai.reports.runs import SourceFile
-from mammo_monai.schema import DetectionsFile, Manifest, read_detections, read_manifest
+from mammo_monai.schema import DetectionsFile, Manifest, check_detections, read_detections, read_manifest
 
 logger = logging.getLogger(__name__)
 
@@ -127,8 +127,8 @@ def compare_files(
     Detections of images in the manifest's other lists are left out.
 
     Raises:
-        ManifestError: a file is not what its format promises, the two mark different images, or an image that
-            the manifest does not hold.
+        ManifestError: a file is not what its format promises, the two mark different images or one that the
+            manifest does not hold, or a box does not touch its image.
         UndefinedMetricError: the list is empty, or holds no lesion.
         ValueError: `options.fppi` is not a positive number, or `options.names` are not two different ones.
     """
@@ -139,6 +139,8 @@ def compare_files(
         )
     paths = [path / "detections.json" if path.is_dir() else path for path in (first, second)]
     content, files = read_manifest(manifest), [read_detections(path) for path in paths]
+    for path, file in zip(paths, files, strict=True):
+        check_detections(path, file, content.images(), manifest=manifest)
     records = content.images(options.split)
     rule = replace(options.rule, fppi=tuple(sorted({*options.rule.fppi, options.fppi})))
     detections = [_of_records(file, content, records) for file in files]

@@ -7,8 +7,8 @@ from html import escape
 
 from mammo_monai.reports.comparison import Comparison, ImageChange
 from mammo_monai.reports.comparison_pictures import CardPair, card_pair, galleries_of, render_pairs
-from mammo_monai.reports.gallery import Card, view_text
-from mammo_monai.reports.pictures import CardPictures, ImageLoader, Picture
+from mammo_monai.reports.gallery import view_text
+from mammo_monai.reports.pictures import Card, CardPictures, ImageLoader, Picture
 
 _LEGEND = """<p class="legend"><span class="lesion">lesion as annotated</span>
 <span class="hit">detection on a lesion</span> <span class="false-positive">false positive</span>

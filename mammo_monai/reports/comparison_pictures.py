@@ -10,9 +10,8 @@ import numpy as np
 from mammo_monai.metrics.matching import Matches
 from mammo_monai.records import Box, ImageRecord, Lesion
 from mammo_monai.reports.comparison import Comparison, Detector, ImageChange
-from mammo_monai.reports.gallery import Card
 from mammo_monai.reports.overlays import Mark, MarkKind
-from mammo_monai.reports.pictures import CardPictures, ImageLoader, render_cards
+from mammo_monai.reports.pictures import Card, CardPictures, ImageLoader, render_cards
 
 
 @dataclass(frozen=True)

@@ -1,65 +1,111 @@
-"""Chooses the images a report shows, worst first, and what is drawn and said on each."""
+"""Chooses the findings a report shows, one by one: lesions missed, false positives, lesions found."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mammo_monai.errors import ManifestError
 from mammo_monai.geometry.boxes import box_iou
+from mammo_monai.metrics.size_bands import size_band
 from mammo_monai.records import MASS_LABEL, Box, Detections, ImageRecord, Lesion
-from mammo_monai.reports.overlays import Mark
 from mammo_monai.reports.runs import Run
 
 GalleryKind = Literal["misses", "false positives", "hits"]
+MarkedAs = Literal["hit", "false positive", "near miss"]
 GALLERY_ORDER: Mapping[GalleryKind, str] = {
-    "misses": "largest lesion of its image first",
+    "misses": "highest score of a detection that touches the lesion first, then the largest",
     "false positives": "highest score first",
-    "hits": "lowest score first",
+    "hits": "highest score first",
 }
+_SAME_OVERLAP = 1e-4  # of boxes that were written with two decimals
+_BAND_NAMES = {"<2cm": "< 2 cm", ">=2cm": "≥ 2 cm", "unknown": "size unknown"}
 
 
 @dataclass(frozen=True)
-class Card:
-    """One image of a gallery: the finding it is shown for, all marks, and what to say of it.
+class Marked:
+    """A detection to draw: original pixels, its score, and what it counts as at the operating point."""
+
+    box: Box
+    score: float
+    kind: MarkedAs
+
+
+@dataclass(frozen=True)
+class GalleryItem:
+    """One finding of one image, with all that is drawn near it.
 
     Attributes:
-        focus: box the detail view is about, original pixels.
-        badness: cards are shown from the highest down.
+        focus: box the picture is about, original pixels.
+        lesions: the scored ones of the image. marked: its detections at the operating point, and the near
+            misses of its missed lesions.
+        what: the finding itself, such as "mass, 10 mm, malignant". how: what was made of it, such as "no
+            detection touches it".
+        group: what readers may narrow a gallery down to: the size band of a lesion; of a false positive
+            whether its image is normal.
+        score: of the detection; of a missed lesion that of its near miss, None where nothing touches it.
+        overlap: IoU of that detection with the lesion; of a false positive its largest with any.
     """
 
+    kind: GalleryKind
     record: ImageRecord
     focus: Box
-    marks: tuple[Mark, ...]
-    finding: str
-    badness: float
+    lesions: tuple[Lesion, ...]
+    marked: tuple[Marked, ...]
+    what: str
+    how: str
+    group: str
+    score: float | None
+    overlap: float
+
+    @property
+    def size(self) -> float:
+        """Longest side of the focus as a share of the image's: known with and without spacing."""
+        sides = (self.focus[2] - self.focus[0], self.focus[3] - self.focus[1])
+        return max(sides) / max(self.record.width, self.record.height)
 
 
 def galleries(
     run: Run, records: Sequence[ImageRecord], *, fppi: float
-) -> dict[GalleryKind, tuple[Card, ...]]:
-    """Cards of a run at the score of one operating point: what a reader would see there.
+) -> dict[GalleryKind, tuple[GalleryItem, ...]]:
+    """Every finding of a run at the score of one operating point, in the order of `GALLERY_ORDER`.
 
-    An image stands once in each gallery it belongs to, for its worst finding. Lesions found only below that
-    score count as missed.
+    Lesions found only below that score count as missed. Scored images that `records` does not hold are
+    passed over.
+
+    Raises:
+        ManifestError: the metrics speak of lesions or detections that their files do not hold.
     """
-    cards: dict[GalleryKind, list[Card]] = {kind: [] for kind in GALLERY_ORDER}
+    items: dict[GalleryKind, list[GalleryItem]] = {kind: [] for kind in GALLERY_ORDER}
     score = shown_from(run, fppi)
     by_id = {record.record_id: record for record in records}
     for record_id, entry in (run.metrics.get("images") or {}).items():
         if record_id in by_id and record_id in run.detections:
             scene = _Scene(by_id[record_id], run.detections[record_id], entry, run.metrics["rule"], score)
             scene.check_positions()
-            for kind, findings in scene.findings().items():
-                if findings:
-                    cards[kind].append(max(findings, key=lambda card: card.badness))
-    return {
-        kind: tuple(sorted(each, key=lambda card: (-card.badness, card.record.record_id)))
-        for kind, each in cards.items()
-    }
+            for item in scene.items():
+                items[item.kind].append(item)
+    return {kind: tuple(sorted(each, key=_order)) for kind, each in items.items()}
+
+
+def has_same_truth(run: Run, records: Sequence[ImageRecord]) -> bool:
+    """Whether the lesions of `records` are those the run was scored on, whatever file they come from.
+
+    They are where every scored image is among them with as many lesions of the scored label, and every hit
+    has the IoU that the metrics tell of.
+    """
+    by_id = {record.record_id: record for record in records}
+    for record_id, entry in (run.metrics.get("images") or {}).items():
+        if record_id not in by_id or record_id not in run.detections:
+            return False
+        scene = _Scene(by_id[record_id], run.detections[record_id], entry, run.metrics["rule"], 0.0)
+        if not scene.has_scored_lesions():
+            return False
+    return True
 
 
 def shown_from(run: Run, fppi: float) -> float:
@@ -73,6 +119,11 @@ def view_text(record: ImageRecord) -> str:
     """Laterality and view position, such as `R MLO`; what is unknown is left out."""
     names = [each.value for each in (record.laterality, record.view_position) if each is not None]
     return " ".join(names) or "view unknown"
+
+
+def _order(item: GalleryItem) -> tuple[float, float, str, Box]:
+    score = float("-inf") if item.score is None else item.score
+    return -score, -item.size, item.record.record_id, item.focus
 
 
 @dataclass(frozen=True)
@@ -98,66 +149,112 @@ class _Scene:
                 "manifest or the detections do not hold. They belong to other files: run evaluate again."
             )
 
-    def findings(self) -> dict[GalleryKind, list[Card]]:
-        """Every missed lesion, false positive and hit as a card."""
-        shown_hits = [hit for hit in self.entry["hits"] if hit["score"] >= self.score]
-        late_hits = [hit for hit in self.entry["hits"] if hit["score"] < self.score]
+    def has_scored_lesions(self) -> bool:
+        """Whether the entry's lesions are the record's: by number, and by the overlap of the hits."""
+        scored = [*self.entry["misses"], *(hit["lesion"] for hit in self.entry["hits"])]
+        return sorted(scored) == self._scored and all(
+            hit["detection"] < len(self.detections.boxes)
+            and abs(self._overlaps(hit["lesion"])[hit["detection"]] - hit["overlap"]) < _SAME_OVERLAP
+            for hit in self.entry["hits"]
+        )
+
+    def items(self) -> Iterator[GalleryItem]:
+        """Every missed lesion, false positive and found lesion at the score."""
+        shown = [hit for hit in self.entry["hits"] if hit["score"] >= self.score]
+        late = {hit["lesion"]: hit["detection"] for hit in self.entry["hits"] if hit["score"] < self.score}
+        near = {lesion: self._near_miss(lesion) for lesion in self.entry["misses"]} | late
+        false = self._false_positives()
+        kinds: dict[int, MarkedAs] = {n: "near miss" for n in near.values() if n is not None}
+        kinds |= dict.fromkeys(false, "false positive") | {hit["detection"]: "hit" for hit in shown}
+        drawn = tuple(self._marked(n, kind) for n, kind in kinds.items())
+        yield from (self._missed(lesion, n, lesion in late, drawn) for lesion, n in near.items())
+        yield from (self._false_positive(n, drawn) for n in false)
+        yield from (self._hit(hit, drawn) for hit in shown)
+
+    def _false_positives(self) -> list[int]:
+        counted_on = self.rule.get("false_positives_on", "all")
+        if counted_on == ("with_lesions" if self._is_normal else "normal"):
+            return []
         false = list(self.entry["false_positives"])
         false += self.entry["double_hits"] if self.rule.get("count_double_hits") else []
-        false = [n for n in false if self.detections.scores[n] >= self.score]
-        marks = self._marks(shown_hits, false)
-        misses = [(lesion, self._near_miss(lesion)) for lesion in self.entry["misses"]]
-        misses += [
-            (hit["lesion"], f"marked only at score {hit['score']:.3f}, below the operating point")
-            for hit in late_hits
-        ]
-        return {
-            "misses": [self._missed(lesion, why, marks) for lesion, why in misses],
-            "false positives": [self._false_positive(n, marks) for n in false],
-            "hits": [self._hit(hit, marks) for hit in shown_hits],
-        }
+        return [n for n in false if self.detections.scores[n] >= self.score]
 
-    def _marks(self, hits: Sequence[Mapping[str, Any]], false: Sequence[int]) -> tuple[Mark, ...]:
-        label = self.rule.get("label", MASS_LABEL)
-        marks = [Mark(lesion.box, "lesion") for lesion in self.record.lesions if lesion.label == label]
-        marks += [Mark(self._box(hit["detection"]), "hit", f"{hit['score']:.2f}") for hit in hits]
-        marks += [Mark(self._box(n), "false positive", f"{self.detections.scores[n]:.2f}") for n in false]
-        return tuple(marks)
-
-    def _missed(self, number: int, why: str, marks: tuple[Mark, ...]) -> Card:
+    def _missed(
+        self, number: int, near: int | None, is_late: bool, marked: tuple[Marked, ...]
+    ) -> GalleryItem:
         lesion = self.record.lesions[number]
-        finding = f"Missed {_lesion_text(lesion, self.record)}: {why}"
-        return Card(self.record, lesion.box, marks, finding, _share_of_image(lesion.box, self.record))
-
-    def _false_positive(self, number: int, marks: tuple[Mark, ...]) -> Card:
-        score = float(self.detections.scores[number])
-        kind = "normal image" if self.record.is_normal else "image with a lesion"
-        return Card(
-            self.record, self._box(number), marks, f"False positive, score {score:.2f}; {kind}", score
+        if near is None:
+            why = "no detection touches it" if len(self.detections.boxes) else "nothing marked on this image"
+            score, overlap = None, 0.0
+        else:
+            score, overlap = float(self.detections.scores[near]), float(self._overlaps(number)[near])
+            why = "found only at score" if is_late else "touched at score"
+            why = f"{why} {score:.3f}, IoU {overlap:.2f}"
+        words = (_lesion_text(lesion, self.record), why, self._band(lesion))
+        return GalleryItem(
+            "misses", self.record, lesion.box, self._lesions, marked, *words, score=score, overlap=overlap
         )
 
-    def _hit(self, hit: Mapping[str, Any], marks: tuple[Mark, ...]) -> Card:
-        lesion = self.record.lesions[hit["lesion"]]
-        finding = (
-            f"Found {_lesion_text(lesion, self.record)}, score {hit['score']:.2f}, IoU {hit['overlap']:.2f}"
+    def _false_positive(self, number: int, marked: tuple[Marked, ...]) -> GalleryItem:
+        score, box = float(self.detections.scores[number]), self._box(number)
+        overlap = max((float(self._overlaps(n)[number]) for n in self._scored), default=0.0)
+        group = "normal image" if self._is_normal else "image with a lesion"
+        touches = f", IoU {overlap:.2f} with a lesion" if overlap > 0 else ""
+        words = (f"{_size_text(box, self.record)}, {group}", f"score {score:.3f}{touches}", group)
+        return GalleryItem(
+            "false positives", self.record, box, self._lesions, marked, *words, score=score, overlap=overlap
         )
-        return Card(self.record, lesion.box, marks, finding, -float(hit["score"]))
 
-    def _near_miss(self, number: int) -> str:
-        """What the model did there instead: the detection that overlaps the lesion most."""
-        if not len(self.detections.boxes):
-            return "nothing marked on this image"
-        overlaps = box_iou(
-            self.detections.boxes, np.array([self.record.lesions[number].box], dtype=np.float64)
-        )[:, 0]
-        best = int(overlaps.argmax())
-        if not overlaps[best] > 0:
-            return "no detection touches it"
-        return f"best overlap IoU {overlaps[best]:.2f} at score {self.detections.scores[best]:.3f}"
+    def _hit(self, hit: Mapping[str, Any], marked: tuple[Marked, ...]) -> GalleryItem:
+        lesion, number = self.record.lesions[hit["lesion"]], hit["detection"]
+        score, overlap = float(hit["score"]), float(self._overlaps(hit["lesion"])[number])
+        how = f"score {score:.3f}, IoU {overlap:.2f}"
+        words = (_lesion_text(lesion, self.record), how, self._band(lesion))
+        focus = _union(lesion.box, self._box(number))
+        return GalleryItem(
+            "hits", self.record, focus, self._lesions, marked, *words, score=score, overlap=overlap
+        )
+
+    def _near_miss(self, number: int) -> int | None:
+        """The highest-scored detection of the label that overlaps a lesion at all."""
+        touches = (self._overlaps(number) > 0) & (self.detections.labels == self._label)
+        rows = np.flatnonzero(touches)
+        return int(rows[np.argmax(self.detections.scores[rows])]) if len(rows) else None
+
+    def _overlaps(self, number: int) -> NDArray[np.float64]:
+        """IoU of each detection with a lesion, under any hit rule."""
+        lesion = np.array([self.record.lesions[number].box], dtype=np.float64)
+        return np.asarray(box_iou(self.detections.boxes, lesion)[:, 0])
+
+    def _marked(self, number: int, kind: MarkedAs) -> Marked:
+        return Marked(self._box(number), float(self.detections.scores[number]), kind)
 
     def _box(self, number: int) -> Box:
         x_min, y_min, x_max, y_max = self.detections.boxes[number].tolist()
         return (x_min, y_min, x_max, y_max)
+
+    def _band(self, lesion: Lesion) -> str:
+        return _BAND_NAMES[size_band(lesion.box, self.record.pixel_spacing_mm)]
+
+    @property
+    def _label(self) -> int:
+        return int(self.rule.get("label", MASS_LABEL))
+
+    @property
+    def _scored(self) -> list[int]:
+        return [n for n, lesion in enumerate(self.record.lesions) if lesion.label == self._label]
+
+    @property
+    def _lesions(self) -> tuple[Lesion, ...]:
+        return tuple(self.record.lesions[n] for n in self._scored)
+
+    @property
+    def _is_normal(self) -> bool:
+        return not self._scored
+
+
+def _union(box: Box, other: Box) -> Box:
+    return (min(box[0], other[0]), min(box[1], other[1]), max(box[2], other[2]), max(box[3], other[3]))
 
 
 def _lesion_text(lesion: Lesion, record: ImageRecord) -> str:
@@ -170,16 +267,7 @@ def _lesion_text(lesion: Lesion, record: ImageRecord) -> str:
 
 
 def _size_text(box: Box, record: ImageRecord) -> str:
-    unit = "px" if record.pixel_spacing_mm is None else "mm"
-    return f"{_longest_side(box, record):.0f} {unit}"
-
-
-def _share_of_image(box: Box, record: ImageRecord) -> float:
-    """Longest side as a share of the image's: known with and without spacing."""
-    return max(box[2] - box[0], box[3] - box[1]) / max(record.width, record.height)
-
-
-def _longest_side(box: Box, record: ImageRecord) -> float:
-    """In mm where spacing is known, else in pixels."""
+    """Longest side in mm where spacing is known, else in pixels."""
     row, column = record.pixel_spacing_mm or (1.0, 1.0)
-    return max((box[2] - box[0]) * column, (box[3] - box[1]) * row)
+    unit = "px" if record.pixel_spacing_mm is None else "mm"
+    return f"{max((box[2] - box[0]) * column, (box[3] - box[1]) * row):.0f} {unit}"

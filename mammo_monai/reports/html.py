@@ -11,15 +11,19 @@ from pathlib import Path
 from mammo_monai import __version__
 from mammo_monai.errors import ManifestError
 from mammo_monai.files import sha256_of, write_text_atomic
-from mammo_monai.reports.html_figures import froc_section, headline_section, html_table, table_section
+from mammo_monai.reports.audit_summary import audit_summary_section
+from mammo_monai.reports.html_figures import headline_section
 from mammo_monai.reports.html_gallery import gallery_section
 from mammo_monai.reports.html_page import INTENDED_USE, html_page, stylesheet
+from mammo_monai.reports.html_parts import Part, contents_html, figure_parts, parts_html
+from mammo_monai.reports.html_tables import html_table
 from mammo_monai.reports.images import load_display_image
+from mammo_monai.reports.literature import DataKind, kind_of_runs
 from mammo_monai.reports.overlays import MARK_COLOURS
 from mammo_monai.reports.pictures import ImageLoader
-from mammo_monai.reports.plots import RUN_COLOURS, RUN_COLOURS_DARK
+from mammo_monai.reports.plot_style import RUN_COLOURS, RUN_COLOURS_DARK
 from mammo_monai.reports.runs import Run, SourceFile, are_comparable
-from mammo_monai.reports.tables import Table
+from mammo_monai.reports.tables import Table, level
 from mammo_monai.schema import Manifest
 
 logger = logging.getLogger(__name__)
@@ -33,16 +37,19 @@ class ReportOptions:
         banner: one sentence in a coloured strip on top, such as "Phantom figures are not clinical figures."
         command: how the page was made, without folders.
         fppi: the operating point of headlines and galleries.
-        per_gallery: most images in one gallery.
+        per_gallery: most crops in one gallery; None shows all, as far as the page may hold them.
         has_published: whether published figures are listed, with their caveat.
+        data_kind: of the images, for published points in plots. None takes that of the tables the runs
+            reproduce, and shows no point where they do not say.
     """
 
     title: str = "Masses marked in mammograms"
     banner: str = ""
     command: str = ""
     fppi: float = 1.0
-    per_gallery: int = 8
+    per_gallery: int | None = None
     has_published: bool = False
+    data_kind: DataKind | None = None
 
 
 def write_report(
@@ -70,23 +77,31 @@ def write_report(
         )
     options = options or ReportOptions()
     manifest_file = _source_of(manifest)
-    parts = [
-        _header(runs, options),
-        headline_section(runs, fppi=options.fppi),
-        froc_section(runs, fppi=options.fppi),
-        table_section(runs, has_published=options.has_published),
-        gallery_section(
-            runs,
-            manifest,
-            manifest_file.sha256 if manifest_file else None,
-            load_image,
-            fppi=options.fppi,
-            per_gallery=options.per_gallery,
-        ),
-        _provenance(runs, manifest_file, options.command),
+    parts = figure_parts(
+        runs,
+        fppi=options.fppi,
+        has_published=options.has_published,
+        kind=options.data_kind or kind_of_runs(runs),
+    )
+    images = gallery_section(
+        runs,
+        manifest,
+        manifest_file.sha256 if manifest_file else None,
+        load_image,
+        fppi=options.fppi,
+        per_gallery=options.per_gallery,
+    )
+    if manifest is not None:
+        parts.append(Part("data", "Data", audit_summary_section(manifest)))
+    parts += [
+        Part("images", "Images", images),
+        Part("provenance", "Provenance", _provenance(runs, manifest_file, options.command)),
     ]
-    styles = (_colours(), stylesheet("report.css"))
-    write_text_atomic(Path(path), html_page(options.title, "\n".join(parts), styles=styles))
+    headlines = headline_section(runs, fppi=options.fppi)
+    body = "\n".join([_header(runs, options), headlines, contents_html(parts), parts_html(parts)])
+    styles = (_colours(), stylesheet("report.css"), stylesheet("gallery.css"))
+    page = html_page(options.title, f'<main class="report">\n{body}\n</main>', styles=styles)
+    write_text_atomic(Path(path), page)
     logger.info("wrote %s", path)
 
 
@@ -105,7 +120,7 @@ def _colours() -> str:
     marks = "".join(f"--{kind.replace(' ', '-')}:{colour};" for kind, colour in MARK_COLOURS.items())
     return (
         f":root{{{numbered(RUN_COLOURS)}{marks}}}\n"
-        f"@media (prefers-color-scheme: dark){{:root{{{numbered(RUN_COLOURS_DARK)}}}}}\n"
+        f"@media screen and (prefers-color-scheme: dark){{:root{{{numbered(RUN_COLOURS_DARK)}}}}}\n"
     )
 
 
@@ -118,13 +133,13 @@ def _header(runs: Sequence[Run], options: ReportOptions) -> str:
         )
     strips = "".join(f'<p class="banner" role="note">{escape(text)}</p>' for text in banners)
     rules = dict.fromkeys(str(run.metrics["rule"].get("text", "Not stated.")) for run in runs)
-    limits = " / ".join(sorted({f"{run.metrics['rule'].get('min_iou', '?')}" for run in runs}))
+    phrases = " / ".join(dict.fromkeys(level(run) for run in runs))
     return f"""<header>
 <h1>{escape(options.title)}</h1>
 <p class="notice">{escape(INTENDED_USE)}</p>
 {strips}
-<details class="rule"><summary>Scored per lesion, hit when IoU &gt; {escape(limits)}; false positives over all
-images, normal ones included</summary>{"".join(f"<p>{escape(text)}</p>" for text in rules)}</details>
+<details class="rule"><summary>Scored by this rule: {escape(phrases)}</summary>
+{"".join(f"<p>{escape(text)}</p>" for text in rules)}</details>
 </header>"""
 
 

@@ -1,38 +1,50 @@
-"""The figures of a report page: headlines, FROC plot and tables."""
+"""The figures of a report page, by topic: headlines, FROC, overlap, sizes, normal images, ROC, and so on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
 
-from mammo_monai.reports.plots import RUN_COLOURS, froc_svg
-from mammo_monai.reports.published import CAVEAT, published_table
+from mammo_monai.reports.bands_plot import BAND_FPPI, band_rows, bands_svg
+from mammo_monai.reports.fold_band import fold_band
+from mammo_monai.reports.froc_plot import fold_froc_svg, froc_svg
+from mammo_monai.reports.html_plots import NARROW, key_of, literature_key, plot_figure, several_key
+from mammo_monai.reports.html_tables import html_table, own_colour
+from mammo_monai.reports.literature import (
+    DataKind,
+    bands_literature,
+    froc_literature,
+    normals_literature,
+)
+from mammo_monai.reports.normals_plot import normals_svg
+from mammo_monai.reports.overlap_plot import overlap_fppi, overlap_svg
+from mammo_monai.reports.reliability_plot import reliability_svg
+from mammo_monai.reports.roc_plot import auc_text, roc_levels, roc_of, roc_svg
 from mammo_monai.reports.runs import Run
 from mammo_monai.reports.tables import (
     UNDEFINED,
     WILSON_MARK,
-    Table,
     headline,
     level,
-    normal_image_table,
-    normal_points_table,
-    operating_point_table,
     scored_on,
     sensitivity_text,
-    size_band_table,
-    summary_table,
 )
+from mammo_monai.reports.training_plot import training_svg
 
-# As plots.py draws the runs, in the same order: -, --, -., :, long dashes, dash-dot-dot; o s D ^ v P.
-_DASHES = ("none", "6 3", "8 2 2 2", "2 3", "10 2", "6 2 2 2 2 2")
-_SHAPES = (
-    "M13 6a4 4 0 1 0 8 0a4 4 0 1 0 -8 0",
-    "M13.5 2.5h7v7h-7z",
-    "M17 1.5l4.5 4.5l-4.5 4.5l-4.5 -4.5z",
-    "M17 2l4.5 8h-9z",
-    "M17 10l4.5 -8h-9z",
-    "M15.5 2h3v2.500h2.500v3h-2.500v2.500h-3v-2.500h-2.500v-3h2.500z",
-)
+__all__ = [
+    "bands_figure",
+    "fold_figure",
+    "froc_figure",
+    "froc_section",
+    "headline_section",
+    "html_table",
+    "literature_figure",
+    "normals_figure",
+    "overlap_figure",
+    "reliability_figure",
+    "roc_figure",
+    "training_figure",
+]
 
 
 def headline_section(runs: Sequence[Run], *, fppi: float) -> str:
@@ -45,7 +57,7 @@ def headline_section(runs: Sequence[Run], *, fppi: float) -> str:
         if value == UNDEFINED:
             interval = "undefined: no lesion to find"
         blocks.append(
-            f'<article class="headline" style="{_own_colour(number)}"><h2>{escape(run.name)}</h2>'
+            f'<article class="headline" style="{own_colour(number)}"><h2>{escape(run.name)}</h2>'
             f'<p class="figure"><b>{escape(value)}</b> <span>{escape(interval)}</span></p>'
             f"<p>Sensitivity at {fppi:g} FPPI, {escape(level(run))}. {escape(scored_on(run))}.</p></article>"
         )
@@ -53,72 +65,136 @@ def headline_section(runs: Sequence[Run], *, fppi: float) -> str:
 
 
 def froc_section(runs: Sequence[Run], *, fppi: float) -> str:
-    """The FROC plot in two shapes, of which the page shows the one that fits."""
-    summary = escape("FROC curves. " + " ".join(f"{run.name}: {headline(run, fppi=fppi)}." for run in runs))
-    plots = "".join(
-        f'<div class="{name}" role="img" aria-label="{summary}">'
-        f"{froc_svg(runs, size_in=size_in, salt=name)}</div>"
-        for name, size_in in (("wide", (8.6, 4.3)), ("narrow", (4.4, 4.0)))
-    )
-    keys = "".join(f"<li>{_swatch(number)} {escape(run.name)}</li>" for number, run in enumerate(runs))
-    return f"""<section>
-<h2>FROC</h2>
-<figure class="froc">{plots}
-<ul class="key">{keys}</ul>
-<figcaption>Steps as measured; points and bands show the operating points with their intervals. A thin line
-carries the last measured value on where no more false positives were made.</figcaption></figure>
-</section>"""
+    """The FROC plot as a section of its own."""
+    return f"<section>\n<h2>FROC</h2>\n{froc_figure(runs, fppi=fppi)}\n</section>"
 
 
-def table_section(runs: Sequence[Run], *, has_published: bool) -> str:
-    """All tables; size bands and normal images only where there is something in them."""
-    wilson = ""
-    if any(point.get("interval") == "wilson" for run in runs for point in run.points):
-        wilson = (
-            f'<p class="quiet">{WILSON_MARK} Wilson interval over lesions, where resampling patients says '
-            "nothing; all others are percentiles of a bootstrap over patients.</p>"
-        )
-    found = (size_band_table(runs), normal_image_table(runs), normal_points_table(runs))
-    more = [table for table in found if table]
-    tables = html_table(operating_point_table(runs)) + wilson
-    tables += "".join(html_table(table) for table in (summary_table(runs), *more))
-    if has_published:
-        tables += f'{html_table(published_table())}<p class="quiet">{escape(CAVEAT)}</p>'
-    return f"<section><h2>Operating points</h2>{tables}</section>"
-
-
-def html_table(table: Table) -> str:
-    """A table that scrolls sideways where it is too wide; the heading of a run carries the run's colour."""
-    head = "".join(
-        _heading(name, "col", table.runs == "columns", n - 1) for n, name in enumerate(table.header)
-    )
-    rows = "".join(
-        f"<tr>{_heading(row[0], 'row', table.runs == 'rows', n)}"
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
-        + "</tr>"
-        for n, row in enumerate(table.rows)
-    )
-    return (
-        f'<div class="panel"><p class="caption">{escape(table.caption)}</p>'
-        f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(table.caption)}">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></div>"
+def froc_figure(runs: Sequence[Run], *, fppi: float) -> str:
+    """The FROC curves with their operating points."""
+    return plot_figure(
+        "froc",
+        lambda size, salt: froc_svg(runs, size_in=size, salt=salt),
+        label="FROC curves. " + " ".join(f"{run.name}: {headline(run, fppi=fppi)}." for run in runs),
+        caption="FROC curves: steps as measured; points and bands show the operating points with their "
+        "intervals. A thin line carries the last measured value on where no more false positives were made.",
+        key=key_of(runs),
     )
 
 
-def _heading(name: str, scope: str, is_run: bool, run: int) -> str:
-    owner = f' class="own" style="{_own_colour(run)}"' if is_run and run >= 0 else ""
-    return f'<th scope="{scope}"{owner}><span>{escape(name)}</span></th>'
-
-
-def _swatch(run: int) -> str:
-    """Line and marker of a run as the plot draws them, for its key."""
-    dash = _DASHES[run % len(_DASHES)]
-    return (
-        f'<svg width="34" height="12" viewBox="0 0 34 12" aria-hidden="true" style="{_own_colour(run)}">'
-        f'<path d="M1 6H33" stroke="var(--own)" stroke-width="2" stroke-dasharray="{dash}" fill="none"/>'
-        f'<path d="{_SHAPES[run % len(_SHAPES)]}" fill="var(--own)"/></svg>'
+def fold_figure(runs: Sequence[Run]) -> str:
+    """The mean FROC curve over folds; "" where no run has two folds with lesions."""
+    bands = [(run, band) for run in runs if (band := fold_band(run))]
+    texts = dict.fromkeys(band.band_text for _, band in bands)
+    thin = " Thin lines: the folds." if len(bands) == 1 else ""
+    return plot_figure(
+        "folds",
+        lambda size, salt: fold_froc_svg(runs, size_in=size, salt=salt),
+        label="Mean FROC curves over folds: " + ", ".join(run.name for run, _ in bands),
+        caption=f"Mean of the folds' own FROC curves, each fold counting once.{thin} "
+        f"{escape('; '.join(texts))}.",
+        key=several_key(runs),
     )
 
 
-def _own_colour(run: int) -> str:
-    return f"--own:var(--run-{run % len(RUN_COLOURS) + 1})"
+def literature_figure(runs: Sequence[Run], kind: DataKind | None) -> str:
+    """The upper part of the FROC plot with published points of one kind of images; "" where there is none."""
+    points = froc_literature(kind)
+    if not points or not any(run.metrics["n_lesions"] for run in runs):
+        return ""
+    return plot_figure(
+        "published",
+        lambda size, salt: froc_svg(runs, size_in=size, salt=salt, literature=points),
+        label="FROC curves beside published operating points",
+        caption="The same curves beside published operating points, as context and not as a ranking: other "
+        "splits, other matching rules, other counts of lesions. Grey bars: ± SD over folds where one was "
+        "printed. The axis begins where there is something to see.",
+        key=several_key(runs) + literature_key(points),
+        sizes=((9.8, 5.2), (4.4, 5.0)),
+    )
+
+
+def overlap_figure(runs: Sequence[Run]) -> str:
+    """Sensitivity by minimum IoU; "" where no run has it."""
+    n = len(overlap_fppi(runs))
+    return plot_figure(
+        "overlap",
+        lambda size, salt: overlap_svg(runs, size_in=size, salt=salt),
+        label=f"Sensitivity against the minimum IoU of a hit, for {', '.join(run.name for run in runs)}",
+        caption="Sensitivity by the overlap that a hit asks for, at fixed false positives per image, with "
+        "intervals. Dashed: the minimum IoU of all other figures.",
+        key=several_key(runs),
+        sizes=((9.8, 3.7), (4.4, 0.6 + 2.7 * max(n, 2))),
+    )
+
+
+def bands_figure(runs: Sequence[Run], kind: DataKind | None = None) -> str:
+    """Sensitivity by size and area of the lesions; "" where no run has a band."""
+    height = 1.5 + len(band_rows(runs)) * (0.44 + 0.13 * len(runs))
+    published = bands_literature(kind)
+    grey = " Grey: published, measured on other images." if published else ""
+    return plot_figure(
+        "bands",
+        lambda size, salt: bands_svg(runs, size_in=size, salt=salt, literature=published),
+        label=f"Sensitivity by size of the lesion, for {', '.join(run.name for run in runs)}",
+        caption=f"Sensitivity at {BAND_FPPI:g} FPPI by size and area of the lesion, with intervals.{grey}",
+        key=several_key(runs),
+        sizes=((5.6, height), (4.4, height)),
+    )
+
+
+def normals_figure(runs: Sequence[Run], kind: DataKind | None = None) -> str:
+    """False positives per normal image by score; "" where no run holds a normal image."""
+    published = normals_literature(kind)
+    grey = " Grey: published, with scores of another model." if published else ""
+    return plot_figure(
+        "normals",
+        lambda size, salt: normals_svg(runs, size_in=size, salt=salt, literature=published),
+        label=f"False positives per normal image by score, for {', '.join(run.name for run in runs)}",
+        caption="False positives per image without lesions, by the score from which boxes are shown, with "
+        f"intervals. The axis is linear below 0.1, logarithmic above.{grey}",
+        key=several_key(runs),
+        sizes=((5.6, 4.4), NARROW),
+    )
+
+
+def roc_figure(runs: Sequence[Run]) -> str:
+    """ROC curves by level; "" where no run has any."""
+    levels = roc_levels(runs)
+    found = [(run, each, curve) for each in levels for run in runs if (curve := roc_of(run, each))]
+    areas = "; ".join(f"{run.name}, per {each}: AUC {auc_text(curve)}" for run, each, curve in found)
+    return plot_figure(
+        "roc",
+        lambda size, salt: roc_svg(runs, size_in=size, salt=salt),
+        label=f"ROC curves. {areas}",
+        caption="ROC curves by the highest score of each image, breast or patient: those with a lesion "
+        "against those without, with the area under the curve (AUC) and DeLong's interval. Dashed: chance.",
+        key=several_key(runs),
+        sizes=((9.8 if len(levels) > 1 else 5.6, 4.1), (4.4, 0.4 + 4.0 * max(len(levels), 1))),
+    )
+
+
+def reliability_figure(runs: Sequence[Run]) -> str:
+    """Reliability of raw scores; "" where no run has it."""
+    return plot_figure(
+        "reliability",
+        lambda size, salt: reliability_svg(runs, size_in=size, salt=salt),
+        label=f"Reliability of scores, for {', '.join(run.name for run in runs)}",
+        caption="Reliability of the raw scores: the share of detections that hit a lesion, at their mean "
+        "score, with Wilson's 95 % intervals over detections, above the number of detections. On the dashed "
+        "line a score is a probability. ECE: expected calibration error.",
+        key=several_key(runs),
+        sizes=((5.2, 5.4), (4.4, 4.8)),
+    )
+
+
+def training_figure(runs: Sequence[Run]) -> str:
+    """Loss and validation figure by epoch; "" where no run brings a history."""
+    return plot_figure(
+        "training",
+        lambda size, salt: training_svg(runs, size_in=size, salt=salt),
+        label=f"Training by epoch, for {', '.join(run.name for run in runs)}",
+        caption="Trainings by epoch, a line per fold. Loss: mean over the epoch's batches. Validation "
+        "figure: what the training validates by, on the list it validates on.",
+        key=several_key(runs),
+        sizes=((5.2, 5.4), (4.4, 5.6)),
+    )

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mammo_monai.errors import MammoError
-from mammo_monai.reports.gallery import Card
-from mammo_monai.reports.overlays import draw_overlay, region_around
+from mammo_monai.records import Box, ImageRecord
+from mammo_monai.reports.overlays import Mark, draw_overlay, region_around
 
 logger = logging.getLogger(__name__)
 ImageLoader = Callable[[Path], NDArray[np.float32]]
@@ -23,6 +23,22 @@ ImageLoader = Callable[[Path], NDArray[np.float32]]
 # Twice the size on the page, for dense screens.
 _WHOLE_SIZE = (300, 420)
 _DETAIL_SIZE = (420, 420)
+
+
+@dataclass(frozen=True)
+class Card:
+    """One image of a gallery: the finding it is shown for, all marks, and what to say of it.
+
+    Attributes:
+        focus: box the detail view is about, original pixels.
+        badness: cards are shown from the highest down.
+    """
+
+    record: ImageRecord
+    focus: Box
+    marks: tuple[Mark, ...]
+    finding: str
+    badness: float
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,15 @@ class SourceFile:
 
 
 @dataclass(frozen=True)
+class EpochPoint:
+    """One epoch of a training: its mean loss; `figure` is the validation's, None where there was none."""
+
+    epoch: int
+    loss: float
+    figure: float | None = None
+
+
+@dataclass(frozen=True)
 class Run:
     """One set of detections and its figures.
 
@@ -31,6 +40,10 @@ class Run:
         metrics: content of metrics.json.
         detections: by record id; empty where no detections.json lies beside the metrics.
         model: the description the detections carry.
+        folds: the same run on each fold alone, under the same name; empty where it is not joined from folds.
+        histories: epochs of its trainings by fold, oldest first.
+        table: the published table it reproduces, such as "P0-II"; "" for none.
+        row: the row of that table, such as "0.00001".
     """
 
     name: str
@@ -38,6 +51,10 @@ class Run:
     detections: Mapping[str, Detections] = field(default_factory=dict)
     model: Json = field(default_factory=dict)
     files: tuple[SourceFile, ...] = ()
+    folds: tuple[Run, ...] = ()
+    histories: Mapping[str, Sequence[EpochPoint]] = field(default_factory=dict)
+    table: str = ""
+    row: str = ""
 
     @property
     def points(self) -> Sequence[Json]:

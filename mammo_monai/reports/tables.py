@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mammo_monai.metrics.rule import rule_phrase
 from mammo_monai.reports.runs import Run
 
 UNDEFINED = "–"
 WILSON_MARK = "ᵂ"
+WILSON_NOTE = (
+    f"{WILSON_MARK} Wilson interval of the plain counts (lesions; for precision, detections), where "
+    "resampling patients says nothing; the others of that kind are percentiles of a bootstrap over patients."
+)
+# Enough to read a curve from, where a row per point of the metrics would be too many.
+SHOWN_FPPI = (0.25, 0.5, 1.0, 2.0, 4.0)
+_SIZE_BANDS = {"<2cm": "< 2 cm", ">=2cm": "≥ 2 cm", "unknown": "unknown, no spacing"}
+_AREA_BANDS = {"<1cm2": "< 1 cm²", "1-4cm2": "1–4 cm²", ">4cm2": "> 4 cm²", "unknown": "unknown, no spacing"}
 
 
 @dataclass(frozen=True)
@@ -18,12 +28,34 @@ class Table:
 
     Attributes:
         runs: whether the runs are the columns after the first, or the rows; None where neither is.
+        notes: sentences that belong under it.
     """
 
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     runs: Literal["columns", "rows"] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def footnotes(self) -> tuple[str, ...]:
+        """The notes, and what the mark of Wilson's intervals means where a cell bears it."""
+        has_mark = any(WILSON_MARK in cell for row in self.rows for cell in row)
+        return (*self.notes, WILSON_NOTE) if has_mark else self.notes
+
+    @property
+    def figure_columns(self) -> tuple[bool, ...]:
+        """Which columns are set right: those after the first whose cells all are one number, or a dash.
+
+        A number may have an interval, a count or a word behind it; a list of several is text.
+
+        >>> Table("", ("run", "n", "rule"), (("a", "0.9 (0.8–1)", "IoU"), ("b", "–", "0.2"))).figure_columns
+        (False, True, False)
+        """
+        return tuple(
+            n > 0 and all(re.fullmatch(r"[\d.–+−][^,;·]*", row[n]) for row in self.rows)
+            for n in range(len(self.header))
+        )
 
     def as_text(self) -> str:
         """Aligned columns for a terminal, header first."""
@@ -40,7 +72,7 @@ def operating_point_table(runs: Sequence[Run]) -> Table:
     every = sorted({point["fppi"] for run in runs for point in run.points})
     rows = tuple((f"{fppi:g}", *(sensitivity_text(run.point_at(fppi)) for run in runs)) for fppi in every)
     return Table(
-        f"Lesion sensitivity at false positives per image, {_confidence(runs)} interval",
+        f"Lesion sensitivity at false positives per image, {confidence_text(runs)} interval",
         ("FPPI", *(run.name for run in runs)),
         rows,
         runs="columns",
@@ -69,17 +101,14 @@ def summary_table(runs: Sequence[Run]) -> Table:
 
 def size_band_table(runs: Sequence[Run], *, fppi: float = 0.5) -> Table | None:
     """Sensitivity for small and large lesions at one point, .5 as P0 and P3 do; None without lesions."""
-    names = {"<2cm": "< 2 cm", ">=2cm": "≥ 2 cm", "unknown": "unknown, no spacing"}
-    filled = [band for band in names if any((_band(run, band) or {}).get("n_lesions") for run in runs)]
-    if not filled:
-        return None
-    rows = tuple((run.name, *(_band_text(_band(run, band), fppi) for band in filled)) for run in runs)
-    return Table(
-        f"Lesion sensitivity at {fppi:g} FPPI by the longest side of the box as annotated",
-        ("run", *(names[band] for band in filled)),
-        rows,
-        runs="rows",
-    )
+    title = f"Lesion sensitivity at {fppi:g} FPPI by the longest side of the box as annotated"
+    return _band_table(runs, title, "size_bands", _SIZE_BANDS, fppi)
+
+
+def area_band_table(runs: Sequence[Run], *, fppi: float = 0.5) -> Table | None:
+    """Sensitivity by the area of the lesion at one point, in P3's bands; None where no run has any."""
+    title = f"Lesion sensitivity at {fppi:g} FPPI by area: of the contour, else the mask, else the box"
+    return _band_table(runs, title, "area_bands", _AREA_BANDS, fppi)
 
 
 def normal_image_table(runs: Sequence[Run]) -> Table | None:
@@ -91,7 +120,7 @@ def normal_image_table(runs: Sequence[Run]) -> Table | None:
     rows = []
     for run, each in zip(runs, found, strict=True):
         values = dict(zip(each.get("score", ()), each.get("false_positives_per_image", ()), strict=True))
-        rows.append((run.name, *(_figure(values.get(score)) for score in scores)))
+        rows.append((run.name, *(figure_text(values.get(score)) for score in scores)))
     header = ("run", *(f"≥ {score:g}" for score in scores))
     return Table("False positives per normal image, by score", header, tuple(rows), runs="rows")
 
@@ -110,7 +139,9 @@ def normal_points_table(runs: Sequence[Run]) -> Table | None:
     for run, each in zip(runs, points, strict=True):
         by_target = {point["fppi"]: point for point in each}
         rows.append((run.name, *(_normal_text(by_target.get(target)) for target in targets)))
-    title = f"False positives per normal image ({_confidence(runs)} CI), by the FPPI a score was chosen for"
+    title = (
+        f"False positives per normal image ({confidence_text(runs)} CI), by the FPPI a score was chosen for"
+    )
     return Table(title, ("run", *(f"{target:g}" for target in targets)), tuple(rows), runs="rows")
 
 
@@ -119,13 +150,15 @@ def run_table(run: Run) -> Table:
     rows = tuple(
         (
             f"{point['fppi']:g}",
-            _figure(point["sensitivity"]),
-            f"{_figure(point['low'])}–{_figure(point['high'])}" if point["low"] is not None else UNDEFINED,
-            _figure(point.get("score"), digits=4),
+            figure_text(point["sensitivity"]),
+            f"{figure_text(point['low'])}–{figure_text(point['high'])}"
+            if point["low"] is not None
+            else UNDEFINED,
+            figure_text(point.get("score"), digits=4),
         )
         for point in run.points
     )
-    return Table(run.name, ("FPPI", "sensitivity", f"{_confidence([run])} CI", "score at least"), rows)
+    return Table(run.name, ("FPPI", "sensitivity", f"{confidence_text([run])} CI", "score at least"), rows)
 
 
 def headline(run: Run, *, fppi: float = 1.0) -> str:
@@ -135,7 +168,7 @@ def headline(run: Run, *, fppi: float = 1.0) -> str:
         return f"sensitivity undefined; {scored_on(run)}"
     interval = ""
     if point["low"] is not None:
-        interval = f" ({_confidence([run])} CI {point['low']:.2f}–{point['high']:.2f})"
+        interval = f" ({confidence_text([run])} CI {point['low']:.2f}–{point['high']:.2f})"
     return (
         f"sensitivity {point['sensitivity']:.2f}{interval} at {fppi:g} FPPI, {level(run)}; {scored_on(run)}"
     )
@@ -143,7 +176,7 @@ def headline(run: Run, *, fppi: float = 1.0) -> str:
 
 def level(run: Run) -> str:
     """What a figure counts, and when it counts a hit."""
-    return f"lesion level, IoU > {run.metrics['rule'].get('min_iou', '?')}"
+    return rule_phrase(run.metrics["rule"])
 
 
 def scored_on(run: Run) -> str:
@@ -169,20 +202,35 @@ def sensitivity_text(point: Mapping[str, Any] | None) -> str:
     return f"{point['sensitivity']:.2f} ({point['low']:.2f}–{point['high']:.2f}){mark}"
 
 
-def _confidence(runs: Sequence[Run]) -> str:
+def confidence_text(runs: Sequence[Run]) -> str:
+    """Of the runs' intervals, such as 95 %."""
     levels = {run.metrics["rule"].get("confidence", 0.95) for run in runs}
     return " / ".join(f"{100 * level:g} %" for level in sorted(levels))
 
 
-def _band(run: Run, band: str) -> Mapping[str, Any] | None:
-    return next((row for row in run.metrics.get("size_bands") or () if row["band"] == band), None)
+def band_of(run: Run, kind: str, band: str) -> Mapping[str, Any] | None:
+    """The entry of one band among the `size_bands` or `area_bands` of a run; None where it has none."""
+    return next((row for row in run.metrics.get(kind) or () if row["band"] == band), None)
 
 
-def _band_text(row: Mapping[str, Any] | None, fppi: float) -> str:
+def band_text(row: Mapping[str, Any] | None, fppi: float) -> str:
+    """`0.91 (0.86–0.95) of 70` at one operating point; a dash where there is no such lesion."""
     if row is None or not row["n_lesions"]:
         return UNDEFINED
     point = next((point for point in row["points"] if point["fppi"] == fppi), None)
     return f"{sensitivity_text(point)} of {row['n_lesions']}"
+
+
+def _band_table(
+    runs: Sequence[Run], title: str, kind: str, names: Mapping[str, str], fppi: float
+) -> Table | None:
+    filled = [
+        band for band in names if any((band_of(run, kind, band) or {}).get("n_lesions") for run in runs)
+    ]
+    if not filled:
+        return None
+    rows = tuple((run.name, *(band_text(band_of(run, kind, band), fppi) for band in filled)) for run in runs)
+    return Table(title, ("run", *(names[band] for band in filled)), rows, runs="rows")
 
 
 def _normal_points(run: Run) -> Sequence[Mapping[str, Any]]:
@@ -203,8 +251,9 @@ def _count(metrics: Mapping[str, Any], name: str) -> str:
 
 
 def _value(metrics: Mapping[str, Any], name: str) -> str:
-    return _figure((metrics.get(name) or {}).get("value"), digits=3)
+    return figure_text((metrics.get(name) or {}).get("value"), digits=3)
 
 
-def _figure(value: float | None, *, digits: int = 2) -> str:
+def figure_text(value: float | None, *, digits: int = 2) -> str:
+    """The value, or a dash where it is undefined."""
     return UNDEFINED if value is None else f"{value:.{digits}f}"

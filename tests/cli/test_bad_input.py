@@ -17,7 +17,7 @@ from PIL import Image
 
 from mammo_monai.cli.main import main
 from mammo_monai.phantoms import write_phantoms
-from mammo_monai.schema import read_detections
+from mammo_monai.schema import read_detections, read_manifest
 
 BUNDLE = "coco_to_inbreast_mass_retinanet"
 SMALL = (
@@ -279,6 +279,64 @@ def test_detections_of_another_manifest_and_nan_scores_are_refused(
     (tmp_path / "nan.json").write_text(json.dumps(content))
     line = refused("evaluate", tmp_path / "nan.json", *score, "--split", "test")
     assert "scores must be a list of finite numbers" in line
+    assert not (tmp_path / "m.json").exists()
+
+
+def _of_another_data_set(rows: list[dict[str, Any]]) -> None:
+    rows[1]["record_id"] = "feedfeedfeedfeed"
+
+
+def _twice(rows: list[dict[str, Any]]) -> None:
+    rows.append(rows[0])
+
+
+def _lacking(rows: list[dict[str, Any]]) -> None:
+    del rows[1]
+
+
+def _inverted(rows: list[dict[str, Any]]) -> None:
+    rows[1]["boxes"][0] = [9, 1, 5, 5]
+
+
+def _off_the_image(rows: list[dict[str, Any]]) -> None:
+    rows[1]["boxes"][0] = [90000, 1, 90005, 5]
+
+
+def _infinite(rows: list[dict[str, Any]]) -> None:
+    rows[1]["scores"][0] = float("inf")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_of_another_data_set, "bad.json, detections row 1 (feedfeedfeedfeed): no image of"),
+        (_twice, "stands already in detections row 0; each image may have one entry"),
+        (_lacking, "1 record ids have no entry in the detections"),
+        (_inverted, "bad.json, detections row 1 (ID): boxes: box 0 [9.0, 1.0, 5.0, 5.0] is reversed"),
+        (
+            _off_the_image,
+            "bad.json, detections row 1 (ID), box 0 [90000.0, 1.0, 90005.0, 5.0] does not touch",
+        ),
+        (_infinite, "bad.json, detections row 1 (ID): scores must be a list of finite numbers"),
+    ],
+)
+def test_faulty_detections_are_one_line_that_names_the_row(
+    data: Path, tmp_path: Path, refused: Command, change: Callable[[list[dict[str, Any]]], None], message: str
+) -> None:
+    records = read_manifest(data / "manifest.json").images()
+    rows: list[dict[str, Any]] = [
+        {"record_id": each.record_id, "boxes": [[1, 1, 5, 5]], "scores": [0.5], "labels": [0]}
+        for each in records
+    ]
+    content = {"schema": "mammo-monai/detections/1", "model": {}, "detections": rows}
+    (tmp_path / "good.json").write_text(json.dumps(content))
+    change(rows)
+    (tmp_path / "bad.json").write_text(json.dumps(content))
+    message = message.replace("ID", records[1].record_id)
+    manifest = ["--manifest", data / "manifest.json"]
+    assert message in refused("evaluate", tmp_path / "bad.json", *manifest, "-o", tmp_path / "m.json")
+    line = refused("compare", tmp_path / "good.json", tmp_path / "bad.json", *manifest)
+    assert (message in line) or "not run on the same images: 1 only in" in line
     assert not (tmp_path / "m.json").exists()
 
 

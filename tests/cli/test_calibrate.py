@@ -79,8 +79,8 @@ def test_the_plot_is_drawn_when_asked_for(folder: Path) -> None:
 def test_a_plot_of_another_kind_is_refused_before_anything_is_written(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert calibrate(folder, "--plot", folder / "p.pdf") == 2
-    assert "as .png or .svg, got 'p.pdf'" in capsys.readouterr().err
+    assert calibrate(folder, "--plot", folder / "p.txt") == 2
+    assert "a plot is written as .png, .svg or .pdf, got 'p.txt'" in capsys.readouterr().err
     assert not (folder / "p.json").exists()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mammo_monai.cli import evaluate, report
-from mammo_monai.errors import ManifestError
+from mammo_monai.errors import ManifestError, UndefinedMetricError
 from mammo_monai.schema import OperatingPoint, OperatingPoints, read_metrics, write_operating_points
 from tests.reports.scene import write_scene
 
@@ -46,14 +46,30 @@ def test_evaluate_writes_metrics_and_prints_a_table(folder: Path, capsys: pytest
 
 
 def test_evaluate_takes_the_rule_from_its_options(folder: Path) -> None:
-    rule = evaluated(folder, "--min-iou", 0.5, "--count-double-hits", "--label", 1, "--seed", 3)["rule"]
-    assert (rule["min_iou"], rule["count_double_hits"], rule["label"]) == (0.5, True, 1)
+    rule = evaluated(folder, "--min-iou", 0.5, "--count-double-hits", "--level", "image", "--seed", 3)["rule"]
+    assert (rule["min_iou"], rule["count_double_hits"], rule["level"]) == (0.5, True, "image")
     assert (rule["n_bootstrap"], rule["seed"]) == (20, 3)
 
 
 def test_evaluate_refuses_a_rule_that_cannot_be(folder: Path) -> None:
     with pytest.raises(ValueError, match="min_iou must be at least 0 and below 1, got 2"):
         evaluated(folder, "--min-iou", 2)
+
+
+def test_evaluate_refuses_images_without_a_lesion_to_score(folder: Path, tmp_path: Path) -> None:
+    wanted = (
+        r"manifest\.json, all lists: .* none of the 3 images has one of label 1, those there have label 0"
+    )
+    with pytest.raises(UndefinedMetricError, match=wanted):
+        evaluated(folder, "--label", 1)
+    (tmp_path / "bare").mkdir()
+    bare = write_scene(tmp_path / "bare", has_lesions=False)
+    wanted = (
+        r"test: expected lesions .* label 0\. Make the manifest with its annotations .*--operating-points"
+    )
+    with pytest.raises(UndefinedMetricError, match=wanted):
+        evaluated(bare, "--split", "test")
+    assert not (bare / "new").exists()
 
 
 def test_evaluate_leaves_nothing_behind_when_it_fails(folder: Path) -> None:
@@ -102,6 +118,24 @@ def test_report_writes_a_page_and_prints_the_headlines(
 def test_report_needs_no_manifest(folder: Path) -> None:
     assert call("report", folder / "run", "-o", folder / "report.html") == 0
     assert "<h1>Masses marked in mammograms</h1>" in (folder / "report.html").read_text()
+
+
+def test_report_takes_its_format_from_the_suffix_or_the_option(folder: Path) -> None:
+    assert call("report", folder / "run", "-o", folder / "figures.csv") == 0
+    assert (folder / "figures.csv").read_text().startswith("run,fold,quantity")
+    assert call("report", folder / "run", "--format", "csv", "-o", folder / "figures.txt") == 0
+    assert (folder / "figures.txt").read_bytes() == (folder / "figures.csv").read_bytes()
+    with pytest.raises(ValueError, match=r"report\.docx: expected a name that ends in \.html"):
+        call("report", folder / "run", "-o", folder / "report.docx")
+
+
+def test_report_shows_so_many_crops_at_the_point_asked_for(folder: Path) -> None:
+    words = ("report", folder / "run", "--manifest", folder / "manifest.json", "-o", folder / "report.html")
+    assert call(*words, "--per-gallery", 1, "--fppi", 4) == 0
+    text = (folder / "report.html").read_text()
+    assert text.count("<img ") == 3
+    assert "--fppi 4 --per-gallery 1" in text
+    assert "At the operating point of 4 FPPI" in text
 
 
 def test_names_must_be_as_many_as_runs(folder: Path) -> None:

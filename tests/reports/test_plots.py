@@ -1,4 +1,4 @@
-"""The FROC plot as a file and as part of a page."""
+"""The FROC plot and the plot of operating points, as files and as part of a page."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from mammo_monai.metrics import FrocCurve
-from mammo_monai.reports import froc_svg, plots, read_run, save_froc_plot
-from mammo_monai.reports.plots import (
-    _STAND_INS,
-    RUN_COLOURS,
-    RUN_COLOURS_DARK,
-    check_plot_path,
-    save_points_plot,
-)
+from mammo_monai.reports import froc_svg, read_run, save_froc_plot
+from mammo_monai.reports.plot_style import PRINT, STAND_INS
+from mammo_monai.reports.plots import RUN_COLOURS, RUN_COLOURS_DARK, check_plot_path, save_points_plot
+from mammo_monai.reports.points_plot import draw_chosen_points
 from mammo_monai.reports.runs import Run
 from mammo_monai.schema import Calibration, OperatingPoint, OperatingPoints, PlattCurve, ReliabilityBin
 from tests.reports.scene import write_scene
@@ -44,8 +41,8 @@ def test_the_same_runs_give_the_same_file(run: Run, tmp_path: Path) -> None:
 
 
 def test_another_suffix_is_refused(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"as \.png or \.svg, got 'froc\.pdf'"):
-        save_froc_plot(tmp_path / "froc.pdf", [run])
+    with pytest.raises(ValueError, match=r"as \.png, \.svg or \.pdf, got 'froc\.eps'"):
+        save_froc_plot(tmp_path / "froc.eps", [run])
 
 
 def test_in_a_page_every_colour_is_the_themes(run: Run) -> None:
@@ -53,7 +50,7 @@ def test_in_a_page_every_colour_is_the_themes(run: Run) -> None:
     assert "var(--ink)" in svg
     assert "var(--run-1)" in svg
     assert "var(--run-6)" in svg
-    for colour in (_STAND_INS.ink, _STAND_INS.faint, _STAND_INS.grid, *_STAND_INS.runs, *RUN_COLOURS):
+    for colour in (STAND_INS.ink, STAND_INS.faint, STAND_INS.grid, *STAND_INS.runs, *RUN_COLOURS):
         assert colour not in svg
     assert len(RUN_COLOURS) == len(RUN_COLOURS_DARK)
 
@@ -114,7 +111,9 @@ def test_without_calibration_or_curve_the_points_stand_alone(tmp_path: Path, cur
 
 
 def axes_drawn(calibration: Calibration | None) -> list:
-    return plots._points_figure(chosen(calibration), CURVE, (9.6, 4.6)).axes
+    figure = Figure(figsize=(9.6, 4.6))
+    draw_chosen_points(figure, chosen(calibration), CURVE, PRINT)
+    return figure.axes
 
 
 def test_a_point_stands_where_its_detections_end_not_where_it_aimed() -> None:
@@ -133,16 +132,14 @@ def test_bins_are_drawn_at_their_mean_probability_with_their_counts() -> None:
 
 def test_a_plot_name_is_checked_by_itself() -> None:
     check_plot_path(Path("a/p.PNG"))
-    with pytest.raises(ValueError, match=r"as \.png or \.svg, got 'p'"):
+    with pytest.raises(ValueError, match=r"as \.png, \.svg or \.pdf, got 'p'"):
         check_plot_path(Path("a/p"))
 
 
 def test_two_plots_on_one_page_share_no_id(run: Run) -> None:
     def ids(salt: str) -> set[str]:
         root = ET.fromstring(froc_svg([run], size_in=(6, 4), salt=salt))
-        return {
-            own for each in root.iter() if (own := each.get("id")) and each.tag.endswith(("path", "clipPath"))
-        }
+        return {own for each in root.iter() if (own := each.get("id"))}
 
     assert ids("wide")
     assert not ids("wide") & ids("narrow")
