@@ -142,7 +142,7 @@ def _levels(found: Matches, images: PooledImages, patient: NDArray[np.int64], ru
         try:
             grouped = count_by_rule(found, images, replace(rule, level=level))
         except UndefinedMetricError as error:
-            logger.info("no sensitivity per %s: %s", level, error)
+            logger.debug("no sensitivity per %s: %s", level, error)
             continue
         curve = froc_curve(grouped, count_double_hits=rule.count_double_hits)
         points = _points(curve, grouped, patient, rule)

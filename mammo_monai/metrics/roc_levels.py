@@ -37,7 +37,7 @@ def roc_entries(
         try:
             entries.append(roc_entry(unit_scores(records, images, level=level, pool=pool), rule, pool=pool))
         except UndefinedMetricError as error:
-            logger.info("no ROC curve per %s: %s", level, error)
+            logger.debug("no ROC curve per %s: %s", level, error)
     return entries
 
 

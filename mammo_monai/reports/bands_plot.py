@@ -55,16 +55,21 @@ class BandRow:
 
 
 def band_rows(runs: Sequence[Run], *, fppi: float = BAND_FPPI) -> list[BandRow]:
-    """The bands in which some run has a lesion and a sensitivity at `fppi`, by size, then by area."""
+    """The bands in which some run has a lesion and a sensitivity at `fppi`, by size, then by area.
+
+    None of a kind where every lesion's band is unknown: that row would repeat the sensitivity of all.
+    """
     rows = []
     for kind, names in _NAMES.items():
         found = [{each["band"]: each for each in run.metrics.get(kind) or ()} for run in runs]
         every = dict.fromkeys([*names, *(band for bands in found for band in bands)])
+        of_kind = []
         for band in every:
             points = tuple(_point(bands.get(band), fppi) for bands in found)
             counts = tuple(int((bands.get(band) or {}).get("n_lesions") or 0) for bands in found)
             if any(points):
-                rows.append(BandRow(kind, band, points, counts))
+                of_kind.append(BandRow(kind, band, points, counts))
+        rows += of_kind if any(row.band != "unknown" for row in of_kind) else []
     return rows
 
 

@@ -227,7 +227,7 @@ def _band_table(
     filled = [
         band for band in names if any((band_of(run, kind, band) or {}).get("n_lesions") for run in runs)
     ]
-    if not filled:
+    if set(filled) <= {"unknown"}:  # no lesion, or a row that repeats the sensitivity of all
         return None
     rows = tuple((run.name, *(band_text(band_of(run, kind, band), fppi) for band in filled)) for run in runs)
     return Table(title, ("run", *(names[band] for band in filled)), rows, runs="rows")

@@ -71,7 +71,7 @@ def test_a_level_without_positives_or_negatives_is_left_out(caplog: pytest.LogCa
     scene = screening()
     sick = [n for n, each in enumerate(scene.records) if int(each.patient_id[1:]) % 2 == 0]
     some = Scene(tuple(scene.records[n] for n in sick), tuple(scene.detections[n] for n in sick))
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG):
         assert [each["level"] for each in entries(some)] == ["image", "breast"]
     assert "no ROC curve per patient: a ROC curve is undefined" in caplog.text
     normal = Scene(tuple(replace(each, lesions=()) for each in scene.records), scene.detections)
@@ -81,7 +81,7 @@ def test_a_level_without_positives_or_negatives_is_left_out(caplog: pytest.LogCa
 def test_breasts_are_left_out_where_laterality_is_unknown(caplog: pytest.LogCaptureFixture) -> None:
     scene = screening()
     unknown = Scene((replace(scene.records[0], laterality=None), *scene.records[1:]), scene.detections)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG):
         assert [each["level"] for each in entries(unknown)] == ["image", "patient"]
         assert [each["level"] for each in entries(unknown, pool="mean")] == ["image"]
     assert "scores per breast need to know the breast, and 1 images have no laterality" in caplog.text
