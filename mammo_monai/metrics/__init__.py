@@ -1,6 +1,7 @@
 """Scores detections against annotated lesions: FROC, AP, ROC, JAFROC, with intervals and paired tests."""
 
 from mammo_monai.metrics.agreement import Agreement, detection_agreement
+from mammo_monai.metrics.area_differences import NamedDifference, area_differences
 from mammo_monai.metrics.area_resampling import AreaDifference
 from mammo_monai.metrics.average_precision import (
     COCO_MIN_IOU,
@@ -89,6 +90,7 @@ __all__ = [
     "Level",
     "MarkedAt",
     "Matches",
+    "NamedDifference",
     "NormalCurve",
     "NormalPoint",
     "OverlapSweep",
@@ -100,6 +102,7 @@ __all__ = [
     "SizeBand",
     "UnitScores",
     "area_band",
+    "area_differences",
     "auc_difference",
     "auc_interval",
     "average_precision",

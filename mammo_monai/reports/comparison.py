@@ -16,8 +16,10 @@ from mammo_monai.metrics import (
     LesionApart,
     LesionCounts,
     MarkedAt,
+    NamedDifference,
     PairedDifference,
     PairedMatches,
+    area_differences,
     lesion_counts,
     lesions_apart,
     marked_at,
@@ -51,6 +53,7 @@ class Comparison:
     Attributes:
         records: the images, in the order of the matches.
         differences: in mean sensitivity first, then at each operating point of the rule.
+        areas: in JAFROC's figure of merit, and in AUC where these images define it.
         fppi: the operating point that both share where single lesions and images are compared.
         split: the list compared on; "" for all lists.
     """
@@ -65,6 +68,7 @@ class Comparison:
     fppi: float
     split: str = ""
     n_permutations: int = 0
+    areas: tuple[NamedDifference, ...] = ()
 
     @property
     def counts(self) -> LesionCounts:
@@ -169,6 +173,7 @@ def compare_files(
         fppi=options.fppi,
         split=options.split or "",
         n_permutations=options.n_permutations,
+        areas=area_differences(records, *detections, rule=rule, n_permutations=options.n_permutations),
     )
 
 

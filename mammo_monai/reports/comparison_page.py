@@ -10,12 +10,13 @@ from pathlib import Path
 
 from mammo_monai import __version__
 from mammo_monai.files import write_text_atomic
-from mammo_monai.metrics import difference_curve, evaluate_detections, froc_curve
+from mammo_monai.metrics import difference_curve, evaluate_detections, froc_curve, rule_phrase
 from mammo_monai.reports.comparison import Comparison, ImageChange, image_changes
 from mammo_monai.reports.comparison_gallery import pictures_section
 from mammo_monai.reports.comparison_plot import curve_fppi, difference_svg
 from mammo_monai.reports.comparison_tables import (
     apart_table,
+    area_table,
     change_table,
     difference_table,
     interval_text,
@@ -30,7 +31,7 @@ from mammo_monai.reports.overlays import MARK_COLOURS
 from mammo_monai.reports.pictures import ImageLoader
 from mammo_monai.reports.plots import RUN_COLOURS, RUN_COLOURS_DARK
 from mammo_monai.reports.runs import Run
-from mammo_monai.reports.tables import UNDEFINED, Table, scored_on
+from mammo_monai.reports.tables import UNDEFINED, Table, level, scored_on
 
 logger = logging.getLogger(__name__)
 
@@ -116,13 +117,12 @@ def _colours() -> str:
 def _header(title: str, comparison: Comparison, options: ComparisonPageOptions) -> str:
     strip = f'<p class="banner" role="note">{escape(options.banner)}</p>' if options.banner else ""
     text = escape(str(comparison.rule.describe()["text"]))
-    limit = f"{comparison.rule.min_iou:g}"
+    phrase = escape(rule_phrase(comparison.rule.describe()))
     return f"""<header>
 <h1>{escape(title)}</h1>
 <p class="notice">{escape(INTENDED_USE)}</p>
 {strip}
-<details class="rule"><summary>Scored per lesion, hit when IoU &gt; {limit}; false positives over all images,
-normal ones included</summary><p>{text}</p></details>
+<details class="rule"><summary>Scored by this rule: {phrase}</summary><p>{text}</p></details>
 </header>"""
 
 
@@ -131,8 +131,8 @@ def _headlines(comparison: Comparison, runs: Sequence[Run]) -> str:
     mean = comparison.differences[0]
     blocks = [
         f'<article class="headline" style="--own:var(--run-{number})"><h2>{escape(run.name)}</h2>'
-        f'<p class="figure"><b>{value:.3f}</b></p><p>Mean sensitivity over .25 .5 1 2 4 FPPI, lesion level, '
-        f"IoU &gt; {comparison.rule.min_iou:g}. {escape(scored_on(run))}.</p></article>"
+        f'<p class="figure"><b>{value:.3f}</b></p><p>Mean sensitivity over .25 .5 1 2 4 FPPI, '
+        f"{escape(level(run))}. {escape(scored_on(run))}.</p></article>"
         for number, (run, value) in enumerate(zip(runs, (mean.first, mean.second), strict=True), start=1)
     ]
     note = f" {escape(mean.note.capitalize())}." if mean.note else ""
@@ -164,13 +164,18 @@ def _difference_section(comparison: Comparison) -> str:
 <figure class="froc">{plots}
 <figcaption>{escape(names[1])} − {escape(names[0])}, at {len(curve.fppi)} FPPIs.
 Band: {100 * rule.confidence:g} % interval at each FPPI by itself.</figcaption></figure>
-<div class="differences">{html_table(difference_table(comparison))}</div>
+<div class="differences">{html_table(difference_table(comparison))}{_areas(comparison)}</div>
 <div class="quiet"><p>Interval: percentiles over {rule.n_bootstrap} resamples of {comparison.pair.n_patients}
 patients, the same for both; thresholds are found again in each. p: two-sided, both detectors swapped patient
 by patient in {comparison.n_permutations} random ways, scores first put on the scale of false positives. The
 mean is the figure to judge by; p-values are not corrected for their number.</p>
 {dashes}{_early_ends(comparison)}</div>
 </section>"""
+
+
+def _areas(comparison: Comparison) -> str:
+    table = area_table(comparison)
+    return html_table(table) if table else ""
 
 
 def _early_ends(comparison: Comparison) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mammo_monai.files import write_text_atomic
-from mammo_monai.metrics import PairedDifference
+from mammo_monai.metrics import AreaDifference, PairedDifference
 from mammo_monai.reports.comparison import Comparison, ImageChange
 from mammo_monai.reports.gallery import view_text
 from mammo_monai.reports.tables import UNDEFINED, Table
@@ -36,6 +36,34 @@ def difference_table(comparison: Comparison) -> Table:
         ("FPPI", comparison.first.name, comparison.second.name, f"difference ({confidence} CI)", "p"),
         rows,
         runs="columns",
+    )
+
+
+def area_table(comparison: Comparison) -> Table | None:
+    """Differences in figures that need no operating point; None where there is none."""
+    if not comparison.areas:
+        return None
+    methods = {"delong": "DeLong", "bootstrap": "resampled patients"}
+    rows = tuple(
+        (
+            each.figure,
+            f"{each.difference.first:.3f}",
+            f"{each.difference.second:.3f}",
+            f"{signed(each.difference.difference)} ({interval_text(each.difference)})",
+            p_text(each.difference.p_value),
+            methods.get(each.difference.method, each.difference.method),
+        )
+        for each in comparison.areas
+    )
+    names, confidence = _names(comparison), f"{100 * comparison.rule.confidence:g} % CI"
+    return Table(
+        "Figures over all operating points: JAFROC, the chance that a lesion outranks an image's highest false "
+        "positive; area under the ROC curve (AUC)",
+        ("figure", *names, f"difference ({confidence})", "p", "by"),
+        rows,
+        notes=tuple(
+            f"{each.figure}: {each.difference.note}." for each in comparison.areas if each.difference.note
+        ),
     )
 
 
@@ -96,7 +124,8 @@ def change_table(comparison: Comparison, changes: Sequence[ImageChange]) -> Tabl
 
 def as_text(comparison: Comparison) -> str:
     """Differences, lesions by who found them, and those found by one alone, for a terminal."""
-    parts = [difference_table(comparison), lesion_table(comparison)]
+    areas = area_table(comparison)
+    parts = [difference_table(comparison), *([areas] if areas else []), lesion_table(comparison)]
     parts += [apart_table(comparison)] if comparison.apart else []
     notes = dict.fromkeys(each.note for each in comparison.differences if each.note)
     return "\n\n".join(
@@ -108,9 +137,10 @@ def as_text(comparison: Comparison) -> str:
 
 
 def write_csv(path: Path, comparison: Comparison) -> None:
-    """Writes the differences with all digits, a row for the mean and for each operating point.
+    """Writes the differences with all digits: a row for the mean, each operating point and each area.
 
-    The FPPIs of the mean are joined by spaces. What is undefined is `nan`, and `note` says why.
+    The FPPIs of the mean are joined by spaces; an area's name stands in their place. What is undefined is
+    `nan`, and `note` says why.
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -119,10 +149,14 @@ def write_csv(path: Path, comparison: Comparison) -> None:
         fppi = " ".join(f"{point:g}" for point in each.fppi)
         values = (each.first, each.second, each.difference, each.low, each.high, each.p_value)
         writer.writerow((fppi, *values, each.note))
+    for named in comparison.areas:
+        area = named.difference
+        values = (area.first, area.second, area.difference, area.low, area.high, area.p_value)
+        writer.writerow((named.figure, *values, area.note))
     write_text_atomic(Path(path), stream.getvalue())
 
 
-def interval_text(each: PairedDifference) -> str:
+def interval_text(each: PairedDifference | AreaDifference) -> str:
     """`−0.013 to +0.097`; a dash where there is no interval."""
     return UNDEFINED if math.isnan(each.low) else f"{signed(each.low)} to {signed(each.high)}"
 
@@ -152,3 +186,7 @@ def signed(value: float) -> str:
     if not float(text):
         return text
     return f"+{text}" if value > 0 else f"−{text}"
+
+
+def _names(comparison: Comparison) -> tuple[str, str]:
+    return comparison.first.name, comparison.second.name

@@ -1,0 +1,66 @@
+"""Paired differences of two detectors in figures that are areas: JAFROC's, and the ROC curve's per unit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mammo_monai.errors import UndefinedMetricError
+from mammo_monai.metrics.area_resampling import AreaDifference
+from mammo_monai.metrics.delong import auc_difference
+from mammo_monai.metrics.jafroc import jafroc_difference
+from mammo_monai.metrics.pairing import pair_detections
+from mammo_monai.metrics.pooling import pool_records
+from mammo_monai.metrics.rule import FrocRule
+from mammo_monai.metrics.unit_scores import UNIT_LEVELS, unit_scores
+from mammo_monai.records import Detections, ImageRecord
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class NamedDifference:
+    """A difference and the figure it is in, such as `JAFROC` or `AUC per breast`."""
+
+    figure: str
+    difference: AreaDifference
+
+
+def area_differences(
+    records: Sequence[ImageRecord],
+    first: Sequence[Detections],
+    second: Sequence[Detections],
+    *,
+    rule: FrocRule,
+    n_permutations: int = 1000,
+) -> tuple[NamedDifference, ...]:
+    """Differences, second minus first, in every such figure that these images define.
+
+    JAFROC counts lesions, and false positives of all images, whatever the rule's level. The ROC curve needs
+    units with and without a lesion; each unit scores as its highest detection.
+
+    Raises:
+        ManifestError, UndefinedMetricError: as `pair_detections`.
+    """
+    pair = pair_detections(
+        records, first, second, rule=replace(rule, level="lesion", false_positives_on="all")
+    )
+    named = [NamedDifference("JAFROC", jafroc_difference(pair, rule, n_permutations=n_permutations))]
+    pooled = [pool_records(records, each, label=rule.label) for each in (first, second)]
+    for level in UNIT_LEVELS:
+        try:
+            before, after = (unit_scores(records, images, level=level) for images in pooled)
+            difference = auc_difference(
+                before.scores,
+                after.scores,
+                before.is_positive,
+                patient=before.patient,
+                rule=rule,
+                n_permutations=n_permutations,
+            )
+        except UndefinedMetricError as error:
+            logger.debug("no difference in AUC per %s: %s", level, error)
+            continue
+        named.append(NamedDifference(f"AUC per {level}", difference))
+    return tuple(named)
