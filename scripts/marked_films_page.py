@@ -21,7 +21,7 @@ from mammo_monai.bundle import find_bundle, path_value, run_bundle
 from mammo_monai.inference import Progress
 from mammo_monai.inference.operating_point import OPERATING_POINTS, shown_at
 from mammo_monai.records import Detections, ImageRecord
-from mammo_monai.reports.marked_films import FilmPageText, MarkedFilm, write_marked_films
+from mammo_monai.reports.films.marked_page import FilmPageText, MarkedFilm, write_marked_films
 from mammo_monai.schema import Manifest, read_detections, write_manifest
 
 FPPI = 0.5

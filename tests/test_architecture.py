@@ -69,7 +69,9 @@ ALLOWED_WHERE_USED: dict[str, set[str]] = {
 }
 
 DATA_SETS = re.compile("cbis|inbreast|vindr", re.IGNORECASE)
-MAY_NAME_DATA_SETS = re.compile(f"{PACKAGE}/((readers|phantoms|cli|experiments)/|reports/published.py$)")
+MAY_NAME_DATA_SETS = re.compile(
+    f"{PACKAGE}/((readers|phantoms|cli|experiments)/|reports/literature/published.py$)"
+)
 
 MAX_FILE_LINES = 400
 MAX_BODY_LINES = 40
@@ -228,7 +230,7 @@ def in_folder(name: str) -> str:
         (
             upward_imports,
             in_folder("metrics"),
-            "import mammo_monai.reports.html",
+            "import mammo_monai.reports.page.report",
             r"py:1 \(layer 2\) .*reports",
         ),
         (
@@ -255,7 +257,7 @@ def in_folder(name: str) -> str:
         (foreign_packages, f"{PACKAGE}/__init__.py", "import numpy", "numpy"),
         (foreign_packages, in_folder("metrics"), "optional_import('pandas')", "pandas"),
         (data_set_names, in_folder("metrics"), "x = 1\n# as in INbreast", "py:2 names a data set"),
-        (data_set_names, f"{PACKAGE}/reports/html.py", "'CBIS-DDSM'", "names a data set"),
+        (data_set_names, f"{PACKAGE}/reports/page/report.py", "'CBIS-DDSM'", "names a data set"),
         (data_set_names, in_folder("data"), "def vindr(): ...", "names a data set"),
         (prints, in_folder("metrics"), "x = 1\nprint(x)", "py:2 uses print"),
         (prints, in_folder("metrics"), "import sys\nsys.stdout.write('x')", "py:2 uses sys.stdout"),
@@ -291,7 +293,7 @@ def test_a_planted_fault_is_seen(check: Check, path: str, text: str, expected: s
             in_folder("metrics"),
             "import json\nimport numpy as np\nfrom scipy.stats import norm",
         ),
-        (data_set_names, f"{PACKAGE}/reports/published.py", "INbreast"),
+        (data_set_names, f"{PACKAGE}/reports/literature/published.py", "INbreast"),
         (data_set_names, in_folder("readers"), "INbreast"),
         (prints, in_folder("cli"), "print()"),
         (prints, in_folder("metrics"), "'''Says print(x).\n\n>>> print(1)\n1\n'''"),

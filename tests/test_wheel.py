@@ -96,7 +96,7 @@ def files_below(folder: Path, *suffixes: str) -> set[str]:
 
 
 def test_the_wheel_carries_every_module_and_its_data(names: set[str]) -> None:
-    wanted = files_below(ROOT / "mammo_monai", ".py", ".json", ".css", ".typed")
+    wanted = files_below(ROOT / "mammo_monai", ".py", ".json", ".css", ".js", ".typed")
     assert len(wanted) > 20
     assert {f"mammo_monai/{name}" for name in wanted | {"py.typed"}} <= names
 

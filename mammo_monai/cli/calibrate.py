@@ -34,8 +34,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Chooses, writes, prints the points."""
     from mammo_monai.metrics import CALIBRATED_FPPI, calibrate_files
-    from mammo_monai.reports.operating_points import points_headline, points_table
     from mammo_monai.reports.plots import check_plot_path, save_points_plot
+    from mammo_monai.reports.tables.operating_points import points_headline, points_table
     from mammo_monai.schema import write_operating_points
 
     if args.plot:

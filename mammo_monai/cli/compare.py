@@ -33,18 +33,20 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compares, writes what was asked for, prints the tables."""
-    from mammo_monai.reports import comparison, comparison_page, comparison_tables
+    from mammo_monai.reports.comparison.compared import CompareOptions, compare_files, reject_overwriting
+    from mammo_monai.reports.comparison.page import ComparisonPageOptions, write_comparison
+    from mammo_monai.reports.comparison.tables import as_text, write_csv
 
     files = (args.first, args.second, args.manifest)
-    comparison.reject_overwriting((args.output, args.csv), files)
-    options = comparison.CompareOptions(args.split, args.name, rule_from(args), args.permutations, args.fppi)
-    compared = comparison.compare_files(*files, options)
+    reject_overwriting((args.output, args.csv), files)
+    options = CompareOptions(args.split, args.name, rule_from(args), args.permutations, args.fppi)
+    compared = compare_files(*files, options)
     if args.csv:
-        comparison_tables.write_csv(args.csv, compared)
+        write_csv(args.csv, compared)
     if args.output:
-        page = comparison_page.ComparisonPageOptions(args.banner, _command(args))
-        comparison_page.write_comparison(args.output, compared, options=page)
-    print(comparison_tables.as_text(compared))
+        page = ComparisonPageOptions(args.banner, _command(args))
+        write_comparison(args.output, compared, options=page)
+    print(as_text(compared))
     return 0
 
 

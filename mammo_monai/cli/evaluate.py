@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Scores, writes, prints the operating points."""
     from mammo_monai.metrics import evaluate_files
     from mammo_monai.reports.runs import Run
-    from mammo_monai.reports.tables import headline, normal_points_table, run_table
+    from mammo_monai.reports.tables.run_tables import headline, normal_points_table, run_table
     from mammo_monai.schema import write_metrics
 
     more = {"split": args.split, "rule": rule_from(args), "operating_points": args.operating_points}

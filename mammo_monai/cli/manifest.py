@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         return manifest_check.run(args)
     from mammo_monai import readers
     from mammo_monai.cli.progress_bar import counting_bar
-    from mammo_monai.reports.audit_counts import list_table, published_table
+    from mammo_monai.reports.audit.counts import list_table, published_table
     from mammo_monai.schema import Action, Manifest
 
     audit, plan = readers.Audit(strict=args.strict), manifest_layouts.plan_of(args)
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _write_page(args: argparse.Namespace, manifest: Any, audit: Any, *, is_refused: bool = False) -> None:
     from mammo_monai.readers.codes import MEANINGS
-    from mammo_monai.reports.audit_page import AuditPageOptions, write_audit_page
+    from mammo_monai.reports.audit.page import AuditPageOptions, write_audit_page
 
     title = f"Audit of {args.output.name} ({args.layout})"
     options = AuditPageOptions(title, MEANINGS, is_refused=is_refused)

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """Reads the runs, writes the report, prints the headline of each."""
     from mammo_monai.experiments.report_runs import read_runs
     from mammo_monai.reports import ReportOptions, formats
-    from mammo_monai.reports.tables import headline
+    from mammo_monai.reports.tables.run_tables import headline
     from mammo_monai.schema import read_manifest
 
     formats.format_of(args.output, args.format)  # before minutes of work

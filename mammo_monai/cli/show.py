@@ -38,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
     """Writes the pages, prints where the first is; 1 if an image has no picture."""
     from mammo_monai.cli.progress_bar import counting_bar
     from mammo_monai.records import Split
-    from mammo_monai.reports.browser_selection import Selection
-    from mammo_monai.reports.data_browser import BrowserOptions, write_data_browser
+    from mammo_monai.reports.browser.contact_sheet import BrowserOptions, write_data_browser
+    from mammo_monai.reports.browser.selection import Selection
     from mammo_monai.schema import read_audit, read_manifest
 
     manifest = read_manifest(args.manifest)

@@ -11,8 +11,8 @@ import numpy as np
 
 from mammo_monai.files import atomic_path
 from mammo_monai.records import Detections, ImageRecord, Lesion
-from mammo_monai.reports.images import load_display_image
-from mammo_monai.reports.overlays import Mark, draw_overlay
+from mammo_monai.reports.pictures.loading import load_display_image
+from mammo_monai.reports.pictures.overlays import Mark, draw_overlay
 from mammo_monai.transforms.prepared_file import prepared_frame
 
 logger = logging.getLogger(__name__)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 from mammo_monai.files import sha256_of
-from mammo_monai.reports.html import ReportOptions, write_report
-from mammo_monai.reports.images import load_display_image
-from mammo_monai.reports.pdf_gallery import pdf_galleries
-from mammo_monai.reports.pdf_report import write_pdf
+from mammo_monai.reports.documents.pdf_gallery import pdf_galleries
+from mammo_monai.reports.documents.pdf_report import write_pdf
+from mammo_monai.reports.documents.table_csv import write_csv
+from mammo_monai.reports.documents.table_latex import write_latex
+from mammo_monai.reports.page.report import ReportOptions, write_report
+from mammo_monai.reports.pictures.loading import load_display_image
 from mammo_monai.reports.runs import Run, SourceFile
-from mammo_monai.reports.table_csv import write_csv
-from mammo_monai.reports.table_latex import write_latex
 from mammo_monai.schema import Manifest
 
 ReportFormat = Literal["html", "pdf", "csv", "latex"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mammo_monai.cli.main import main
-from tests.reports.comparison_scene import write_pair
+from tests.reports.comparison.scene import write_pair
 
 
 @pytest.fixture

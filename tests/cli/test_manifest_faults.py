@@ -203,7 +203,7 @@ def test_a_disk_that_is_full_before_the_page_is_written_leaves_no_manifest(
     def full(path: Path, *_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, f"could not write {path}")
 
-    monkeypatch.setattr("mammo_monai.reports.audit_page.write_audit_page", full)
+    monkeypatch.setattr("mammo_monai.reports.audit.page.write_audit_page", full)
     assert main(["manifest", "inbreast", str(whole["inbreast"]), "-o", str(tmp_path / "m.json")]) == 2
     assert not (tmp_path / "m.json").exists()
 

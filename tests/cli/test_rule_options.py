@@ -15,7 +15,7 @@ from mammo_monai.metrics import CALIBRATED_FPPI, FrocRule
 from mammo_monai.metrics.rule import FalsePositivesOn, HitRule, Level
 from mammo_monai.schema import Manifest, read_operating_points, write_detections, write_manifest
 from tests.metrics.scenes import found, record
-from tests.reports.comparison_scene import write_pair
+from tests.reports.comparison.scene import write_pair
 
 HIT, ASIDE = (0.0, 0.0, 4.0, 6.0), (6.0, 10.0, 9.0, 16.0)
 

@@ -8,7 +8,7 @@ from PIL import Image
 from mammo_monai.geometry import Crop, Flip, ImageFrame, Scale
 from mammo_monai.inference.overlays import save_overlays
 from mammo_monai.records import Detections, ImageRecord, Lesion
-from mammo_monai.reports.overlays import MARK_COLOURS
+from mammo_monai.reports.pictures.overlays import MARK_COLOURS
 from mammo_monai.transforms.prepared_file import Preparation, write_prepared
 
 WIDTH, HEIGHT = 480, 640  # drawn twice as large

@@ -1,0 +1,1 @@
+"""Two detectors on the same images: what differs, as tables, CSV and a page."""

@@ -1,0 +1,1 @@
+"""The report on runs in the formats beside HTML: PDF, CSV, LaTeX."""

@@ -1,0 +1,179 @@
+"""The figures of a report page, by topic: headlines, FROC, overlap, sizes, normal images, ROC, and so on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from mammo_monai.reports.literature.points import (
+    DataKind,
+    bands_literature,
+    froc_literature,
+    normals_literature,
+)
+from mammo_monai.reports.page.plots import NARROW, key_of, literature_key, plot_figure, several_key
+from mammo_monai.reports.page.tables import own_colour
+from mammo_monai.reports.plots.bands import BAND_FPPI, band_rows, bands_svg
+from mammo_monai.reports.plots.folds import fold_band
+from mammo_monai.reports.plots.froc import fold_froc_svg, froc_svg
+from mammo_monai.reports.plots.normals import normals_svg
+from mammo_monai.reports.plots.overlap import overlap_fppi, overlap_svg
+from mammo_monai.reports.plots.reliability import reliability_svg
+from mammo_monai.reports.plots.roc import auc_text, roc_levels, roc_of, roc_svg
+from mammo_monai.reports.plots.training import training_svg
+from mammo_monai.reports.runs import Run
+from mammo_monai.reports.tables.run_tables import headline, level, scored_on, sensitivity_text
+from mammo_monai.reports.tables.table import UNDEFINED, WILSON_MARK
+
+
+def headline_section(runs: Sequence[Run], *, fppi: float) -> str:
+    """One block per run: the sensitivity at one operating point, large, with all that belongs to it."""
+    blocks = []
+    for number, run in enumerate(runs):
+        value, _, interval = sensitivity_text(run.point_at(fppi)).partition(" ")
+        confidence = f"{100 * run.metrics['rule'].get('confidence', 0.95):g} % CI "
+        interval = confidence + interval.strip("()" + WILSON_MARK) if interval else ""
+        if value == UNDEFINED:
+            interval = "undefined: no lesion to find"
+        blocks.append(
+            f'<article class="headline" style="{own_colour(number)}"><h2>{escape(run.name)}</h2>'
+            f'<p class="figure"><b>{escape(value)}</b> <span>{escape(interval)}</span></p>'
+            f"<p>Sensitivity at {fppi:g} FPPI, {escape(level(run))}. {escape(scored_on(run))}.</p></article>"
+        )
+    return f'<section class="headlines" aria-label="Headline figures">{"".join(blocks)}</section>'
+
+
+def froc_section(runs: Sequence[Run], *, fppi: float) -> str:
+    """The FROC plot as a section of its own."""
+    return f"<section>\n<h2>FROC</h2>\n{froc_figure(runs, fppi=fppi)}\n</section>"
+
+
+def froc_figure(runs: Sequence[Run], *, fppi: float) -> str:
+    """The FROC curves with their operating points."""
+    return plot_figure(
+        "froc",
+        lambda size, salt: froc_svg(runs, size_in=size, salt=salt),
+        label="FROC curves. " + " ".join(f"{run.name}: {headline(run, fppi=fppi)}." for run in runs),
+        caption="FROC curves: steps as measured; points and bands show the operating points with their "
+        "intervals. A thin line carries the last measured value on where no more false positives were made.",
+        key=key_of(runs),
+    )
+
+
+def fold_figure(runs: Sequence[Run]) -> str:
+    """The mean FROC curve over folds; "" where no run has two folds with lesions."""
+    bands = [(run, band) for run in runs if (band := fold_band(run))]
+    texts = dict.fromkeys(band.band_text for _, band in bands)
+    thin = " Thin lines: the folds." if len(bands) == 1 else ""
+    return plot_figure(
+        "folds",
+        lambda size, salt: fold_froc_svg(runs, size_in=size, salt=salt),
+        label="Mean FROC curves over folds: " + ", ".join(run.name for run, _ in bands),
+        caption=f"Mean of the folds' own FROC curves, each fold counting once.{thin} "
+        f"{escape('; '.join(texts))}.",
+        key=several_key(runs),
+    )
+
+
+def literature_figure(runs: Sequence[Run], kind: DataKind | None) -> str:
+    """The upper part of the FROC plot with published points of one kind of images; "" where there is none."""
+    points = froc_literature(kind)
+    if not points or not any(run.metrics["n_lesions"] for run in runs):
+        return ""
+    return plot_figure(
+        "published",
+        lambda size, salt: froc_svg(runs, size_in=size, salt=salt, literature=points),
+        label="FROC curves beside published operating points",
+        caption="The same curves beside published operating points, as context and not as a ranking: other "
+        "splits, other matching rules, other counts of lesions. Grey bars: ± SD over folds where one was "
+        "printed. The axis begins where there is something to see.",
+        key=several_key(runs) + literature_key(points),
+        sizes=((9.8, 5.2), (4.4, 5.0)),
+    )
+
+
+def overlap_figure(runs: Sequence[Run]) -> str:
+    """Sensitivity by minimum IoU; "" where no run has it."""
+    n = len(overlap_fppi(runs))
+    return plot_figure(
+        "overlap",
+        lambda size, salt: overlap_svg(runs, size_in=size, salt=salt),
+        label=f"Sensitivity against the minimum IoU of a hit, for {', '.join(run.name for run in runs)}",
+        caption="Sensitivity by the overlap that a hit asks for, at fixed false positives per image, with "
+        "intervals. Dashed: the minimum IoU of all other figures.",
+        key=several_key(runs),
+        sizes=((9.8, 3.7), (4.4, 0.6 + 2.7 * max(n, 2))),
+    )
+
+
+def bands_figure(runs: Sequence[Run], kind: DataKind | None = None) -> str:
+    """Sensitivity by size and area of the lesions; "" where no run has a band."""
+    height = 1.5 + len(band_rows(runs)) * (0.44 + 0.13 * len(runs))
+    published = bands_literature(kind)
+    grey = " Grey: published, measured on other images." if published else ""
+    return plot_figure(
+        "bands",
+        lambda size, salt: bands_svg(runs, size_in=size, salt=salt, literature=published),
+        label=f"Sensitivity by size of the lesion, for {', '.join(run.name for run in runs)}",
+        caption=f"Sensitivity at {BAND_FPPI:g} FPPI by size and area of the lesion, with intervals.{grey}",
+        key=several_key(runs),
+        sizes=((5.6, height), (4.4, height)),
+    )
+
+
+def normals_figure(runs: Sequence[Run], kind: DataKind | None = None) -> str:
+    """False positives per normal image by score; "" where no run holds a normal image."""
+    published = normals_literature(kind)
+    grey = " Grey: published, with scores of another model." if published else ""
+    return plot_figure(
+        "normals",
+        lambda size, salt: normals_svg(runs, size_in=size, salt=salt, literature=published),
+        label=f"False positives per normal image by score, for {', '.join(run.name for run in runs)}",
+        caption="False positives per image without lesions, by the score from which boxes are shown, with "
+        f"intervals. The axis is linear below 0.1, logarithmic above.{grey}",
+        key=several_key(runs),
+        sizes=((5.6, 4.4), NARROW),
+    )
+
+
+def roc_figure(runs: Sequence[Run]) -> str:
+    """ROC curves by level; "" where no run has any."""
+    levels = roc_levels(runs)
+    found = [(run, each, curve) for each in levels for run in runs if (curve := roc_of(run, each))]
+    areas = "; ".join(f"{run.name}, per {each}: AUC {auc_text(curve)}" for run, each, curve in found)
+    return plot_figure(
+        "roc",
+        lambda size, salt: roc_svg(runs, size_in=size, salt=salt),
+        label=f"ROC curves. {areas}",
+        caption="ROC curves by the highest score of each image, breast or patient: those with a lesion "
+        "against those without, with the area under the curve (AUC) and DeLong's interval. Dashed: chance.",
+        key=several_key(runs),
+        sizes=((9.8 if len(levels) > 1 else 5.6, 4.1), (4.4, 0.4 + 4.0 * max(len(levels), 1))),
+    )
+
+
+def reliability_figure(runs: Sequence[Run]) -> str:
+    """Reliability of raw scores; "" where no run has it."""
+    return plot_figure(
+        "reliability",
+        lambda size, salt: reliability_svg(runs, size_in=size, salt=salt),
+        label=f"Reliability of scores, for {', '.join(run.name for run in runs)}",
+        caption="Reliability of the raw scores: the share of detections that hit a lesion, at their mean "
+        "score, with Wilson's 95 % intervals over detections, above the number of detections. On the dashed "
+        "line a score is a probability. ECE: expected calibration error.",
+        key=several_key(runs),
+        sizes=((5.2, 5.4), (4.4, 4.8)),
+    )
+
+
+def training_figure(runs: Sequence[Run]) -> str:
+    """Loss and validation figure by epoch; "" where no run brings a history."""
+    return plot_figure(
+        "training",
+        lambda size, salt: training_svg(runs, size_in=size, salt=salt),
+        label=f"Training by epoch, for {', '.join(run.name for run in runs)}",
+        caption="Trainings by epoch, a line per fold. Loss: mean over the epoch's batches. Validation "
+        "figure: what the training validates by, on the list it validates on.",
+        key=several_key(runs),
+        sizes=((5.2, 5.4), (4.4, 5.6)),
+    )

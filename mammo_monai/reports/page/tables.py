@@ -1,0 +1,104 @@
+"""Tables of a report page, and which tables stand together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from mammo_monai.reports.literature.published import CAVEAT, published_table
+from mammo_monai.reports.plots.style import RUN_COLOURS
+from mammo_monai.reports.runs import Run
+from mammo_monai.reports.tables.fold_tables import fold_table
+from mammo_monai.reports.tables.metric_tables import (
+    average_precision_table,
+    calibration_table,
+    jafroc_table,
+    level_table,
+    precision_recall_table,
+    roc_table,
+)
+from mammo_monai.reports.tables.paper_tables import paper_tables
+from mammo_monai.reports.tables.run_tables import (
+    area_band_table,
+    normal_image_table,
+    normal_points_table,
+    operating_point_table,
+    size_band_table,
+    summary_table,
+)
+from mammo_monai.reports.tables.table import Table
+
+
+def point_tables(runs: Sequence[Run]) -> str:
+    """What was scored and sensitivity at operating points: pooled, over folds, by level."""
+    return tables_html(
+        [operating_point_table(runs), fold_table(runs), level_table(runs), summary_table(runs)]
+    )
+
+
+def precision_tables(runs: Sequence[Run]) -> str:
+    """Average precision; precision, recall and F1."""
+    return tables_html([average_precision_table(runs), precision_recall_table(runs)])
+
+
+def band_tables(runs: Sequence[Run]) -> str:
+    """Sensitivity by size and by area of the lesions."""
+    return tables_html([size_band_table(runs), area_band_table(runs)])
+
+
+def normal_tables(runs: Sequence[Run]) -> str:
+    """False positives per normal image, by score and by operating point."""
+    return tables_html([normal_image_table(runs), normal_points_table(runs)])
+
+
+def roc_tables(runs: Sequence[Run]) -> str:
+    """Areas under ROC curves, and the JAFROC figure of merit."""
+    return tables_html([roc_table(runs), jafroc_table(runs)])
+
+
+def reliability_tables(runs: Sequence[Run]) -> str:
+    """How far scores are from the share that hit."""
+    return tables_html([calibration_table(runs)])
+
+
+def paper_tables_html(runs: Sequence[Run], *, has_published: bool) -> str:
+    """The papers' tables with our runs in them; with `has_published` all published figures and the caveat."""
+    tables = tables_html(paper_tables(runs))
+    if has_published:
+        tables += f'{html_table(published_table())}<p class="quiet">{escape(CAVEAT)}</p>'
+    return tables
+
+
+def tables_html(tables: Iterable[Table | None]) -> str:
+    """The tables that there are, below each other."""
+    return "".join(html_table(table) for table in tables if table)
+
+
+def html_table(table: Table) -> str:
+    """A table that scrolls sideways where it is too wide; the heading of a run carries the run's colour."""
+    head = "".join(
+        _heading(name, "col", table.runs == "columns", n - 1) for n, name in enumerate(table.header)
+    )
+    rows = "".join(
+        f"<tr>{_heading(row[0], 'row', table.runs == 'rows', n)}"
+        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        + "</tr>"
+        for n, row in enumerate(table.rows)
+    )
+    notes = "".join(f"<p>{escape(note)}</p>" for note in table.footnotes)
+    notes = f'<div class="notes">{notes}</div>' if notes else ""
+    return (
+        f'<div class="panel"><p class="caption">{escape(table.caption)}</p>'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(table.caption)}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{notes}</div>"
+    )
+
+
+def own_colour(run: int) -> str:
+    """The style that makes `--own` the colour of a run by its place among the runs."""
+    return f"--own:var(--run-{run % len(RUN_COLOURS) + 1})"
+
+
+def _heading(name: str, scope: str, is_run: bool, run: int) -> str:
+    owner = f' class="own" style="{own_colour(run)}"' if is_run and run >= 0 else ""
+    return f'<th scope="{scope}"{owner}><span>{escape(name)}</span></th>'

@@ -1,0 +1,1 @@
+"""Tables of figures as text cells: of runs, folds, operating points, and in the papers' own layout."""
