@@ -24,6 +24,7 @@ def add_parser(subparsers: Any) -> None:
     run_.add_argument("--out", type=Path, metavar="DIR", help="the runs' folder (runs/NAME)")
     run_.add_argument("--workers", type=int, default=1, metavar="N", help="runs at a time (%(default)s)")
     run_.add_argument("--redo", action="store_true", help="do runs afresh whose configuration has changed")
+    run_.add_argument("--mlflow", metavar="URI", help="log to this MLflow store too (extra mlflow)")
     table.add_argument("directory", type=Path, metavar="DIR", help="the runs' folder")
     table.add_argument("-o", "--output", type=Path, metavar="TABLE", help=".html, .md or .csv")
     verb.set_defaults(run=run)
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         if args.output:
             ours.write_table(args.output, results)
         missing = ours.missing_table(results)
-        tables = [ours.runs_table(results), *([missing] if missing else [])]
+        tables = [*ours.runs_tables(results), *([missing] if missing else [])]
         print("\n\n".join(table.as_text() for table in tables))
         return 0
     folds = ours.fold_selection(args.folds) if args.folds else None
@@ -49,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.file}: {len(plan.runs)} trainings or predictions, nothing wrong")
         return 0
     out = args.out or Path("runs") / plan.experiment.name
-    finished = ours.Runner(plan, out, workers=args.workers, redo=args.redo).run()
-    for each in finished:
-        print(f"{each.name}, fold {each.fold}: {each.outcome} {each.message}".rstrip())
+    tracker = ours.MlflowTracker(args.mlflow, plan.experiment.name) if args.mlflow else None
+    finished = ours.Runner(plan, out, workers=args.workers, redo=args.redo, tracker=tracker).run()
+    print("\n".join(each.as_line() for each in finished))
     print(f"table: mammo-monai experiment table {out} -o {out / 'table.html'}")
-    return 1 if any(each.outcome not in ("done", "done before") for each in finished) else 0
+    return 0 if all(each.is_done for each in finished) else 1

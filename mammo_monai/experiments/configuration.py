@@ -16,12 +16,14 @@ from mammo_monai.bundle.faults import check_ids
 from mammo_monai.bundle.find import find_bundle
 from mammo_monai.bundle.lineage import PUBLISHED, resolve_init
 from mammo_monai.errors import BundleError, WeightsError
-from mammo_monai.experiments.definition import ExperimentError, RunSpec
+from mammo_monai.experiments.field_checks import ExperimentError
+from mammo_monai.experiments.run_spec import RunSpec
 from mammo_monai.files import sha256_of
 from mammo_monai.metrics import FrocRule
 
 Config = dict[str, Any]
 TRAIN, EVALUATE = "train.json", "evaluate.json"
+_FIRST_OPTIONS = ("min_iou", "count_double_hits", "label", "fppi", "n_bootstrap", "seed", "confidence")
 
 
 def training_config(run: RunSpec, where: str) -> Config:
@@ -51,14 +53,18 @@ def prediction_overrides(run: RunSpec, where: str) -> Config:
 def start_of(run: RunSpec, config: Config, where: str) -> tuple[str, str]:
     """Name and SHA-256 of the weights a run starts from; the hash is "" for published and random ones.
 
+    Of weights that another run of the experiment is still to be trained to, too: see `PlannedRun.started`.
+
     Raises:
         ExperimentError: there are none, or a run that is not trained has no weights of its own to predict by.
     """
     init = config.get("init")
     if not isinstance(init, str) or init.startswith(("$", "@", "%")):
         raise ExperimentError(
-            f"{where}: init must be coco, imagenet, none, a bundle or a file, got {init!r:.80}."
+            f"{where}: init must be coco, imagenet, none, run:NAME, a bundle or a file, got {init!r:.80}."
         )
+    if run.parent is not None:
+        return init, ""
     try:
         start = resolve_init(init, find_bundle(run.bundle))
     except (BundleError, WeightsError) as error:
@@ -73,9 +79,31 @@ def start_of(run: RunSpec, config: Config, where: str) -> tuple[str, str]:
     return Path(init).name, sha256_of(Path(start))
 
 
+def check_same_network(child: Config, parent: Config, where: str, parent_name: str) -> None:
+    """Refuses a start from weights of another network, before anything is trained.
+
+    Args:
+        child, parent: configurations of both trainings. where: names the child.
+
+    Raises:
+        ExperimentError: names what differs.
+    """
+    changes = changes_between(parent.get("network_def"), child.get("network_def"), "network_def")
+    if changes:
+        raise ExperimentError(
+            f"{where}: it starts from run {parent_name}, which trains another network "
+            f"({'; '.join(changes)}). Give both the same network_def."
+        )
+
+
 def rule_values(rule: FrocRule) -> dict[str, Any]:
-    """The rule's options as plain JSON."""
-    return {name: list(each) if isinstance(each, tuple) else each for name, each in asdict(rule).items()}
+    """The rule's options as plain JSON; those that came later only where they are not the default.
+
+    Else an option that is added to the rule would make every finished run another one.
+    """
+    plain, default = asdict(rule), asdict(FrocRule())
+    kept = {name: each for name, each in plain.items() if name in _FIRST_OPTIONS or each != default[name]}
+    return {name: list(each) if isinstance(each, tuple) else each for name, each in kept.items()}
 
 
 def config_hash(content: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from mammo_monai.bundle.lineage import resolve_init
 from mammo_monai.bundle.run import path_value
 from mammo_monai.experiments.attempts import Attempts
 from mammo_monai.experiments.configuration import prediction_overrides
+from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.folder import DONE_SCHEMA, RunFolder
 from mammo_monai.experiments.plan import Plan, PlannedRun
 from mammo_monai.experiments.step_request import PREDICTION, TRAINING, Step
@@ -30,12 +31,14 @@ class FoldRun:
 
     Attributes:
         start: runs a step's line in a process, its output into a log; raises where it fails.
+        parent: the folder of the finished run whose weights it starts from.
     """
 
     plan: Plan
     planned: PlannedRun
     folder: RunFolder
     start: Callable[[str, Path], None]
+    parent: RunFolder | None = None
 
     def run(self) -> None:
         """Does what is missing; a finished training is not repeated, an unfinished one resumes by itself.
@@ -43,10 +46,11 @@ class FoldRun:
         Raises:
             MammoError, OSError: a step failed, or a file cannot be written; what is finished is kept.
         """
+        self._check_parent()
         attempts = Attempts(self.folder.attempts)
         attempts.close_killed()
         if not self.folder.manifest.is_file():
-            write_manifest(self.folder.manifest, self.plan.fold_manifest(self.planned.fold))
+            write_manifest(self.folder.manifest, self.plan.manifest(self.planned))
         if self.planned.spec.is_trained and not self.folder.report(TRAINING).is_file():
             self._do(self._training(), attempts)
         if not self.folder.report(PREDICTION).is_file():
@@ -55,7 +59,7 @@ class FoldRun:
             self.folder.detections,
             self.folder.manifest,
             self.folder.metrics,
-            split="test",
+            split=self.planned.test_split.value,
             rule=self.plan.experiment.rule,
         )
         write_json_atomic(self.folder.done, self._summary(attempts, metrics))
@@ -67,8 +71,23 @@ class FoldRun:
         """What predicts: the trained weights, or those that a run without training names."""
         if self.planned.spec.is_trained:
             return self.folder.weights
+        if self.parent is not None:
+            return self.parent.weights
         init = self.planned.spec.overrides.get("init", self.planned.config["training"]["init"])
         return Path(resolve_init(str(init), find_bundle(self.planned.spec.bundle)))
+
+    def _check_parent(self) -> None:
+        """Refuses weights that are not those the parent was finished with: the configuration names them."""
+        if self.parent is None:
+            return
+        expected = self.planned.config["inputs"]["init_sha256"]
+        found = sha256_of(self.parent.weights) if self.parent.weights.is_file() else "missing"
+        if found != expected:
+            raise ExperimentError(
+                f"{self.parent.weights}: not the weights that the parent's done.json tells of (SHA-256 "
+                f"{expected[:16]}…, found {found[:16]}). Do the parent again: remove its folder, "
+                "and give --redo."
+            )
 
     def _do(self, step: Step, attempts: Attempts) -> None:
         logger.info("%s: %s", self.planned.label, step.kind)
@@ -78,7 +97,9 @@ class FoldRun:
     def _training(self) -> Step:
         overrides = {**self.planned.spec.overrides, **self._common()}
         init = self.planned.spec.overrides.get("init")
-        if isinstance(init, str) and Path(init).exists():
+        if self.parent is not None:
+            overrides["init"] = path_value(self.parent.weights)
+        elif isinstance(init, str) and Path(init).exists():
             overrides["init"] = path_value(init)
         budget = self.plan.experiment.budget_iterations
         return replace(self._step(TRAINING, overrides), budget_iterations=budget)
@@ -89,7 +110,7 @@ class FoldRun:
             **self._common(),
             "eval_dir": path_value(self.folder.path),
             "weights": path_value(self.weights),
-            "split": "test",
+            "split": self.planned.test_split.value,
         }
         return self._step(PREDICTION, overrides)
 

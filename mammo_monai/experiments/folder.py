@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from mammo_monai.errors import ManifestError
 from mammo_monai.experiments.configuration import changes_between, config_hash
-from mammo_monai.experiments.definition import ExperimentError
+from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.plan import RUN_SCHEMA
 from mammo_monai.files import write_json_atomic
 from mammo_monai.schema.fields import load_json
@@ -51,7 +51,7 @@ class BusyError(ExperimentError):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """`OUT/NAME/fold-K`; every path in it."""
+    """`OUT/NAME/fold-K`, `fold-once` for a run that is not done per fold; every path in it."""
 
     path: Path
 

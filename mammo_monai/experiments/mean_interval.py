@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from mammo_monai.metrics import MEAN_FPPI, FrocRule, Interval, join_on_record_id, match_pooled, pool_images
+from mammo_monai.metrics import MEAN_FPPI, FrocRule, Interval
 from mammo_monai.metrics.bootstrap import resampled_sensitivity
+from mammo_monai.metrics.levels import match_by_rule
+from mammo_monai.metrics.pooling import pool_records
+from mammo_monai.metrics.resampling import patient_draws, percentile_bounds
 from mammo_monai.records import Detections, ImageRecord
-
-_CELLS = 4_000_000  # numbers held at once while resampling: 32 MB
 
 
 def mean_sensitivity_interval(
@@ -27,26 +28,15 @@ def mean_sensitivity_interval(
 
     Source: Efron & Tibshirani, 1993 (percentile interval); the patient as the unit: protocol §2.
     """
-    images = pool_images(
-        join_on_record_id(records, detections), [each.lesions for each in records], label=rule.label
-    )
-    matches = match_pooled(images, min_iou=rule.min_iou)
+    matches = match_by_rule(pool_records(records, detections, label=rule.label), rule)
     _, patient = np.unique([each.patient_id for each in records], return_inverse=True)
     n_patients = int(patient.max()) + 1
     if not matches.n_lesions or n_patients < 2:
         return None
-    generator, means = np.random.default_rng(rule.seed), [np.zeros(0)]
-    block = max(1, _CELLS // max(n_patients, matches.n_lesions))
-    for start in range(0, rule.n_bootstrap, block):
-        size = min(block, rule.n_bootstrap - start)
-        chosen = generator.integers(n_patients, size=(size, n_patients))
-        chosen += n_patients * np.arange(size)[:, None]
-        weights = np.bincount(chosen.ravel(), minlength=size * n_patients).reshape(size, n_patients)
+    means = [np.zeros(0)]
+    for weights in patient_draws(n_patients, rule, width=matches.n_lesions):
         drawn = resampled_sensitivity(matches, patient, weights, replace(rule, fppi=MEAN_FPPI))
         means.append(drawn.mean(axis=1))
     values = np.concatenate(means)
-    values = values[~np.isnan(values)]
-    if not len(values) or np.ptp(values) <= 0:
-        return None
-    tail = 50 * (1 - rule.confidence)
-    return Interval(float(np.percentile(values, tail)), float(np.percentile(values, 100 - tail)), "bootstrap")
+    low, high = percentile_bounds(values[:, None], rule.confidence)[0]
+    return None if np.isnan(low) else Interval(float(low), float(high), "bootstrap")

@@ -11,20 +11,22 @@ from typing import Any
 from mammo_monai import __version__
 from mammo_monai.experiments.configuration import changes_between
 from mammo_monai.experiments.curves import CURVES_CSS, curves_section
-from mammo_monai.experiments.definition import ExperimentError
+from mammo_monai.experiments.data_request import ONCE
+from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.results import Results, RunResult
 from mammo_monai.experiments.table import (
     COLOURED,
     as_csv,
     as_markdown,
     missing_table,
-    runs_table,
+    runs_tables,
     scored_runs,
 )
 from mammo_monai.files import write_text_atomic
 from mammo_monai.reports import INTENDED_USE, Run, Table
-from mammo_monai.reports.html_figures import froc_section, html_table
-from mammo_monai.reports.html_page import html_page, stylesheet
+from mammo_monai.reports.page.figures import froc_section
+from mammo_monai.reports.page.shell import html_page, stylesheet
+from mammo_monai.reports.page.tables import html_table
 from mammo_monai.reports.plots import RUN_COLOURS, RUN_COLOURS_DARK
 
 PHANTOM_BANNER = "Synthetic images (phantoms): these figures show that the machinery works, nothing clinical."
@@ -62,7 +64,8 @@ def experiment_markdown(results: Results) -> str:
     missing = missing_table(results)
     parts = [f"# {results.head.name}", results.head.description]
     parts += [PHANTOM_BANNER] if results.head.is_phantom else []
-    parts += [as_markdown(runs_table(results)), _basis(results)]
+    for table, group in zip(runs_tables(results), results.scored_groups, strict=True):
+        parts += [as_markdown(table), _basis(group)]
     parts += [as_markdown(missing)] if missing else []
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -71,15 +74,14 @@ def experiment_page(results: Results) -> str:
     """The HTML page."""
     missing, head = missing_table(results), results.head
     banner = f'<p class="banner" role="note">{escape(PHANTOM_BANNER)}</p>' if head.is_phantom else ""
-    shown = plotted_runs(results)
-    less = f"The first run and the best of the others, {len(shown)} of {len(scored_runs(results))}."
     parts = [
         f"<header><h1>{escape(head.name)}</h1><p>{escape(head.description)}</p>{banner}"
         f'<p class="notice">{escape(INTENDED_USE)}</p></header>',
-        f'<section><h2>Runs</h2><div class="runs">{_runs_html(results)}</div>'
-        f'<p class="quiet">{escape(_basis(results))}</p>{html_table(missing) if missing else ""}</section>',
-        froc_section(shown, fppi=1.0),
-        f'<p class="quiet">{less}</p>' if len(shown) < len(scored_runs(results)) else "",
+        *(
+            _group_html(group, table)
+            for group, table in zip(results.scored_groups, runs_tables(results), strict=True)
+        ),
+        f"<section>{html_table(missing)}</section>" if missing else "",
         curves_section(results),
         f'<section class="changes"><h2>What differs</h2>{html_table(_changes_table(results))}</section>',
         "<footer><h2>Provenance</h2><details><summary>SHA-256 of data, folds and each run's files</summary>"
@@ -91,9 +93,17 @@ def experiment_page(results: Results) -> str:
     return html_page(head.name, "\n".join(parts), styles=styles)
 
 
-def _runs_html(results: Results) -> str:
-    """The table of runs, each interval on a line of its own below its figure."""
-    return _INTERVAL_CELL.sub(r"<td>\1<br><small>\2</small></td>", html_table(runs_table(results)))
+def _group_html(group: Results, table: Table) -> str:
+    """Table and FROC of runs that are scored on the same images."""
+    shown, scored = plotted_runs(group), scored_runs(group)
+    less = f"The first run and the best of the others, {len(shown)} of {len(scored)}."
+    # Each interval on a line of its own, below its figure.
+    runs = _INTERVAL_CELL.sub(r"<td>\1<br><small>\2</small></td>", html_table(table))
+    return (
+        f'<section><h2>Runs</h2><div class="runs">{runs}</div><p class="quiet">{escape(_basis(group))}</p>'
+        f"</section>{froc_section(shown, fppi=1.0)}"
+        + (f'<p class="quiet">{less}</p>' if len(shown) < len(scored) else "")
+    )
 
 
 def plotted_runs(results: Results) -> list[Run]:
@@ -155,13 +165,16 @@ def _config(run: RunResult) -> dict[str, Any]:
 
 def _provenance(results: Results) -> Table:
     rows: list[tuple[str, str, str]] = []
+    told: set[tuple[str, ...]] = set()
     for run in results.runs:
         for fold in run.finished.values():
-            if not rows:
-                inputs = fold.config["inputs"]
-                rows += [("all", "manifest", each) for each in inputs["manifest_sha256"]]
-                rows.append(("all", "folds", inputs["folds_sha256"]))
-            where = f"{run.name}, fold {fold.fold}"
+            inputs = fold.config["inputs"]
+            data = [("manifest", each) for each in inputs["manifest_sha256"]]
+            data += [("folds", inputs["folds_sha256"])] if inputs["folds_sha256"] else []
+            if (key := tuple(sha256 for _, sha256 in data)) not in told:
+                told.add(key)
+                rows += [(f"data of {run.name}", name, sha256) for name, sha256 in data]
+            where = run.name if fold.fold == ONCE else f"{run.name}, fold {fold.fold}"
             rows += _hashes(where, fold.done)
     return Table("SHA-256 of what the figures rest on", ("for", "file", "SHA-256"), tuple(rows))
 

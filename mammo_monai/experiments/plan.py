@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mammo_monai.errors import ManifestError
 from mammo_monai.experiments.configuration import (
     Config,
+    check_same_network,
     config_hash,
     prediction_config,
     rule_values,
     start_of,
     training_config,
 )
-from mammo_monai.experiments.definition import (
-    PHANTOMS_PREFIX,
-    Experiment,
-    ExperimentError,
-    FoldsRequest,
-    RunSpec,
-)
+from mammo_monai.experiments.data_request import ONCE
+from mammo_monai.experiments.definition import Experiment, ExperimentError
+from mammo_monai.experiments.run_data import DataSets, RunData
+from mammo_monai.experiments.run_spec import RunSpec, in_order_of_start
 from mammo_monai.files import sha256_of
-from mammo_monai.readers import splits
-from mammo_monai.schema import Manifest, read_manifest
-from mammo_monai.schema.folds import Folds, FoldStage, read_folds
+from mammo_monai.records import Split
+from mammo_monai.schema import Manifest
 
 logger = logging.getLogger(__name__)
 
 RUN_SCHEMA = "mammo-monai/experiment-run/1"
+Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -39,13 +36,23 @@ class PlannedRun:
     """One run on one fold.
 
     Attributes:
+        fold: its name; "once" for a run that is not done per fold.
         config: everything that decides the result, without paths: bundle, fold, configurations of training
             and prediction with their overrides, rule, and the hashes of what is read.
+        parent: name and fold of the run whose weights it starts from.
+        test_split: the list that is scored.
     """
 
     spec: RunSpec
     fold: str
     config: Config
+    parent: Key | None = None
+    test_split: Split = Split.TEST
+
+    @property
+    def key(self) -> Key:
+        """Name and fold."""
+        return self.spec.name, self.fold
 
     @property
     def sha256(self) -> str:
@@ -55,27 +62,31 @@ class PlannedRun:
     @property
     def label(self) -> str:
         """How messages call it."""
-        return f"run {self.spec.name}, fold {self.fold}"
+        return label_of(self.key)
+
+    def started(self, weights_sha256: str) -> PlannedRun:
+        """The run with the hash of its parent's weights in its configuration: other weights, another run."""
+        inputs = {**self.config["inputs"], "init_sha256": weights_sha256}
+        return replace(self, config={**self.config, "inputs": inputs})
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All of an experiment that was asked for: fold by fold, in each the runs in the file's order.
+    """All of an experiment that was asked for: runs done once, then fold by fold, parents first.
 
     Attributes:
         manifest_names: as they were asked for, such as `phantoms:LAYOUT`.
+        data: the images of every run of the file, by its name.
     """
 
     experiment: Experiment
     manifest_names: tuple[str, ...]
-    manifests: tuple[Manifest, ...]
-    folds: Folds
+    data: Mapping[str, RunData]
     runs: tuple[PlannedRun, ...]
 
-    def fold_manifest(self, fold: str) -> Manifest:
-        """The manifest whose lists are those of a fold."""
-        stage = self.experiment.stage
-        return splits.apply_folds(self.folds, self.manifests, fold=fold, stage=stage)
+    def manifest(self, planned: PlannedRun) -> Manifest:
+        """The manifest whose lists are those of a run on its fold."""
+        return self.data[planned.spec.name].manifest(planned.fold)
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,7 @@ class Choice:
     """What of an experiment to do, and on what, where the file's own words are replaced.
 
     Attributes:
-        folds: names; None takes all. only: names of runs; empty takes all.
+        folds: names; None takes all. only: names of runs; empty takes all. What they start from is done too.
         manifests: instead of the file's. folds_file: instead of the file's.
     """
 
@@ -93,31 +104,39 @@ class Choice:
     folds_file: Path | None = None
 
 
+def label_of(key: Key) -> str:
+    """How messages call a run on a fold.
+
+    >>> label_of(("two_stage", "1")), label_of(("stage_one", "once"))
+    ('run two_stage, fold 1', 'run stage_one')
+    """
+    name, fold = key
+    return f"run {name}" if fold == ONCE else f"run {name}, fold {fold}"
+
+
 def make_plan(experiment: Experiment, choice: Choice | None = None) -> Plan:
     """The plan of an experiment; nothing is written, nothing is trained.
 
     Raises:
         ExperimentError: a bundle, id, run, fold, or start weights that are not there; folds without a list
-            for what the bundle validates on. ManifestError: files that break their format, or folds of
-            another manifest.
+            for what the bundle validates on; a run scored on patients that it or a run it starts from has
+            learnt from. ManifestError: files that break their format, or folds of another manifest.
     """
     choice = choice or Choice()
-    names = choice.manifests or experiment.manifests
-    manifests = _manifests(names)
-    folds = _folds(choice.folds_file or experiment.folds, manifests)
-    stages = {name: _stage(folds, name, experiment.stage) for name in _fold_names(folds, choice.folds)}
-    splits.apply_folds(folds, manifests, fold=next(iter(stages)), stage=experiment.stage)  # they fit
-    inputs = {
-        "manifest_sha256": [sha256_of(each.path) for each in manifests if each.path],
-        "folds_sha256": folds.sha256,
-    }
-    parts = [(spec, _config_of(spec, experiment, inputs)) for spec in _chosen(experiment, choice.only)]
-    for spec, config in parts:
-        _check_validation(spec, config, stages)
-    runs = tuple(
-        PlannedRun(spec, fold, {**config, "fold": fold}) for fold in stages for spec, config in parts
+    sets = DataSets(
+        choice.manifests or experiment.manifests, choice.folds_file or experiment.folds, experiment.stage
     )
-    return Plan(experiment, names, tuple(manifests), folds, runs)
+    data = {run.name: sets.of(run.data, f"run {run.name}") for run in experiment.runs}
+    specs = _chosen(experiment, choice.only)
+    _check_folds_file(specs, data, choice)
+    folds = _fold_names(specs, data, choice.folds)
+    configs = {spec.name: _config_of(spec, experiment, data[spec.name]) for spec in specs}
+    _check_networks(specs, configs)
+    planned = tuple(_planned(specs, data, folds, configs))
+    for each in planned:
+        _check_validation(each, data[each.spec.name])
+    _check_leaks(specs, planned, data, sets)
+    return Plan(experiment, sets.names, data, planned)
 
 
 def fold_selection(text: str) -> tuple[str, ...]:
@@ -143,7 +162,34 @@ def fold_selection(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _config_of(spec: RunSpec, experiment: Experiment, inputs: Mapping[str, Any]) -> Config:
+def _planned(
+    specs: Sequence[RunSpec],
+    data: Mapping[str, RunData],
+    folds: Sequence[str],
+    configs: Mapping[str, Config],
+) -> Iterator[PlannedRun]:
+    for fold in (ONCE, *folds):
+        for spec in specs:
+            own = data[spec.name]
+            if fold in own.names:
+                parent = None if spec.parent is None else _parent_key(spec, spec.parent, fold, data)
+                config = {**configs[spec.name], "fold": fold}
+                yield PlannedRun(spec, fold, config, parent, own.test_split)
+
+
+def _parent_key(spec: RunSpec, parent: str, fold: str, data: Mapping[str, RunData]) -> Key:
+    if data[parent].is_once:
+        return parent, ONCE
+    if fold not in data[parent].names:
+        found = f"runs on folds {', '.join(data[parent].names)}"
+        raise ExperimentError(
+            f"{label_of((spec.name, fold))}: it starts from run {parent}, which {found}: there is none to "
+            f'start from. Do {parent} once ("folds": "once"), or both on the same folds.'
+        )
+    return parent, fold
+
+
+def _config_of(spec: RunSpec, experiment: Experiment, data: RunData) -> Config:
     where = f"run {spec.name}"
     training = training_config(spec, where)
     init, init_sha256 = start_of(spec, training, where)
@@ -152,85 +198,106 @@ def _config_of(spec: RunSpec, experiment: Experiment, inputs: Mapping[str, Any])
     if experiment.budget_iterations is not None or not spec.is_trained:
         for config in (training, prediction):
             config.pop("epochs", None)  # the bundle's own decide nothing
+    inputs = {
+        "manifest_sha256": [sha256_of(each.path) for each in data.manifests.values() if each.path],
+        "folds_sha256": data.folds.sha256 if data.folds else None,
+    }
+    # Only where a run asks for images of its own: the configuration of all others stays what it always was.
+    own_data = {} if data.is_common else {"scored_sha256": data.scored_sha256}
     return {
         "schema": RUN_SCHEMA,
         "bundle": Path(spec.bundle).name,
         "is_trained": spec.is_trained,
-        "stage": experiment.stage,
+        "stage": data.stage,
         "budget_iterations": experiment.budget_iterations if spec.is_trained else None,
         "training": training,
         # The base file stands above: what prediction adds to it is enough.
         "prediction": {name: each for name, each in prediction.items() if training.get(name, ...) != each},
         "rule": rule_values(experiment.rule),
-        "inputs": {**inputs, "init": init, "init_sha256": init_sha256},
+        "inputs": {**inputs, "init": init, "init_sha256": init_sha256, **own_data},
+        **({"test_split": data.test_split.value} if data.is_once else {}),
     }
 
 
-def _check_validation(spec: RunSpec, config: Config, stages: Mapping[str, FoldStage]) -> None:
+def _check_networks(specs: Sequence[RunSpec], configs: Mapping[str, Config]) -> None:
+    for spec in specs:
+        if spec.parent is not None:
+            child, parent = (configs[name]["training"] for name in (spec.name, spec.parent))
+            check_same_network(child, parent, f"run {spec.name}", spec.parent)
+
+
+def _check_validation(planned: PlannedRun, data: RunData) -> None:
     """Refuses a training that validates on an empty list: it would end at its first image."""
-    validate = config["training"].get("validate") or {}
+    validate = planned.config["training"].get("validate") or {}
     samples = (validate.get("dataset") or {}).get("samples") or {}
-    if not spec.is_trained or samples.get("split") != "validation":
-        return
-    empty = [fold for fold, stage in stages.items() if not stage.validation]
-    if empty:
+    asked: Any = samples.get("split")
+    if planned.spec.is_trained and asked in [each.value for each in Split]:
+        if data.manifest(planned.fold).images(asked):
+            return
         raise ExperimentError(
-            f"run {spec.name}: it validates on the validation list, which is empty in fold "
-            f"{', '.join(empty)}. Make folds with --validation-fraction above 0, or let it look at another "
-            'list: override "validate#dataset#samples#split" (only where the weights of the last epoch are '
-            "kept: none may be chosen by the test list)."
+            f"{planned.label}: it validates on the {asked} list, which is empty. Make folds or manifest with "
+            "--validation-fraction above 0, or let it look at another list: override "
+            '"validate#dataset#samples#split" (only where the weights of the last epoch are kept: none may '
+            "be chosen by the test list)."
         )
 
 
-def _manifests(names: Sequence[str]) -> list[Manifest]:
-    if not names:
-        raise ExperimentError("no manifest: name one in the experiment file, or give --manifest FILE.")
-    return [read_manifest(_manifest_path(name)) for name in names]
+def _check_leaks(
+    specs: Sequence[RunSpec], planned: Sequence[PlannedRun], data: Mapping[str, RunData], sets: DataSets
+) -> None:
+    """Refuses a run that is scored on a patient whom a run it starts from has learnt from."""
+    by_key = {each.key: each for each in planned}
+    for each in planned:
+        lists = data[each.spec.name].manifest(each.fold)
+        scored = lists.images(each.test_split)
+        parent = each.parent
+        while parent is not None:
+            ancestor = by_key[parent]
+            learnt = data[ancestor.spec.name].manifest(ancestor.fold)
+            known = sets.people([*learnt.training, *learnt.validation])
+            leak = next((record for record in scored if known & sets.people([record])), None)
+            if leak is not None:
+                raise ExperimentError(
+                    f"{each.label}: it is scored on record {leak.record_id}, whose patient "
+                    f"{ancestor.label} learns from. Let {ancestor.spec.name} run on the same folds, or on "
+                    "other images."
+                )
+            parent = ancestor.parent
 
 
-def _manifest_path(name: str) -> Path:
-    if not name.startswith(PHANTOMS_PREFIX):
-        return Path(name)
-    from mammo_monai.data import manifest_path  # noqa: PLC0415  # generated only where asked for
-
-    return Path(manifest_path(name))
-
-
-def _folds(asked: Path | FoldsRequest | None, manifests: Sequence[Manifest]) -> Folds:
-    if asked is None:
+def _check_folds_file(specs: Sequence[RunSpec], data: Mapping[str, RunData], choice: Choice) -> None:
+    if choice.folds_file is not None and all(
+        each.data.folds is not None or data[each.name].folds is None for each in specs
+    ):
         raise ExperimentError(
-            "no folds: name a file of `mammo-monai folds make` in the experiment, or give --folds-file FILE."
+            f"{choice.folds_file}: no run would use these folds: each names its own. Take --folds-file out, "
+            "or the folds of the runs."
         )
-    if isinstance(asked, FoldsRequest):
-        return splits.make_folds(manifests, asked.scheme, seed=asked.seed)
-    return read_folds(asked)
 
 
-def _fold_names(folds: Folds, asked: Collection[str] | None) -> list[str]:
-    known = [fold.name for fold in folds.folds]
+def _fold_names(
+    specs: Sequence[RunSpec], data: Mapping[str, RunData], asked: Collection[str] | None
+) -> list[str]:
+    known = [*dict.fromkeys(name for each in specs for name in data[each.name].names if name != ONCE)]
+    if not known:  # all are done once: no fold to choose
+        return []
     missing = [name for name in asked or () if name not in known]
     if missing:
-        raise ExperimentError(f"no fold {', '.join(missing)}: the folds are {', '.join(known)}.")
+        counted = " They count from 1." if "0" in missing and "1" in known else ""
+        raise ExperimentError(f"no fold {', '.join(missing)}: the folds are {', '.join(known)}.{counted}")
     return known if asked is None else [name for name in known if name in asked]
 
 
-def _stage(folds: Folds, fold: str, stage: str | None) -> FoldStage:
-    stages = next(each for each in folds.folds if each.name == fold).stages
-    found = stages[-1] if stage is None else next((each for each in stages if each.name == stage), None)
-    if found is None:
-        names = ", ".join(each.name for each in stages)
-        raise ExperimentError(f"no stage {stage} in fold {fold}: its stages are {names}.")
-    if not found.test:
-        raise ManifestError(
-            f"fold {fold}, stage {found.name}: the test list is empty, so nothing can be measured. Choose "
-            "another stage."
-        )
-    return found
-
-
 def _chosen(experiment: Experiment, only: Collection[str]) -> list[RunSpec]:
-    known = [run.name for run in experiment.runs]
-    missing = [name for name in only if name not in known]
+    """The runs asked for, and those that they start from, each after its parent."""
+    runs = {run.name: run for run in experiment.runs}
+    missing = [name for name in only if name not in runs]
     if missing:
-        raise ExperimentError(f"no run {', '.join(missing)}: the runs are {', '.join(known)}.")
-    return [run for run in experiment.runs if not only or run.name in only]
+        raise ExperimentError(f"no run {', '.join(missing)}: the runs are {', '.join(runs)}.")
+    wanted = set(only) or set(runs)
+    for name in [*wanted]:
+        parent = runs[name].parent
+        while parent is not None:
+            wanted.add(parent)
+            parent = runs[parent].parent
+    return [each for each in in_order_of_start(runs) if each.name in wanted]

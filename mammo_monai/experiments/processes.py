@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mammo_monai.experiments.definition import ExperimentError
+from mammo_monai.experiments.field_checks import ExperimentError
 
 # The runner keeps the other end of stdin for as long as it lives: a step ends when stdin does, so that a
 # runner that was killed leaves no training behind. Heard before anything heavy is imported.

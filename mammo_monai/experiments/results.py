@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.errors import ManifestError, UndefinedMetricError
-from mammo_monai.experiments.definition import ExperimentError
+from mammo_monai.experiments.data_request import ONCE
+from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.folder import RunFolder
-from mammo_monai.experiments.head import Head, read_head
+from mammo_monai.experiments.head import Head, HeadRun, read_head
 from mammo_monai.experiments.history import Epoch, read_history
 from mammo_monai.experiments.mean_interval import mean_sensitivity_interval
 from mammo_monai.experiments.step_request import TRAINING
@@ -62,7 +63,10 @@ class RunResult:
         histories: epochs by fold, unfinished trainings too.
         metrics: content of metrics.json for the joined detections; None where no fold is finished.
         interval: of the mean sensitivity; None where it is undefined.
-        difference: to the first run, on the folds both have finished; None for the first, or without any.
+        difference: to the first run that is scored on the same images, on the folds both have finished; None
+            for the first, or without any.
+        folds: all it is done on. scored_on: in words. group: runs with the same one are scored on the same
+            images. table, row: of the published table it reproduces; empty for none.
     """
 
     name: str
@@ -73,6 +77,11 @@ class RunResult:
     metrics: Mapping[str, Any] | None = None
     interval: Interval | None = None
     difference: PairedDifference | None = None
+    folds: tuple[str, ...] = ()
+    scored_on: str = ""
+    group: str = ""
+    table: str = ""
+    row: str = ""
 
     @property
     def fold_means(self) -> list[float]:
@@ -93,33 +102,57 @@ class Results:
     head: Head
     runs: tuple[RunResult, ...]
 
+    @property
+    def groups(self) -> tuple[Results, ...]:
+        """The runs by what they are scored on, in the order of the first of each; within one they compare."""
+        names = dict.fromkeys(each.group for each in self.runs)
+        return tuple(
+            Results(self.head, tuple(each for each in self.runs if each.group == name)) for name in names
+        )
+
+    @property
+    def scored_groups(self) -> tuple[Results, ...]:
+        """Those groups that have a result."""
+        return tuple(each for each in self.groups if any(run.metrics is not None for run in each.runs))
+
+    @property
+    def scored_on(self) -> str:
+        """What the runs of a group are scored on, in words; empty for runs of several groups."""
+        return self.runs[0].scored_on if len({run.group for run in self.runs}) == 1 else ""
+
 
 def read_results(folder: Path) -> Results:
     """The results in the folder of `mammo-monai experiment run`.
 
     Raises:
         ExperimentError: no experiment there, nothing finished, a result that is not the one its done.json
-            names, or runs on other data, other folds or by another rule than the first.
+            names, or results by another rule, or on other images, than the runs they stand beside.
     """
     folder = Path(folder)
     head = read_head(folder)
-    runs = [_read_run(folder / name, name, text, head.folds) for name, text in head.runs.items()]
+    runs = [_read_run(folder / each.name, each, head.folds_of(each)) for each in head.runs]
     finished = [each for run in runs for each in run.finished.values()]
     if not finished:
         raise ExperimentError(
             f"{folder}: no run is finished yet. Run it (`mammo-monai experiment run`); what failed stands in "
             "failed.json of its fold."
         )
-    _reject_mixed(runs)
+    unscored = Results(head, tuple(runs))
+    for group in unscored.groups:
+        _reject_mixed(group.runs)
     options = {**finished[0].config["rule"], "fppi": tuple(finished[0].config["rule"]["fppi"])}
     rule = FrocRule(**options)
     rule = replace(rule, fppi=tuple(sorted({*rule.fppi, *POINTS})))
-    scored = [_scored(run, rule) for run in runs]
-    compared = [scored[0], *(_compared(scored[0], run, rule) for run in scored[1:])]
+    _reject_other_rules(runs)
+    scored = Results(head, tuple(_scored(run, rule) for run in runs))
+    first = {group.runs[0].group: group.runs[0] for group in scored.groups}
+    compared = (
+        run if run is first[run.group] else _compared(first[run.group], run, rule) for run in scored.runs
+    )
     return Results(head, tuple(compared))
 
 
-def _read_run(folder: Path, name: str, description: str, folds: Sequence[str]) -> RunResult:
+def _read_run(folder: Path, told: HeadRun, folds: Sequence[str]) -> RunResult:
     finished, missing, histories = {}, {}, {}
     for fold in folds:
         each = RunFolder(folder / f"fold-{fold}")
@@ -129,7 +162,15 @@ def _read_run(folder: Path, name: str, description: str, folds: Sequence[str]) -
             finished[fold] = _read_fold(each, fold)
         else:
             missing[fold] = _why_missing(each)
-    return RunResult(name, description, finished, missing, histories)
+    run = RunResult(told.name, told.description, finished, missing, histories)
+    return replace(
+        run,
+        folds=tuple(folds),
+        scored_on=told.scored_on,
+        group=told.scored_sha256,
+        table=told.table,
+        row=told.row,
+    )
 
 
 def _read_fold(folder: RunFolder, fold: str) -> FoldResult:
@@ -138,7 +179,8 @@ def _read_fold(folder: RunFolder, fold: str) -> FoldResult:
     try:
         detections = read_detections(folder.detections)
         metrics = read_metrics(folder.metrics)
-        records = read_manifest(folder.manifest).images(Split.TEST)
+        scored = Split((config or {}).get("test_split", Split.TEST.value))
+        records = read_manifest(folder.manifest).images(scored)
         environment = json.loads(folder.environment.read_text(encoding="utf-8"))
     except (ManifestError, OSError, ValueError) as error:
         raise ExperimentError(f"{folder.path}: {error} Do the run again: remove done.json.") from error
@@ -166,20 +208,45 @@ def _why_missing(folder: RunFolder) -> str:
 
 
 def _reject_mixed(runs: Sequence[RunResult]) -> None:
-    first: tuple[str, Mapping[str, Any]] | None = None
+    """Refuses runs that say they are scored on the same images, and are not."""
+    first: dict[bool, tuple[str, Mapping[str, Any]]] = {}
+    scored: dict[str, tuple[str, Sequence[str]]] = {}
     for run in runs:
         for each in run.finished.values():
-            inputs = each.config["inputs"]
-            basis = {name: inputs.get(name) for name in ("manifest_sha256", "folds_sha256")}
-            basis |= {"rule": each.config["rule"], "stage": each.config["stage"]}
-            first = first or (run.name, basis)
-            other = [name for name, value in basis.items() if first[1][name] != value]
+            has_own, basis = _basis(each)
+            name, expected = first.setdefault(has_own, (run.name, basis))
+            other = [key for key, value in basis.items() if expected[key] != value]
+            record_ids = [record.record_id for record in each.records]
+            named, known = scored.setdefault(each.fold, (run.name, record_ids))
+            if sorted(known) != sorted(record_ids):
+                name, other = named, [*other, "images"]
             if other:
-                raise ExperimentError(
-                    f"run {run.name}, fold {each.fold}, differs from run {first[0]} in {', '.join(other)}: "
-                    "they cannot stand in one table. Do the older ones afresh (--redo), or run them into "
-                    "another --out."
-                )
+                raise _mixed(run, each, name, other)
+
+
+def _reject_other_rules(runs: Sequence[RunResult]) -> None:
+    results = [(run, each) for run in runs for each in run.finished.values()]
+    first, known = results[0]
+    for run, each in results:
+        if each.config["rule"] != known.config["rule"]:
+            raise _mixed(run, each, first.name, ["rule"])
+
+
+def _basis(result: FoldResult) -> tuple[bool, Mapping[str, Any]]:
+    """What a result rests on, and whether its run asks for images of its own, in other words then."""
+    inputs, rule = result.config["inputs"], result.config["rule"]
+    if "scored_sha256" in inputs:
+        return True, {"scored_sha256": inputs["scored_sha256"], "rule": rule}
+    named = {name: inputs.get(name) for name in ("manifest_sha256", "folds_sha256")}
+    return False, {**named, "rule": rule, "stage": result.config["stage"]}
+
+
+def _mixed(run: RunResult, result: FoldResult, first: str, other: Sequence[str]) -> ExperimentError:
+    where = f"run {run.name}" if result.fold == ONCE else f"run {run.name}, fold {result.fold}"
+    return ExperimentError(
+        f"{where}, differs from run {first} in {', '.join(other)}: they cannot stand in one table. Do the "
+        "older ones afresh (--redo), or run them into another --out."
+    )
 
 
 def _scored(run: RunResult, rule: FrocRule) -> RunResult:

@@ -5,38 +5,42 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Literal
+from typing import Protocol
 
 from mammo_monai.errors import MammoError
-from mammo_monai.experiments.definition import PHANTOMS_PREFIX, ExperimentError
+from mammo_monai.experiments.data_request import ONCE, PHANTOMS_PREFIX
+from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.fold_run import FoldRun
 from mammo_monai.experiments.folder import BusyError, RunFolder, State
-from mammo_monai.experiments.head import Head, write_head
-from mammo_monai.experiments.plan import Plan, PlannedRun
+from mammo_monai.experiments.head import Head, HeadRun, write_head
+from mammo_monai.experiments.plan import Key, Plan, PlannedRun, label_of
 from mammo_monai.experiments.processes import COMMAND, Processes
+from mammo_monai.experiments.schedule import Finished, Outcome, Schedule
+from mammo_monai.experiments.workers import gpu_count, worker_variables
 from mammo_monai.files import write_json_atomic
-from mammo_monai.schema.folds import write_folds
+from mammo_monai.schema.folds import Folds, write_folds
 
 logger = logging.getLogger(__name__)
 
-Outcome = Literal["done", "done before", "failed", "busy", "stopped"]
 FOLDS_NAME = "folds.json"
 NAMED_CHANGES = 4
 
 
-@dataclass(frozen=True)
-class Finished:
-    """How one run on one fold came out; `message` says why where it is not done."""
+class ChangedError(ExperimentError):
+    """A folder holds the run with another configuration."""
 
-    name: str
-    fold: str
-    outcome: Outcome
-    message: str = ""
+
+class Tracker(Protocol):
+    """Is told of runs as they come out; it may never raise."""
+
+    def log_run(self, planned: PlannedRun, folder: RunFolder) -> None:
+        """Notes a finished run."""
+
+    def close(self, out: Path) -> None:
+        """Ends the log; `out` holds all runs."""
 
 
 class Runner:
@@ -47,6 +51,7 @@ class Runner:
         workers: runs at a time; see `worker_variables`.
         redo: a folder that holds another configuration of the run is cleared instead of refused.
         command: the program of a step.
+        tracker: is told of every finished run.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class Runner:
         workers: int = 1,
         redo: bool = False,
         command: Sequence[str] = COMMAND,
+        tracker: Tracker | None = None,
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers must be at least 1, got {workers}.")
@@ -65,17 +71,19 @@ class Runner:
         self.workers = workers
         self.redo = redo
         self.command = command
+        self.tracker = tracker
         self.stopping = threading.Event()
         self._variables: SimpleQueue[dict[str, str]] = SimpleQueue()
-        for variables in worker_variables(workers, os.environ):
+        for variables in worker_variables(workers, os.environ, gpu_count):
             self._variables.put(variables)
 
-    def folder(self, planned: PlannedRun) -> RunFolder:
-        """The folder of a run."""
-        return RunFolder(self.out / planned.spec.name / f"fold-{planned.fold}")
+    def folder(self, key: Key) -> RunFolder:
+        """The folder of a run on a fold."""
+        name, fold = key
+        return RunFolder(self.out / name / f"fold-{fold}")
 
     def run(self) -> list[Finished]:
-        """Does what is not done, in the plan's order.
+        """Does what is not done, in the plan's order; each run after the one it starts from.
 
         Raises:
             ExperimentError: a folder holds another configuration and `redo` is False, or no run at all;
@@ -83,41 +91,81 @@ class Runner:
         """
         self._refuse_changed()
         self._write_head()
-        with ThreadPoolExecutor(self.workers) as pool:
-            try:
-                return list(pool.map(self._finish, self.plan.runs))
-            except BaseException:  # Ctrl-C among them: the processes end before this one does
-                self.stopping.set()
-                pool.shutdown(cancel_futures=True)
-                raise
+        schedule = Schedule(self._finish, self._tell, self.stopping.set)
+        finished = schedule.perform(self.plan.runs, workers=self.workers)
+        if self.tracker is not None:
+            self.tracker.close(self.out)
+        return finished
 
     def _refuse_changed(self) -> None:
+        unfinished: set[Key] = set()
         for planned in self.plan.runs:
-            folder = self.folder(planned)
-            if folder.state(planned.config) is State.CHANGED and not self.redo:
-                changes = folder.changes(planned.config)
-                named = "; ".join(changes[:NAMED_CHANGES]) + ("; …" if len(changes) > NAMED_CHANGES else "")
-                raise ExperimentError(
-                    f"{planned.label}: {folder.path} holds this run with another configuration "
-                    f"({named or 'done.json belongs to another one'}). Give the run another name, choose "
-                    "another --out, or do it afresh with --redo."
-                )
+            folder = self.folder(planned.key)
+            if planned.parent in unfinished:
+                unfinished.add(planned.key)
+                self._refuse_without_parent(planned, folder)
+                continue
+            started = self._started(planned)
+            state = folder.state(started.config)
+            if state is not State.DONE:
+                unfinished.add(planned.key)
+            if state is State.CHANGED and not self.redo:
+                raise _changed(started, folder)
+
+    def _refuse_without_parent(self, planned: PlannedRun, folder: RunFolder) -> None:
+        """A run that has begun from weights that are to be trained anew would be another one afterwards."""
+        if folder.stored_config() is not None and not self.redo and planned.parent is not None:
+            raise ChangedError(
+                f"{planned.label}: {folder.path} holds this run, started from weights of "
+                f"{label_of(planned.parent)} that are no longer finished there. Put them back, choose "
+                "another --out, or do both afresh with --redo."
+            )
+
+    def _started(self, planned: PlannedRun) -> PlannedRun:
+        """The run with the hash of its parent's weights; the parent is finished."""
+        if planned.parent is None:
+            return planned
+        return planned.started(self.folder(planned.parent).read_done()["weights_sha256"])
 
     def _write_head(self) -> None:
-        experiment, folds = self.plan.experiment, self.plan.folds
-        head = Head(
-            experiment.name,
-            experiment.description,
-            {run.name: run.description for run in experiment.runs},
-            tuple(fold.name for fold in folds.folds),
-            is_phantom=any(each.startswith(PHANTOMS_PREFIX) for each in self.plan.manifest_names),
+        experiment, data = self.plan.experiment, self.plan.data
+        n_manifests = len(self.plan.manifest_names)
+        runs = tuple(
+            HeadRun(
+                run.name,
+                run.description,
+                data[run.name].names,
+                data[run.name].scored_text(n_manifests),
+                data[run.name].scored_sha256,
+                run.table,
+                run.row,
+            )
+            for run in experiment.runs
         )
+        folds = dict.fromkeys(name for each in runs for name in each.folds if name != ONCE)
+        is_phantom = any(each.startswith(PHANTOMS_PREFIX) for each in self.plan.manifest_names)
+        head = Head(experiment.name, experiment.description, runs, tuple(folds), is_phantom=is_phantom)
         write_head(self.out, head)
-        write_folds(self.out / FOLDS_NAME, folds)
+        for name, made in self._folds_by_file():
+            write_folds(self.out / name, made)
+
+    def _folds_by_file(self) -> list[tuple[str, Folds]]:
+        """Each kind of folds with its file: folds.json, or one per kind, called after its first run."""
+        first: dict[str, tuple[str, Folds]] = {}
+        for name, data in self.plan.data.items():
+            if data.folds is not None:
+                first.setdefault(data.folds.sha256, (name, data.folds))
+        if len(first) == 1:
+            return [(FOLDS_NAME, made) for _, made in first.values()]
+        return [(f"folds-{name}.json", made) for name, made in first.values()]
+
+    def _tell(self, planned: PlannedRun, finished: Finished) -> None:
+        if self.tracker is not None and finished.is_done:
+            self.tracker.log_run(planned, self.folder(planned.key))
 
     def _finish(self, planned: PlannedRun) -> Finished:
         """One run, its failure turned into an outcome."""
-        folder = self.folder(planned)
+        folder = self.folder(planned.key)
         try:
             outcome, message = self._outcome(planned, folder), ""
         except BusyError as error:
@@ -126,13 +174,14 @@ class Runner:
         except (MammoError, OSError, ValueError) as error:
             outcome, message = ("stopped" if self.stopping.is_set() else "failed"), str(error)
             logger.error("%s: %s: %s", planned.label, outcome, error)
-            if outcome == "failed":
+            if outcome == "failed" and not isinstance(error, ChangedError):
                 _note_failure(folder, error)
-        return Finished(planned.spec.name, planned.fold, outcome, message)
+        return Finished(*planned.key, outcome, message)
 
     def _outcome(self, planned: PlannedRun, folder: RunFolder) -> Outcome:
         if self.stopping.is_set():
             return "stopped"
+        planned = self._started(planned)
         if folder.state(planned.config) is State.DONE:
             return "done before"
         with folder.locked() as lock:
@@ -140,37 +189,34 @@ class Runner:
             if state is State.DONE:
                 return "done before"
             if state is State.CHANGED:
-                folder.clear()  # only with --redo: `run` has refused it else
+                if not self.redo:  # its parent has been trained anew meanwhile
+                    raise _changed(planned, folder)
+                folder.clear()
             if state is not State.BEGUN:
                 folder.begin(planned.config)
             folder.remove_leftovers()
             folder.failed.unlink(missing_ok=True)
-            variables = self._variables.get()
-            try:
-                processes = Processes(lock, self.stopping, variables, self.command)
-                FoldRun(self.plan, planned, folder, processes.run).run()
-            finally:
-                self._variables.put(variables)
+            self._do(planned, folder, lock)
         return "done"
 
+    def _do(self, planned: PlannedRun, folder: RunFolder, lock: int) -> None:
+        parent = None if planned.parent is None else self.folder(planned.parent)
+        variables = self._variables.get()
+        try:
+            processes = Processes(lock, self.stopping, variables, self.command)
+            FoldRun(self.plan, planned, folder, processes.run, parent).run()
+        finally:
+            self._variables.put(variables)
 
-def worker_variables(workers: int, variables: Mapping[str, str]) -> list[dict[str, str]]:
-    """What each worker's processes get: one GPU of CUDA_VISIBLE_DEVICES where it lists several, in turn, and
-    an equal share of the processors' threads unless OMP_NUM_THREADS is set.
 
-    >>> worker_variables(2, {"CUDA_VISIBLE_DEVICES": "0,1", "OMP_NUM_THREADS": "4"})
-    [{'CUDA_VISIBLE_DEVICES': '0'}, {'CUDA_VISIBLE_DEVICES': '1'}]
-    """
-    given: list[dict[str, str]] = [{} for _ in range(workers)]
-    if workers == 1:
-        return given
-    devices = [each for each in variables.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
-    for n, each in enumerate(given):
-        if "OMP_NUM_THREADS" not in variables:
-            each["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
-        if len(devices) > 1:
-            each["CUDA_VISIBLE_DEVICES"] = devices[n % len(devices)]
-    return given
+def _changed(planned: PlannedRun, folder: RunFolder) -> ChangedError:
+    changes = folder.changes(planned.config)
+    named = "; ".join(changes[:NAMED_CHANGES]) + ("; …" if len(changes) > NAMED_CHANGES else "")
+    return ChangedError(
+        f"{planned.label}: {folder.path} holds this run with another configuration "
+        f"({named or 'done.json belongs to another one'}). Give the run another name, choose "
+        "another --out, or do it afresh with --redo."
+    )
 
 
 def _note_failure(folder: RunFolder, error: Exception) -> None:

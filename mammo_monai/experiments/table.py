@@ -7,12 +7,15 @@ import io
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 
+from mammo_monai.experiments.data_request import ONCE
 from mammo_monai.experiments.results import POINTS, Results, RunResult
 from mammo_monai.metrics import PairedDifference
 from mammo_monai.reports.plots import RUN_COLOURS
 from mammo_monai.reports.runs import Run
-from mammo_monai.reports.tables import UNDEFINED, WILSON_MARK, Table, sensitivity_text
+from mammo_monai.reports.tables.run_tables import sensitivity_text
+from mammo_monai.reports.tables.table import UNDEFINED, WILSON_MARK, Table
 
 CSV_COLUMNS = (
     "run",
@@ -35,13 +38,30 @@ CSV_COLUMNS = (
     "training_s",
     "seconds_per_image",
     "parameters",
+    "scored_on",
+    "table",
+    "row",
 )
 # As many runs as the FROC plot has colours carry theirs in the table.
 COLOURED = len(RUN_COLOURS)
 
 
+def runs_tables(results: Results) -> list[Table]:
+    """One table for the runs that are scored on the same images, in the order of the first of each."""
+    groups = results.scored_groups
+    named = [
+        f"Scored on the {each.scored_on}. " if len(groups) > 1 and each.scored_on else "" for each in groups
+    ]
+    tables = [runs_table(each) for each in groups]
+    return [replace(table, caption=name + table.caption) for name, table in zip(named, tables, strict=True)]
+
+
 def runs_table(results: Results) -> Table:
-    """One row per run with a result, the figure to choose by and the difference first."""
+    """One row per run with a result, the figure to choose by and the difference first.
+
+    Args:
+        results: of runs that are scored on the same images.
+    """
     scored = [run for run in results.runs if run.metrics is not None]
     header: tuple[str, ...] = ("run", "folds", "mean sensitivity", f"difference to {results.runs[0].name}")
     header += ("p", *(f"@ {fppi:g}" for fppi in POINTS), "mean ± SD of folds")
@@ -52,7 +72,7 @@ def runs_table(results: Results) -> Table:
         f"({WILSON_MARK} Wilson over lesions, where that says nothing); p by swapping the two runs patient "
         "by patient, not corrected for their number; SD with n − 1; times and parameters: median over folds",
         header,
-        tuple(_cells(run, len(results.head.folds)) for run in scored),
+        tuple(_cells(run) for run in scored),
         runs="rows" if len(scored) <= COLOURED else None,
     )
 
@@ -88,7 +108,7 @@ def as_csv(results: Results) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for run in results.runs:
-        writer.writerow("" if each is None else each for each in _numbers(run, len(results.head.folds)))
+        writer.writerow("" if each is None else each for each in _numbers(run))
     return stream.getvalue()
 
 
@@ -117,12 +137,12 @@ def duration_text(seconds: float | None) -> str:
     return f"{seconds:.0f} s"
 
 
-def _cells(run: RunResult, n_folds: int) -> tuple[str, ...]:
+def _cells(run: RunResult) -> tuple[str, ...]:
     scored = Run(run.name, run.metrics or {})
     parameters, seconds = run.median_of("n_parameters"), run.median_of("seconds_per_image")
     return (
         run.name,
-        f"{len(run.finished)} of {n_folds}",
+        _folds_text(run),
         _mean_text(run),
         *_difference_texts(run.difference),
         *(sensitivity_text(scored.point_at(fppi)) for fppi in POINTS),
@@ -161,13 +181,17 @@ def _markdown_row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(escaped) + " |"
 
 
-def _numbers(run: RunResult, n_folds: int) -> list[object]:
+def _folds_text(run: RunResult) -> str:
+    return ONCE if run.folds == (ONCE,) else f"{len(run.finished)} of {len(run.folds)}"
+
+
+def _numbers(run: RunResult) -> list[object]:
     metrics, means, difference = run.metrics or {}, run.fold_means, run.difference
     points = [Run(run.name, metrics).point_at(fppi) if metrics else None for fppi in POINTS]
     return [
         run.name,
         len(run.finished),
-        n_folds,
+        len(run.folds),
         *(metrics.get(name) for name in ("n_images", "n_lesions", "n_patients")),
         (metrics.get("mean_sensitivity") or {}).get("value"),
         *((run.interval.low, run.interval.high) if run.interval else (None, None)),
@@ -176,6 +200,7 @@ def _numbers(run: RunResult, n_folds: int) -> list[object]:
         *((point or {}).get(name) for point in points for name in ("sensitivity", "low", "high")),
         *(_finite(getattr(difference, name, None)) for name in ("difference", "low", "high", "p_value")),
         *(run.median_of(name) for name in ("epochs", "training_s", "seconds_per_image", "n_parameters")),
+        *(text or None for text in (run.scored_on, run.table, run.row)),
     ]
 
 

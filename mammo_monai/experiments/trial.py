@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from monai.bundle import ConfigParser
 
 from mammo_monai.bundle.faults import own_error
 from mammo_monai.bundle.find import find_bundle
 from mammo_monai.experiments.configuration import training_config
-from mammo_monai.experiments.definition import ExperimentError, RunSpec
+from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.plan import Plan
+from mammo_monai.experiments.run_spec import RunSpec
 
 # In this order; a bundle may lack some.
 PARTS = ("train#preprocessing", "network_def", "settings", "detector", "train#dataset")
@@ -25,7 +27,8 @@ def build_parts(plan: Plan) -> None:
     specs = {planned.spec.name: planned.spec for planned in plan.runs}
     for spec in specs.values():
         if spec.is_trained:
-            _build(spec, str(plan.manifests[0].path))
+            manifest = next(iter(plan.data[spec.name].manifests.values()))
+            _build(spec, str(manifest.path))
 
 
 def _build(spec: RunSpec, manifest: str) -> None:
@@ -42,8 +45,11 @@ def _build(spec: RunSpec, manifest: str) -> None:
     for name in PARTS:
         if name not in parser:
             continue
+        # A network without storage: its random weights take a second and can hold no fault.
+        device = torch.device("meta" if name == "network_def" else "cpu")
         try:
-            parser.get_parsed_content(name)
+            with device:
+                parser.get_parsed_content(name)
         except Exception as error:  # MONAI wraps whatever a component raises, so no narrower class would do
             cause = own_error(error, f"{spec.bundle}, train.json", config, spec.overrides)
             raise ExperimentError(f"{where}: {cause}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -90,17 +91,49 @@ def make_runner(tmp_path: Path) -> Make:
 class StepsHere:
     """Stands for `Processes` where a test needs results and no process: the fake steps run in this one."""
 
+    # One at a time: workers are threads of this process, and stderr is one for all of them.
+    lock = threading.Lock()
+
     def __init__(self, *_: object) -> None:
         pass
 
     def run(self, line: str, log: Path) -> None:
         """Does the step of a line."""
         step = fake_step.Step(**json.loads(line))
-        with log.open("a", encoding="utf-8") as stream, redirect_stderr(stream):
+        with self.lock, log.open("a", encoding="utf-8") as stream, redirect_stderr(stream):
             fake_step.note_environment(step)
             if step.overrides.get("seed") == 13:
                 raise StepError(f"the loss is not finite. See {log}.")
             fake_step.perform(step)
+
+
+def write_film(folder: Path, *, first: int = 100, n_patients: int = 12) -> Path:
+    """A second manifest, film.json, of other patients with lists of its own; half of them train."""
+    folder.mkdir(parents=True, exist_ok=True)
+    half, quarter = n_patients, 3 * n_patients // 2
+    records = films(n_patients, first=first)
+    manifest = Manifest(records[:half], records[half:quarter], records[quarter:])
+    write_manifest(folder / "film.json", manifest)
+    return folder / "film.json"
+
+
+STAGE_ONE: dict[str, Any] = {"name": "stage_one", "manifest": "B", "folds": "once"}
+FROM_STAGE_ONE: dict[str, Any] = {"init": "run:stage_one"}
+# Stage one on film once, two stages against one on folds of the other set.
+CHAIN: dict[str, Any] = {
+    "manifest": ["manifest.json", "film.json"],
+    "overrides": {"init": "none"},
+    "runs": [
+        STAGE_ONE,
+        {"name": "one_stage", "manifest": "A", "table": "P0-I"},
+        {
+            "name": "two_stage",
+            "manifest": "A",
+            "overrides": {**FROM_STAGE_ONE, "augment": "strong"},
+            "table": "P0-II",
+        },
+    ],
+}
 
 
 def run_here(folder: Path, *, choice: Choice | None = None, **changes: Any) -> Path:
@@ -121,3 +154,11 @@ def finished_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs.append({"name": "broken", "overrides": {"seed": 13}})
     run_here(folder, choice=Choice(("1",)), runs=runs)
     return run_here(folder, choice=Choice(("2", "3"), ("none", "strong")), runs=runs)
+
+
+@pytest.fixture(scope="session")
+def finished_chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stage one on film once, then one stage and two on two folds of the other set; read only."""
+    folder = tmp_path_factory.mktemp("chain")
+    write_film(folder)
+    return run_here(folder, choice=Choice(("1", "2")), **CHAIN)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from mammo_monai.files import write_json_atomic
-from mammo_monai.records import Detections, Split
+from mammo_monai.records import Detections
 from mammo_monai.schema import read_manifest, write_detections
 
 # Not imported from the package under test: it imports torch, and every test starts some of these.
@@ -86,7 +86,8 @@ def predict(step: Step) -> dict[str, object]:
     if not Path(str(step.overrides["weights"])).is_file():
         raise FileNotFoundError(step.overrides["weights"])
     found = []
-    for record in read_manifest(Path(str(step.overrides["manifest"]))).images(Split.TEST):
+    scored = str(step.overrides["split"])
+    for record in read_manifest(Path(str(step.overrides["manifest"]))).images(scored):
         random = np.random.default_rng(int(record.record_id, 16))
         boxes = [[0.0, 0.0, 9.0, 9.0]]
         boxes += [list(lesion.box) for lesion in record.lesions if random.random() < skill]

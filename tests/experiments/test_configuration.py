@@ -87,7 +87,7 @@ def test_a_start_is_named_with_its_hash(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("init", "is_trained", "message"),
     [
-        ("@weights", True, "init must be coco, imagenet, none, a bundle or a file, got '@weights'"),
+        ("@weights", True, "init must be coco, imagenet, none, run:NAME, a bundle or a file, got '@weights'"),
         (None, True, "got None"),
         ("imagenet", False, "a run with train false predicts with the weights that init names"),
         ("no_such_bundle", True, "expected coco, imagenet, none, a weights file or a bundle"),

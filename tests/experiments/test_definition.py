@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mammo_monai.experiments.definition import ExperimentError, FoldsRequest, read_experiment
+from mammo_monai.records import Split
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,6 +106,20 @@ def test_the_rule_takes_the_options_of_evaluate(tmp_path: Path) -> None:
         ({"evaluate": {"iou": 0.2}}, 'evaluate: unknown "iou"'),
         ({"evaluate": []}, "evaluate must be an object"),
         ({"extra": 1}, 'unknown "extra"'),
+        ({"runs": [{"name": "a", "row": "0.1"}]}, r"\(a\): row 0.1 says which row, table must say"),
+        ({"runs": [{"name": "a", "table": 6}]}, "table must be a text"),
+        ({"runs": [{"name": "a", "manifest": 3}]}, r"\(a\): manifest must be a path"),
+        (
+            {"runs": [{"name": "a", "folds": "once", "test_split": "training"}]},
+            "test_split must be validation",
+        ),
+        ({"runs": [{"name": "a", "test_split": "test"}]}, 'test_split is for runs with "folds": "once"'),
+        ({"runs": [{"name": "a", "folds": {"once": 1}}]}, "folds: once must be true or false"),
+        ({"runs": [{"name": "a", "folds": {"once": True}}]}, "folds with once need stage"),
+        (
+            {"runs": [{"name": "a", "overrides": {"init": "run:b"}}]},
+            "sizes.json, run a: init run:b names no run",
+        ),
     ],
 )
 def test_a_fault_is_named_with_its_file_and_field(tmp_path: Path, changes: Any, message: str) -> None:
@@ -121,6 +136,27 @@ def test_a_file_that_is_no_json_object_is_refused(tmp_path: Path, text: str) -> 
         read_experiment(path)
     with pytest.raises(ExperimentError, match="no such file"):
         read_experiment(tmp_path / "none.json")
+
+
+def test_a_run_may_ask_for_images_of_its_own_and_say_what_it_reproduces(tmp_path: Path) -> None:
+    runs = [
+        {"name": "a", "manifest": ["B", "c.json", "phantoms:inbreast:4"], "table": "P0-VI", "row": "0.1"},
+        {"name": "b", "folds": "once", "overrides": {"init": "none"}},
+        {
+            "name": "c",
+            "folds": {"scheme": "s6", "once": True},
+            "stage": "pretraining-b",
+            "test_split": "test",
+        },
+        {"name": "d", "overrides": {"init": "run:b"}},
+    ]
+    a, b, c, d = read_experiment(written(tmp_path, runs=runs)).runs
+    assert a.data.manifests == ("B", str(tmp_path / "c.json"), "phantoms:inbreast:4")
+    assert (a.table, a.row, a.data.is_once, a.data.test_split) == ("P0-VI", "0.1", False, Split.TEST)
+    assert (b.data.is_once, b.data.folds, b.data.test_split) == (True, None, Split.VALIDATION)
+    assert isinstance(c.data.folds, FoldsRequest)
+    assert (c.data.is_once, c.data.stage, c.data.test_split) == (True, "pretraining-b", Split.TEST)
+    assert (d.parent, d.data.is_common, d.overrides["init"]) == ("b", True, "run:b")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.json")), ids=lambda path: path.stem)

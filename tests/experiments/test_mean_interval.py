@@ -62,7 +62,7 @@ def test_it_does_not_depend_on_how_many_draws_are_held_at_once(monkeypatch: pyte
     records = films(5)
     detections = marked(records)
     whole = mean_sensitivity_interval(records, detections, RULE)
-    monkeypatch.setattr("mammo_monai.experiments.mean_interval._CELLS", 35)
+    monkeypatch.setattr("mammo_monai.metrics.resampling._CELLS", 35)
     assert mean_sensitivity_interval(records, detections, RULE) == whole
 
 

@@ -11,12 +11,18 @@ from mammo_monai.errors import ManifestError
 from mammo_monai.experiments import Choice, ExperimentError, Plan, fold_selection, make_plan, read_experiment
 from mammo_monai.records import Split
 from mammo_monai.schema import Manifest, write_manifest
-from mammo_monai.schema.folds import write_folds
-from tests.experiments.conftest import films, write_experiment
+from mammo_monai.schema.folds import Folds, write_folds
+from tests.experiments.conftest import films, write_experiment, write_film
 
 
 def planned(folder: Path, choice: Choice | None = None, **changes: Any) -> Plan:
     return make_plan(read_experiment(write_experiment(folder, **changes)), choice)
+
+
+def folds_of(plan: Plan) -> Folds:
+    folds = plan.data["none"].folds
+    assert folds is not None
+    return folds
 
 
 def names(plan: Plan) -> list[tuple[str, str]]:
@@ -39,7 +45,9 @@ def test_a_choice_keeps_the_files_order(tmp_path: Path) -> None:
 
 def test_each_image_is_tested_in_one_fold(tmp_path: Path) -> None:
     plan = planned(tmp_path)
-    tested = [each.record_id for fold in "123" for each in plan.fold_manifest(fold).images(Split.TEST)]
+    tested = [
+        each.record_id for fold in "123" for each in plan.data["none"].manifest(fold).images(Split.TEST)
+    ]
     assert sorted(tested) == sorted(each.record_id for each in films())
 
 
@@ -62,15 +70,15 @@ def test_the_configuration_is_of_the_content_not_of_the_folder(tmp_path: Path) -
 
 def test_folds_of_a_file_and_manifests_of_a_choice_replace_the_files_own(tmp_path: Path) -> None:
     plan = planned(tmp_path)
-    write_folds(tmp_path / "folds.json", plan.folds)
+    write_folds(tmp_path / "folds.json", folds_of(plan))
     manifest = tmp_path / "manifest.json"
     choice = Choice(("2",), ("none",), (str(manifest),), tmp_path / "folds.json")
     other = planned(tmp_path, choice, manifest="gone.json", folds={"n_folds": 2})
-    assert other.runs[0].config["inputs"]["folds_sha256"] == plan.folds.sha256
+    assert other.runs[0].config["inputs"]["folds_sha256"] == folds_of(plan).sha256
 
 
 def test_folds_of_another_manifest_are_refused(tmp_path: Path) -> None:
-    write_folds(tmp_path / "folds.json", planned(tmp_path).folds)
+    write_folds(tmp_path / "folds.json", folds_of(planned(tmp_path)))
     other = tmp_path / "other.json"
     write_manifest(other, Manifest(training=films(12, first=50)))
     with pytest.raises(ManifestError, match="folds"):
@@ -100,7 +108,7 @@ def test_phantoms_are_made_where_they_are_asked_for(tmp_path: Path, monkeypatch:
         (
             Choice(("1", "3")),
             {"folds": {"n_folds": 3, "validation_fraction": 0.0}},
-            r"run none: it validates on the validation list, which is empty in fold 1, 3\.",
+            r"run none, fold 1: it validates on the validation list, which is empty\.",
         ),
     ],
 )
@@ -116,6 +124,90 @@ def test_a_run_that_is_not_trained_needs_no_validation_list(tmp_path: Path) -> N
         tmp_path, runs=runs, overrides={}, epochs=4, folds={"n_folds": 3, "validation_fraction": 0}
     )
     assert len(plan.runs) == 3
+
+
+def test_other_tools_count_folds_from_0_and_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError, match=r"no fold 0: the folds are 1, 2, 3\. They count from 1\."):
+        planned(tmp_path, Choice(fold_selection("0-2")))
+
+
+def test_the_configuration_of_a_plain_run_is_what_it_always_was(tmp_path: Path) -> None:
+    # Another key would make every finished run of an older version another run.
+    config = planned(tmp_path).runs[0].config
+    assert set(config) == {
+        *("schema", "bundle", "is_trained", "stage", "budget_iterations", "training", "prediction", "rule"),
+        *("inputs", "fold"),
+    }
+    assert set(config["inputs"]) == {"manifest_sha256", "folds_sha256", "init", "init_sha256"}
+    first = {"min_iou", "count_double_hits", "label", "fppi", "n_bootstrap", "seed", "confidence"}
+    assert set(config["rule"]) == first
+
+
+def test_a_letter_and_the_manifest_it_stands_for_are_the_same_images(tmp_path: Path) -> None:
+    film = write_film(tmp_path)
+    runs = [{"name": "a", "manifest": "B"}, {"name": "b", "manifest": "film.json"}]
+    plan = planned(tmp_path, manifest=["manifest.json", "film.json"], runs=runs)
+    assert plan.data["a"] == plan.data["b"]
+    assert [*plan.data["a"].manifests] == ["B"]
+    assert plan.data["a"].manifests["B"].path == film
+    # A manifest that a run alone names gets the next letter.
+    plan = planned(tmp_path, runs=[{"name": "c"}, {"name": "b", "manifest": "film.json"}])
+    assert [[*each.manifests] for each in plan.data.values()] == [["A"], ["B"]]
+
+
+def test_setups_of_one_set_are_scored_on_the_same_images(tmp_path: Path) -> None:
+    write_film(tmp_path)
+
+    def folds(name: str, **more: Any) -> dict[str, Any]:
+        return {"scheme": name, "n_folds": 3, "validation_fraction": 0.2, **more}
+
+    runs = [{"name": name, "folds": folds(name)} for name in ("s1", "s2", "s3", "s5", "s6")]
+    before = {"name": "before", "folds": folds("s6", once=True), "stage": "pretraining-b"}
+    plan = planned(tmp_path, manifest=["manifest.json", "film.json"], folds=None, runs=[before, *runs])
+    scored = {name: data.scored_sha256 for name, data in plan.data.items()}
+    assert scored["s1"] == scored["s3"] == scored["s6"]
+    assert len({scored[name] for name in ("s1", "s2", "s5", "before")}) == 4
+    assert plan.data["s6"].scored_text(2) == "test lists of 3 folds of A"
+    assert plan.data["s5"].scored_text(2) == "test lists of 3 folds of A and B"
+    assert plan.data["before"].scored_text(2) == "validation list of B"
+    # The stage before is whole: all of B, with a validation list carved from it.
+    lists = plan.data["before"].manifest("once")
+    assert len(lists.training) + len(lists.validation) == 24
+    assert names(plan)[0] == ("once", "before")
+    assert {name for fold, name in names(plan) if fold == "once"} == {"before"}
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ({"manifest": "C"}, "manifest C is the experiment's 3., but it has 2"),
+        ({"manifest": ["A", "B"], "folds": "once"}, "trains on the lists of one manifest, got 2"),
+        ({"manifest": "A", "folds": "once"}, "the validation list is empty, so nothing can be measured"),
+        (
+            {"folds": {"scheme": "s6", "n_folds": 3, "validation_fraction": 0.2}, "stage": "pretraining-b"},
+            "fold 1, stage pretraining-b: the test list is empty",
+        ),
+        (
+            {"folds": {"scheme": "kfold", "n_folds": 3, "once": True}, "stage": "training"},
+            "stage training is not the same in all folds",
+        ),
+        (
+            {"folds": {"scheme": "s6", "once": True}, "stage": "pretraining-c"},
+            "no stage pretraining-c in fold 1",
+        ),
+    ],
+)
+def test_images_that_cannot_be_had_are_named(tmp_path: Path, run: dict[str, Any], message: str) -> None:
+    write_film(tmp_path)
+    with pytest.raises(ExperimentError, match=message):
+        planned(tmp_path, manifest=["manifest.json", "film.json"], runs=[{"name": "a", **run}])
+
+
+def test_folds_of_a_file_that_no_run_would_use_are_refused(tmp_path: Path) -> None:
+    write_folds(tmp_path / "folds.json", folds_of(planned(tmp_path)))
+    runs = [{"name": "none", "folds": {"n_folds": 2}}]
+    with pytest.raises(ExperimentError, match=r"folds\.json: no run would use these folds"):
+        planned(tmp_path, Choice(folds_file=tmp_path / "folds.json"), runs=runs)
 
 
 @pytest.mark.parametrize(

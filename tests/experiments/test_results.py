@@ -153,7 +153,59 @@ def test_runs_on_other_folds_or_by_another_rule_do_not_stand_in_one_table(copied
         read_results(copied)
 
 
+def test_runs_on_other_images_are_a_group_of_their_own_with_its_own_first(finished_chain: Path) -> None:
+    results = read_results(finished_chain)
+    assert [[run.name for run in each.runs] for each in results.scored_groups] == [
+        ["stage_one"],
+        ["one_stage", "two_stage"],
+    ]
+    assert [each.scored_on for each in results.scored_groups] == [
+        "validation list of B",
+        "test lists of 3 folds of A",
+    ]
+    assert results.scored_on == ""
+    stage_one, one_stage, two_stage = results.runs
+    assert (stage_one.difference, one_stage.difference) == (None, None)
+    records = [each for fold in "12" for each in one_stage.finished[fold].records]
+    before, after = (
+        [each for fold in "12" for each in run.finished[fold].detections] for run in (one_stage, two_stage)
+    )
+    rule = FrocRule(fppi=(0.25,), n_bootstrap=100)
+    pair = pair_detections(records, before, after, rule=rule, names=("one_stage", "two_stage"))
+    assert two_stage.difference is not None
+    assert two_stage.difference.difference == paired_differences(pair, rule, n_permutations=0)[0].difference
+    assert [(run.table, run.folds) for run in results.runs] == [
+        ("", ("once",)),
+        ("P0-I", ("1", "2", "3")),
+        ("P0-II", ("1", "2", "3")),
+    ]
+    assert stage_one.metrics is not None
+    assert stage_one.metrics["n_images"] == 6
+    assert stage_one.histories["once"][-1].epoch == 4
+
+
+def test_results_of_a_group_that_are_on_other_images_are_refused(
+    finished_chain: Path, tmp_path: Path
+) -> None:
+    copied = Path(shutil.copytree(finished_chain, tmp_path / "copied"))
+    shutil.rmtree(copied / "two_stage/fold-1")
+    shutil.copytree(copied / "two_stage/fold-2", copied / "two_stage/fold-1")
+    shutil.rmtree(copied / "two_stage/fold-2")
+    with pytest.raises(ExperimentError, match="run two_stage, fold 1, differs from run one_stage in images"):
+        read_results(copied)
+
+
+def test_one_rule_holds_for_all_groups(finished_chain: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(finished_chain, tmp_path / "copied"))
+    config = copied / "stage_one/fold-once/config.json"
+    change(config, rule={**json.loads(config.read_text())["rule"], "min_iou": 0.5})
+    with pytest.raises(ExperimentError, match=r"run one_stage, fold 1, differs from run stage_one in rule"):
+        read_results(copied)
+
+
 def test_an_image_tested_in_two_folds_is_refused(copied: Path) -> None:
+    for name in ("none", "light"):
+        shutil.rmtree(copied / name)
     shutil.rmtree(copied / "strong/fold-2")
     shutil.copytree(copied / "strong/fold-1", copied / "strong/fold-2")
     with pytest.raises(ExperimentError, match=r"run strong: record \w+ is tested in two folds"):

@@ -17,10 +17,9 @@ import pytest
 
 from mammo_monai.experiments import Choice, ExperimentError
 from mammo_monai.experiments.folder import BusyError, RunFolder, State
-from mammo_monai.experiments.runner import worker_variables
 from mammo_monai.files import sha256_of
 from mammo_monai.schema import read_detections, read_manifest, read_metrics
-from tests.experiments.conftest import Make
+from tests.experiments.conftest import CHAIN, FROM_STAGE_ONE, STAGE_ONE, Make, write_film
 
 ONE = {"choice": Choice(("1",), ("light",))}
 
@@ -147,6 +146,30 @@ def test_a_killed_experiment_leaves_no_process_and_goes_on_where_it_stopped(
     assert all(each["seconds"] is not None for each in attempts)
 
 
+def test_a_chain_that_was_killed_goes_on_where_it_stopped(make_runner: Make, tmp_path: Path) -> None:
+    write_film(tmp_path)
+    # Seed 21 hangs in its first training: the child's, after the parent has been done.
+    child = {**CHAIN["runs"][2], "overrides": {**FROM_STAGE_ONE, "seed": 21}}
+    chain = {**CHAIN, "runs": [STAGE_ONE, child], "choice": Choice(("1",))}
+    runner = make_runner(**chain)
+    hung = folder_of(tmp_path, "two_stage").path / "hung"
+    killed = multiprocessing.get_context("fork").Process(target=runner.run)
+    killed.start()
+    _wait_for(lambda: hung.is_file() and hung.read_text())
+    killed.kill()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    parent = folder_of(tmp_path, "stage_one", "once").path
+    written = {each: each.stat().st_mtime_ns for each in parent.rglob("*")}
+    assert outcomes(make_runner(**chain).run()) == [
+        ("stage_one", "once", "done before"),
+        ("two_stage", "1", "done"),
+    ]
+    assert {each: each.stat().st_mtime_ns for each in parent.rglob("*")} == written
+    attempts = json.loads(folder_of(tmp_path, "two_stage").attempts.read_text())
+    assert [each["step"] for each in attempts] == ["training", "training", "prediction"]
+
+
 def _wait_for(is_so: Any, seconds: float = 120.0) -> None:
     until = time.monotonic() + seconds
     while not is_so():
@@ -254,14 +277,6 @@ def test_a_run_without_training_predicts_with_the_weights_it_names(make_runner: 
 def test_workers_must_be_one_or_more(make_runner: Make) -> None:
     with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
         make_runner(options={"workers": 0})
-
-
-def test_workers_share_processors_and_take_the_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 12)
-    assert worker_variables(1, {"CUDA_VISIBLE_DEVICES": "0,1"}) == [{}]
-    assert worker_variables(3, {"CUDA_VISIBLE_DEVICES": "0,1"}) == [
-        {"OMP_NUM_THREADS": "4", "CUDA_VISIBLE_DEVICES": device} for device in "010"
-    ]
 
 
 def test_the_lock_is_free_once_it_is_given_back(tmp_path: Path) -> None:

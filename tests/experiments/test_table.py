@@ -17,6 +17,7 @@ from mammo_monai.experiments import (
     missing_table,
     read_results,
     runs_table,
+    runs_tables,
     write_table,
 )
 from mammo_monai.experiments.page import PHANTOM_BANNER, experiment_markdown, experiment_page, plotted_runs
@@ -80,7 +81,59 @@ def test_csv_has_every_run_in_plain_numbers_and_blanks(results: Results) -> None
     assert float(strong["training_s"]) > 0
     assert (strong["images"], strong["folds"], strong["folds_in_all"]) == ("24", "3", "3")
     assert rows["none"]["difference"] == rows["light"]["fold_sd"] == ""
-    assert set(rows["broken"].values()) == {"broken", "0", "3", ""}
+    scored_on = "test lists of 3 folds"
+    assert set(rows["broken"].values()) == {"broken", "0", "3", scored_on, ""}
+
+
+@pytest.fixture(scope="module")
+def two_groups(results: Results) -> Results:
+    """strong stands for a run on other images, done once."""
+    none, light, strong, broken = results.runs
+    other = replace(
+        strong,
+        name="stage_one",
+        group="other images",
+        scored_on="validation list of B",
+        folds=("once",),
+        difference=None,
+        table="P0-IV",
+    )
+    return replace(results, runs=(other, none, light, broken))
+
+
+def test_runs_on_other_images_have_a_table_of_their_own(two_groups: Results) -> None:
+    first, second = runs_tables(two_groups)
+    assert first.caption.startswith("Scored on the validation list of B. Detections of all")
+    assert [row[:2] for row in first.rows] == [("stage_one", "once")]
+    assert first.header[3] == "difference to stage_one"
+    assert second.caption.startswith("Scored on the test lists of 3 folds. Detections of all")
+    assert ([row[0] for row in second.rows], second.header[3]) == (["none", "light"], "difference to none")
+
+
+def test_every_output_has_all_groups(two_groups: Results) -> None:
+    rows = rows_of(two_groups)
+    assert [(row["scored_on"], row["table"]) for row in rows.values()][:2] == [
+        ("validation list of B", "P0-IV"),
+        ("test lists of 3 folds", ""),
+    ]
+    text, page = experiment_markdown(two_groups), experiment_page(two_groups)
+    assert text.count("difference to ") == 2
+    assert page.count("<h2>FROC</h2>") == 2
+    assert "Scored on the validation list of B." in page
+    assert Page(page).open == []
+
+
+def test_a_chain_makes_a_page_that_tells_its_data_apart(finished_chain: Path) -> None:
+    page = experiment_page(read_results(finished_chain))
+    assert Page(page).open == []
+    assert page.count("data of stage_one") == 1
+    assert page.count("data of one_stage") == 2  # its manifest and its folds; two_stage has the same
+    assert "data of two_stage" not in page
+    assert "stage_one, fold" not in page
+
+
+def test_one_group_is_not_told_apart(results: Results) -> None:
+    assert [table.caption for table in runs_tables(results)] == [runs_table(results).caption]
 
 
 def test_markdown_holds_both_tables(results: Results) -> None:

@@ -38,7 +38,7 @@ def test_a_failed_run_makes_the_exit_code_1(path: Path, capsys: pytest.CaptureFi
     path.write_text(json.dumps(content))
     assert main(["experiment", "run", str(path), "--folds", "1"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("broken, fold 1: failed the loss is not finite. See runs")
+    assert lines[0].startswith("broken, fold 1: failed: the loss is not finite. See runs")
     assert lines[1] == "light, fold 1: done"
     assert (path.parent / "runs" / "augmentation" / "light" / "fold-1" / "done.json").is_file()
 
