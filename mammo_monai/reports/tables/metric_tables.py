@@ -58,7 +58,7 @@ def average_precision_table(runs: Sequence[Run]) -> Table | None:
 
 
 def precision_recall_table(runs: Sequence[Run]) -> Table | None:
-    """Precision, recall and F1 at the usual operating points, and where F1 is highest, of runs with lesions."""
+    """Precision, recall and F1 at operating points, and where F1 is highest; of runs with lesions."""
     entries = [(run, run.metrics.get("precision_recall") or {}) for run in runs if run.metrics["n_lesions"]]
     shown = shown_points(point for _, each in entries for point in each.get("points") or ())
     rows = []
