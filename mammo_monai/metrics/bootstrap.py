@@ -14,7 +14,7 @@ from scipy.stats import norm
 from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics.froc import froc_curve, sensitivity_at_fppi
 from mammo_monai.metrics.matching import Matches
-from mammo_monai.metrics.resampling import patient_draws
+from mammo_monai.metrics.resampling import patient_draws, percentile_bounds
 from mammo_monai.metrics.rule import FrocRule
 
 
@@ -56,8 +56,8 @@ def sensitivity_intervals(
 
     Patients are drawn with replacement, with all their images: views of one breast are not independent.
     Draws without any lesion, or without an image whose false positives count, are left out. Where resampling
-    says nothing (no draws asked for, fewer than two patients, every draw alike, as with no or all lesions
-    found) the interval is Wilson's over lesions, or over what the matches are grouped to.
+    says nothing (no draws asked for, fewer than two patients, both percentiles alike, as with no or all
+    lesions found) the interval is Wilson's over lesions, or over what the matches are grouped to.
 
     Args:
         patient: number of each image's patient, shape (n_images,), from 0.
@@ -77,12 +77,11 @@ def sensitivity_intervals(
         or [np.zeros((0, len(rule.fppi)))]
     )
     drawn = drawn[~np.isnan(drawn).any(axis=1)]
-    tail = 50 * (1 - rule.confidence)
     return tuple(
-        Interval(float(np.percentile(column, tail)), float(np.percentile(column, 100 - tail)), "bootstrap")
-        if len(column) and np.ptp(column) > 0
+        Interval(float(low), float(high), "bootstrap")
+        if low < high
         else wilson_interval(n, matches.n_lesions, confidence=rule.confidence)
-        for column, n in zip(drawn.T, hits, strict=True)
+        for (low, high), n in zip(percentile_bounds(drawn, rule.confidence), hits, strict=True)
     )
 
 

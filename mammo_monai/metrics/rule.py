@@ -106,7 +106,7 @@ class FrocRule:
             "interval": (
                 "percentiles of a bootstrap over patients; "
                 f"Wilson over {_UNITS[self.level]} (marked `wilson`) where "
-                "resampling says nothing: no resamples asked for, one patient, or every resample alike"
+                "resampling says nothing: no resamples asked for, one patient, or bounds that coincide"
             ),
         }
 

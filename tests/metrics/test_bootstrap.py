@@ -186,3 +186,12 @@ def test_a_thousand_draws_of_a_thousand_patients_take_under_five_seconds() -> No
     start = time.perf_counter()
     sensitivity_intervals(matches, patient, FrocRule())
     assert time.perf_counter() - start < 5
+
+
+def test_bounds_that_coincide_give_no_interval_of_width_zero() -> None:
+    # One patient of forty is missed. Draws differ, but the two percentiles beside the median do not.
+    records = tuple(record(n, [HIT]) for n in range(40))
+    detections = (*(found(n, (HIT, 0.9)) for n in range(39)), found(39))
+    rule = FrocRule(n_bootstrap=200, confidence=0.02)
+    interval = sensitivity_intervals(matched(Scene(records, detections)), np.arange(40), rule)[0]
+    assert interval == wilson_interval(39, 40, confidence=0.02)

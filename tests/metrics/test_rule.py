@@ -137,7 +137,7 @@ def test_every_combination_is_stated_in_values_and_in_words(hit, doubles: bool, 
     assert (stated["level"], stated["false_positives_on"]) == (level, images)
     assert stated["interval"] == (
         f"percentiles of a bootstrap over patients; Wilson over {level}s (marked `wilson`) where resampling "
-        "says nothing: no resamples asked for, one patient, or every resample alike"
+        "says nothing: no resamples asked for, one patient, or bounds that coincide"
     )
 
 

@@ -39,6 +39,7 @@ from mammo_monai.reports.tables.table_list import report_tables
 logger = logging.getLogger(__name__)
 _PER_ROW = 3
 _GAP = 10.0  # points between two pictures
+_HEADED = 220  # points: a heading and a table of a dozen rows, so that neither stands alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +97,6 @@ def write_pdf(
         return [
             *_head(runs, options),
             *_figures(drawn),
-            paragraph("Tables", "heading"),
             *_tables(report_tables(runs, has_published=options.has_published)),
             *(flowable for gallery in galleries for flowable in _gallery(gallery)),
             *_provenance(runs, options, sources),
@@ -146,10 +146,16 @@ def _figures(drawn: Iterable[tuple[PdfPlot, bytes]]) -> Story:
 
 
 def _tables(tables: Sequence[Table]) -> Story:
+    from reportlab.platypus import CondPageBreak  # noqa: PLC0415  # the extra pdf
+
     return [
-        flowable
-        for number, table in enumerate(tables, start=2)
-        for flowable in table_flowables(table, title=f"Table {number}")
+        CondPageBreak(_HEADED),
+        paragraph("Tables", "heading"),
+        *(
+            flowable
+            for number, table in enumerate(tables, start=2)
+            for flowable in table_flowables(table, title=f"Table {number}")
+        ),
     ]
 
 
