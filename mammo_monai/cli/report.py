@@ -7,10 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-ABOUT = (
-    "Writes a self-contained report: figures with intervals, curves, published tables side by side, and each "
-    "missed lesion, false positive and found lesion as a crop, from the detections.json beside the metrics."
-)
+ABOUT = "Writes a self-contained report: figures with intervals, curves, published tables, every finding as a crop."
 KINDS = ("digital", "film", "in-house")
 
 
@@ -18,8 +15,7 @@ def add_parser(subparsers: Any) -> None:
     """Adds the verb."""
     parser = subparsers.add_parser("report", help="write a report on scored runs", description=ABOUT)
     add = parser.add_argument
-    what = "metrics.json, its folder, or an experiment's folder (experiment run), or a run's in it"
-    add("runs", type=Path, nargs="+", metavar="RUN", help=what)
+    add("runs", type=Path, nargs="+", metavar="RUN", help="metrics.json, its folder, or an experiment's")
     add("-o", "--output", type=Path, required=True, metavar="FILE", help=".html, .pdf, .csv or .tex")
     add("--format", choices=("html", "pdf", "csv", "latex"), help="where the suffix does not tell")
     add("--manifest", type=Path, metavar="M", help="manifest.json, for the pictures and the data")
@@ -44,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
     runs = read_runs(args.runs, names=args.name)
     texts = (args.title or ReportOptions.title, args.banner, _command(args), args.fppi, args.per_gallery)
     options = ReportOptions(*texts, has_published=args.published, data_kind=args.images)
-    manifest = read_manifest(args.manifest) if args.manifest else None
-    formats.write_report_as(args.output, runs, name=args.format, manifest=manifest, options=options)
+    truth = read_manifest(args.manifest) if args.manifest else None
+    formats.write_report_as(args.output, runs, name=args.format, manifest=truth, options=options)
     print("\n".join(f"{each.name}: {headline(each, fppi=args.fppi)}" for each in runs))
     return 0
 
@@ -55,6 +51,8 @@ def _command(args: argparse.Namespace) -> str:
     words = ["mammo-monai", "report", *(path.absolute().name for path in args.runs), "-o", args.output.name]
     words += ["--manifest", args.manifest.name] if args.manifest else []
     words += [word for name in args.name or () for word in ("--name", name)]
+    for option in ("images", "title", "banner", "format"):
+        words += [f"--{option}", getattr(args, option)] if getattr(args, option) else []
     words += ["--fppi", f"{args.fppi:g}"] if args.fppi != 1 else []
     words += ["--per-gallery", str(args.per_gallery)] if args.per_gallery is not None else []
     return shlex.join([*words, "--published"] if args.published else words)

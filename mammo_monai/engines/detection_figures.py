@@ -13,7 +13,7 @@ from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics import average_precision, froc_curve, match_pooled, mean_sensitivity, pool_images
 from mammo_monai.metrics.pooling import PooledImages
 from mammo_monai.metrics.roc import roc_auc
-from mammo_monai.metrics.unit_scores import unit_scores
+from mammo_monai.metrics.scored_units import unit_scores
 from mammo_monai.records import MASS_LABEL, Detections, ImageRecord, Lesion
 
 Scored = tuple[ImageRecord, Detections]

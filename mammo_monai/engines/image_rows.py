@@ -58,7 +58,7 @@ def rows_of(predictions: object, truths: object) -> torch.Tensor:
 
 
 def images_of(rows: torch.Tensor) -> list[Scored]:
-    """The images that `rows_of` wrote; one that two processes were dealt counts once."""
+    """The images that `rows_of` wrote; one dealt to two processes counts once where it has a record id."""
     images: dict[tuple[float, float], Scored] = {}
     values = rows.cpu()
     starts = torch.nonzero(values[:, 0] == _IMAGE).ravel().tolist()

@@ -9,11 +9,10 @@ from html import escape
 
 from mammo_monai.experiments.history import Epoch
 from mammo_monai.experiments.results import Results, RunResult
+from mammo_monai.reports.plots.training import loss_axis_end
 
 WIDTH, HEIGHT = 300, 130
 LEFT, RIGHT, TOP, BOTTOM = 34, 8, 10, 22
-# A diverged training must not flatten the others: the axis ends at this multiple of the median.
-LOSS_CEILING = 3.0
 
 CURVES_CSS = """
 .curves { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(19rem, 100%), 1fr)); gap: 1rem; }
@@ -69,18 +68,6 @@ def curves_section(results: Results) -> str:
         "fold. Loss: mean over the epoch's batches. Sensitivity: mean over .25 .5 1 2 4 FPPI on the list the "
         "training validates on, dots where it was measured. One scale for all runs.</p></section>"
     )
-
-
-def loss_axis_end(losses: Sequence[float]) -> float:
-    """Where the loss axis ends: the largest loss, but no more than three times the median.
-
-    >>> loss_axis_end([1.0, 1.0, 2.0]), loss_axis_end([1.0, 1.0, 50.0])
-    (2.0, 3.0)
-    """
-    finite = sorted(each for each in losses if math.isfinite(each))
-    if not finite:
-        return 1.0
-    return min(finite[-1], LOSS_CEILING * finite[len(finite) // 2]) or 1.0
 
 
 def _card(run: RunResult, loss_scale: Scale, figure_scale: Scale | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -148,12 +149,24 @@ def _parameters(planned: PlannedRun) -> Iterator[tuple[str, str]]:
     yield "init", str(config["inputs"]["init"])
     for name, value in planned.spec.overrides.items():
         if name != "init":
-            yield name.replace("#", "."), _without_folder(value)[:_LONGEST_VALUE]
+            yield name.replace("::", ".").replace("#", "."), logged_value(value)[:_LONGEST_VALUE]
 
 
-def _without_folder(value: object) -> str:
-    is_path = isinstance(value, str) and Path(value).is_absolute()
-    return Path(str(value)).name if is_path else str(value)
+def logged_value(value: object) -> str:
+    """A value of an override as text; of every path in it only the last name: folders may name people.
+
+    >>> logged_value(["../a/b.json", 0.5])
+    "['b.json', 0.5]"
+    """
+    return str(_without_folders(value))
+
+
+def _without_folders(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: _without_folders(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(each) for each in value]
+    return re.split(r"[/\\]", value)[-1] if isinstance(value, str) else value
 
 
 def _figures(metrics: Mapping[str, Any], done: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

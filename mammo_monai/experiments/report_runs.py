@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mammo_monai.experiments.data_request import ONCE
 from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.head import HEAD_NAME
 from mammo_monai.experiments.results import Results, RunResult, read_results
@@ -109,6 +110,8 @@ def _joined_run(folder: Path, result: RunResult, results: Results) -> Run:
     }
     # The manifest the folds were cut from, where it is one: their own hold the lists of one fold each.
     inputs = {"manifest_sha256": manifests.pop() if len(manifests) == 1 else None}
+    if tuple(folds) == (ONCE,):  # one list of it; folds test all of them
+        inputs["split"] = folds[ONCE].inputs.get("split")
     return Run(
         name=result.name,
         metrics={**(result.metrics or {}), "inputs": inputs},

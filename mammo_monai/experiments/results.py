@@ -137,6 +137,7 @@ def read_results(folder: Path) -> Results:
             f"{folder}: no run is finished yet. Run it (`mammo-monai experiment run`); what failed stands in "
             "failed.json of its fold."
         )
+    _reject_older_images(runs)
     unscored = Results(head, tuple(runs))
     for group in unscored.groups:
         _reject_mixed(group.runs)
@@ -222,6 +223,18 @@ def _reject_mixed(runs: Sequence[RunResult]) -> None:
                 name, other = named, [*other, "images"]
             if other:
                 raise _mixed(run, each, name, other)
+
+
+def _reject_older_images(runs: Sequence[RunResult]) -> None:
+    """Refuses a result of a run on images of its own that are not those experiment.json tells of now."""
+    for run in runs:
+        for each in run.finished.values():
+            scored = each.config["inputs"].get("scored_sha256")
+            if run.group and scored not in (None, run.group):
+                raise ExperimentError(
+                    f"run {run.name}: it was scored on other images than the experiment has for it now. Do "
+                    "it afresh (--redo), or run the experiment into another --out."
+                )
 
 
 def _reject_other_rules(runs: Sequence[RunResult]) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from mammo_monai.experiments.data_request import ONCE
 from mammo_monai.experiments.results import POINTS, Results, RunResult
 from mammo_monai.metrics import PairedDifference
+from mammo_monai.reports.documents.table_csv import csv_cell
 from mammo_monai.reports.plots import RUN_COLOURS
 from mammo_monai.reports.runs import Run
 from mammo_monai.reports.tables.run_tables import sensitivity_text
@@ -108,7 +109,7 @@ def as_csv(results: Results) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for run in results.runs:
-        writer.writerow("" if each is None else each for each in _numbers(run))
+        writer.writerow(csv_cell(each) for each in _numbers(run))
     return stream.getvalue()
 
 

@@ -1,7 +1,6 @@
 """Scores detections against annotated lesions: FROC, AP, ROC, JAFROC, with intervals and paired tests."""
 
 from mammo_monai.metrics.agreement import Agreement, detection_agreement
-from mammo_monai.metrics.area_differences import NamedDifference, area_differences
 from mammo_monai.metrics.area_resampling import AreaDifference
 from mammo_monai.metrics.average_precision import (
     COCO_MIN_IOU,
@@ -21,6 +20,7 @@ from mammo_monai.metrics.calibration import (
     hit_probabilities,
     reliability_bins,
 )
+from mammo_monai.metrics.compared_areas import NamedDifference, area_differences
 from mammo_monai.metrics.delong import auc_difference, auc_interval, delong_variance
 from mammo_monai.metrics.evaluation import evaluate_detections
 from mammo_monai.metrics.fold_summary import SUMMARY_FPPI, FoldSummary, summarise_folds
@@ -54,6 +54,7 @@ from mammo_monai.metrics.precision_recall import PrecisionRecall, best_f1_score,
 from mammo_monai.metrics.roc import RocCurve, roc_auc, roc_curve, sensitivity_at_specificity
 from mammo_monai.metrics.rule import OPERATING_FPPI, FalsePositivesOn, FrocRule, HitRule, Level, rule_phrase
 from mammo_monai.metrics.scored_files import evaluate_files, score_files
+from mammo_monai.metrics.scored_units import UnitScores, unit_scores
 from mammo_monai.metrics.significance import (
     DifferenceCurve,
     PairedDifference,
@@ -61,7 +62,6 @@ from mammo_monai.metrics.significance import (
     paired_differences,
 )
 from mammo_monai.metrics.size_bands import AREA_BANDS, SIZE_BANDS, AreaBand, SizeBand, area_band, size_band
-from mammo_monai.metrics.unit_scores import UnitScores, unit_scores
 
 __all__ = [
     "AREA_BANDS",

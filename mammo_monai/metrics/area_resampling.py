@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mammo_monai.metrics.rank_area import Ratings, check_same_cases, rank_area, resampled_areas
-from mammo_monai.metrics.resampling import patient_draws
+from mammo_monai.metrics.ratings import Ratings, check_same_cases, rank_area, resampled_areas
+from mammo_monai.metrics.resampling import (
+    ROUNDING,
+    block_sizes,
+    patient_draws,
+    percentile_bounds,
+    why_no_bounds,
+)
 from mammo_monai.metrics.rule import FrocRule
 
 Method = Literal["bootstrap", "delong", "exact", "none"]
-_CELLS = 4_000_000  # numbers held at once while resampling: 32 MB
-# Areas are multiples of 1 / (positives × negatives): far coarser than this, which only absorbs rounding.
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def bootstrap_area_interval(ratings: Ratings, rule: FrocRule) -> AreaInterval:
     """Percentile interval of the area, patients drawn with replacement with all that is theirs.
 
     Draws without positives or negatives are left out. Where the area is 0 or 1, `separated_interval`. NaN
-    with a note where resampling says nothing: no draw, fewer than two patients, or every draw alike.
+    with a note where resampling says nothing: no draw, fewer than two patients, or both percentiles alike.
 
     Source: Efron & Tibshirani, 1993 (percentile interval); the patient as the unit: protocol §2.
     """
@@ -127,7 +130,7 @@ def bootstrap_area_difference(
     p_value, notes = np.nan, [why] if why else []
     swaps = _swapped(first, second, rule, n_permutations)
     if len(swaps):
-        p_value = (1 + int((np.abs(swaps) >= abs(b - a) - _ROUNDING).sum())) / (1 + len(swaps))
+        p_value = (1 + int((np.abs(swaps) >= abs(b - a) - ROUNDING).sum())) / (1 + len(swaps))
     else:
         notes.append("no p-value: no permutation was asked for")
     return AreaDifference(a, b, b - a, low, high, float(p_value), "bootstrap", note="; ".join(notes))
@@ -168,21 +171,17 @@ def _bootstrapped(
 
 def _percentiles(drawn: NDArray[np.float64], rule: FrocRule) -> tuple[float, float, str]:
     """Bounds, and why there are none."""
-    if not rule.n_bootstrap:
-        return np.nan, np.nan, "no interval: no resample was asked for"
-    if not len(drawn):
-        return np.nan, np.nan, "no interval: fewer than two patients, or no resample with both kinds"
-    if np.ptp(drawn) <= _ROUNDING:
-        return np.nan, np.nan, "no interval: every resample gave the same figure"
-    tail = 50 * (1 - rule.confidence)
-    return float(np.percentile(drawn, tail)), float(np.percentile(drawn, 100 - tail)), ""
+    low, high = percentile_bounds(drawn[:, None], rule.confidence)[0].tolist()
+    if low < high:
+        return low, high, ""
+    return np.nan, np.nan, why_no_bounds(drawn, rule, figure="figure", needs="both kinds")
 
 
 def _swapped(first: Ratings, second: Ratings, rule: FrocRule, n_permutations: int) -> NDArray[np.float64]:
     """Differences with the detectors swapped in each patient by the toss of a coin, shape (B,)."""
     generator = np.random.default_rng(rule.seed)
     blocks = [np.zeros(0)]
-    for size in _block_sizes(n_permutations, 2 * max(first.n_patients, _levels(first) + _levels(second))):
+    for size in block_sizes(n_permutations, 2 * max(first.n_patients, _levels(first) + _levels(second))):
         is_swapped = generator.integers(2, size=(size, first.n_patients)).astype(bool)
         blocks.append(swapped_difference(first, second, is_swapped))
     return np.concatenate(blocks)
@@ -209,10 +208,3 @@ def _ranked_among_negatives(ratings: Ratings) -> Ratings:
 def _levels(ratings: Ratings) -> int:
     """At most so many distinct ratings."""
     return len(ratings.positive) + len(ratings.negative)
-
-
-def _block_sizes(n: int, width: int) -> Iterator[int]:
-    """Sizes of blocks that make up `n` rows and bound the memory; random numbers do not depend on them."""
-    block = max(1, _CELLS // width)
-    for start in range(0, n, block):
-        yield min(block, n - start)

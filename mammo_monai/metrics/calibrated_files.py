@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mammo_monai.errors import MammoError, ManifestError, UndefinedMetricError
 from mammo_monai.files import sha256_of
 from mammo_monai.metrics.calibration import calibrate
@@ -17,7 +15,7 @@ from mammo_monai.metrics.froc import FrocCurve, froc_curve
 from mammo_monai.metrics.levels import match_by_rule
 from mammo_monai.metrics.matching import match_lesions
 from mammo_monai.metrics.operating_points import CALIBRATED_FPPI, choose_points
-from mammo_monai.metrics.pooling import pool_records
+from mammo_monai.metrics.pooling import patient_numbers, pool_records
 from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.records import Detections, ImageRecord, Split
 from mammo_monai.schema import DetectionsFile, Manifest, OperatingPoints, read_detections, read_manifest
@@ -74,7 +72,7 @@ def calibrate_files(
             raise UndefinedMetricError("the split is empty. Name another with --split.")
         images = pool_records(records, entries, label=rule.label)
         matches = match_by_rule(images, rule)
-        patients, patient = np.unique([record.patient_id for record in records], return_inverse=True)
+        patient = patient_numbers(records)
         chosen = choose_points(matches, patient, rule)
         points = OperatingPoints(
             points=chosen,
@@ -84,7 +82,7 @@ def calibrate_files(
             rule=rule.describe(),
             n_images=len(records),
             n_lesions=len(images.lesion_image),
-            n_patients=len(patients),
+            n_patients=int(patient.max()) + 1,
             manifest_sha256=sha256_of(manifest_path),
             weights_sha256=tuple(_weights_of(each) for each in files),
             inference=_common_inference(files),

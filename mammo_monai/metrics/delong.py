@@ -18,7 +18,7 @@ from mammo_monai.metrics.area_resampling import (
     bootstrap_area_interval,
     separated_interval,
 )
-from mammo_monai.metrics.rank_area import Ratings, rank_area
+from mammo_monai.metrics.ratings import Ratings, rank_area
 from mammo_monai.metrics.roc import ratings_of
 from mammo_monai.metrics.rule import FrocRule
 

@@ -29,12 +29,12 @@ from mammo_monai.metrics.matching import NOTHING, Matches, match_lesions, restri
 from mammo_monai.metrics.normal_curve import normal_curve_entry
 from mammo_monai.metrics.normals import false_positives_on_normals
 from mammo_monai.metrics.overlap_sweep import overlap_sweep_entry
-from mammo_monai.metrics.pooling import PooledImages, pool_records
+from mammo_monai.metrics.pooling import PooledImages, patient_numbers, pool_records
 from mammo_monai.metrics.precision_recall import precision_recall_entry
 from mammo_monai.metrics.roc_levels import roc_entries
 from mammo_monai.metrics.rule import FrocRule
+from mammo_monai.metrics.scored_units import UNIT_LEVELS
 from mammo_monai.metrics.size_bands import AREA_BANDS, SIZE_BANDS, area_bands_of, size_bands_of
-from mammo_monai.metrics.unit_scores import UNIT_LEVELS
 from mammo_monai.records import Detections, ImageRecord
 from mammo_monai.schema import METRICS_SCHEMA
 
@@ -73,7 +73,7 @@ def evaluate_detections(
     found = match_lesions(images, rule)
     matches = count_by_rule(found, images, rule)
     curve = froc_curve(matches, count_double_hits=rule.count_double_hits)
-    patient = _patient_numbers(records)
+    patient = patient_numbers(records)
     return {
         "schema": METRICS_SCHEMA,
         "rule": rule.describe(),
@@ -96,11 +96,6 @@ def evaluate_detections(
         "reliability": reliability_entry(found, rule),
         "images": _per_image(records, found),
     }
-
-
-def _patient_numbers(records: Sequence[ImageRecord]) -> NDArray[np.int64]:
-    _, numbers = np.unique([record.patient_id for record in records], return_inverse=True)
-    return np.asarray(numbers, dtype=np.int64)
 
 
 def _froc(curve: FrocCurve, matches: Matches, patient: NDArray[np.int64], rule: FrocRule) -> Json:

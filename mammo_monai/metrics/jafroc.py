@@ -18,7 +18,7 @@ from mammo_monai.metrics.area_resampling import (
 )
 from mammo_monai.metrics.matching import Matches
 from mammo_monai.metrics.pairing import PairedMatches
-from mammo_monai.metrics.rank_area import Ratings, rank_area
+from mammo_monai.metrics.ratings import Ratings, rank_area
 from mammo_monai.metrics.rule import FrocRule
 
 Variant = Literal["JAFROC1", "JAFROC2"]
@@ -60,6 +60,7 @@ def jafroc_figure(
     there is none, and equal ratings count one half. The interval is over patients.
 
     Args:
+        matches: of `match_lesions`: of lesions, not units, and with the false positives of all images.
         patient: number of each image's patient, shape (n_images,), from 0.
         rule: whether double hits are false positives; confidence, resamples and seed.
         variant: "JAFROC2" compares with normal images, "JAFROC1" with all. None: JAFROC2, without normal
@@ -68,7 +69,8 @@ def jafroc_figure(
 
     Raises:
         UndefinedMetricError: there is no lesion, or JAFROC2 was asked for without a normal image.
-        ValueError: an option is unknown, or `patient` not of these images.
+        ValueError: an option is unknown, false positives do not count on all images, or `patient` is not of
+            these images.
 
     Source: Chakraborty & Berbaum, 2004 (JAFROC2, there JAFROC, and the weights); Chakraborty, 2008 (JAFROC1);
     unmarked as -infinity: both. The bootstrap stands in for their jackknife.
@@ -177,6 +179,11 @@ def _check(matches: Matches, patient: NDArray[np.int64], variant: str, weighting
             raise ValueError(f"{name} must be {' or '.join(get_args(choices))}, got {value!r}.")
     if len(patient) != matches.n_images:
         raise ValueError(f"expected a patient for each of {matches.n_images} images, got {len(patient)}.")
+    if not matches.is_counted.all():
+        raise ValueError(
+            f"JAFROC needs the false positives of all {matches.n_images} images, got matches that count them "
+            f"on {int(matches.is_counted.sum())}. Match with false_positives_on all."
+        )
     if not matches.n_lesions:
         raise UndefinedMetricError("JAFROC is undefined: the images hold no lesion of the scored label.")
     if variant == "JAFROC2" and not _is_normal(matches).any():

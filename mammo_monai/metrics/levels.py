@@ -12,7 +12,7 @@ from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics.matching import NOTHING, Matches, match_lesions
 from mammo_monai.metrics.pooling import PooledImages
 from mammo_monai.metrics.rule import FrocRule
-from mammo_monai.metrics.unit_scores import UnitLevel
+from mammo_monai.metrics.scored_units import UnitLevel
 from mammo_monai.records import ImageRecord
 
 

@@ -12,7 +12,7 @@ from scipy.stats import chi2
 
 from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics.matching import Matches
-from mammo_monai.metrics.resampling import patient_draws
+from mammo_monai.metrics.resampling import patient_draws, percentile_bounds
 from mammo_monai.metrics.rule import FrocRule
 
 
@@ -42,8 +42,8 @@ def false_positives_on_normals(
 ) -> tuple[NormalPoint, ...]:
     """False positives per normal image at each threshold, with a bootstrap over the patients of those images.
 
-    Where resampling says nothing (no draws asked for, fewer than two patients, every draw alike, as with no
-    false positive at all) the interval is Poisson's of the count.
+    Where resampling says nothing (no draws asked for, fewer than two patients, both percentiles alike, as
+    with no false positive at all) the interval is Poisson's of the count.
 
     Args:
         is_normal: which images hold no lesion of the scored label, shape (n_images,).
@@ -105,9 +105,9 @@ def _point(
     confidence: float,
 ) -> NormalPoint:
     mean = float(counts.sum() / n_images)
-    if len(drawn) and np.ptp(drawn) > 0:
-        low, high = np.percentile(drawn, [50 * (1 - confidence), 50 * (1 + confidence)])
-        return NormalPoint(fppi, least, mean, float(low), float(high), "bootstrap")
+    low, high = percentile_bounds(drawn[:, None], confidence)[0].tolist()
+    if low < high:
+        return NormalPoint(fppi, least, mean, low, high, "bootstrap")
     low, high = poisson_interval(int(counts.sum()), n_images, confidence=confidence)
     return NormalPoint(fppi, least, mean, low, high, "poisson")
 

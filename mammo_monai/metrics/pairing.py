@@ -13,7 +13,7 @@ from mammo_monai.errors import ManifestError, UndefinedMetricError
 from mammo_monai.metrics.froc import froc_curve, score_at_fppi
 from mammo_monai.metrics.levels import match_by_rule
 from mammo_monai.metrics.matching import NOTHING, Matches
-from mammo_monai.metrics.pooling import pool_records
+from mammo_monai.metrics.pooling import patient_numbers, pool_records
 from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.records import Detections, ImageRecord
 
@@ -146,8 +146,7 @@ def pair_detections(
         except ManifestError as error:
             raise ManifestError(f"{name}: {error}") from error
         matched.append(match_by_rule(pooled, rule))
-    _, patient = np.unique([record.patient_id for record in records], return_inverse=True)
-    return PairedMatches(matched[0], matched[1], np.asarray(patient, dtype=np.int64))
+    return PairedMatches(matched[0], matched[1], patient_numbers(records))
 
 
 def marked_at(matches: Matches, fppi: float, *, rule: FrocRule) -> MarkedAt:

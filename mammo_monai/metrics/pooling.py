@@ -88,6 +88,12 @@ def pool_records(
     return replace(pooled, records=tuple(records))
 
 
+def patient_numbers(records: Sequence[ImageRecord]) -> NDArray[np.int64]:
+    """Number of each image's patient, shape (n_images,), from 0 in the order of the ids: never the ids."""
+    _, numbers = np.unique([record.patient_id for record in records], return_inverse=True)
+    return np.asarray(numbers, dtype=np.int64)
+
+
 def pool_images(
     detections: Sequence[Detections], lesions: Sequence[Sequence[Lesion]], *, label: int = MASS_LABEL
 ) -> PooledImages:

@@ -129,7 +129,9 @@ def precision_recall_entry(
     Undefined figures are None; so is `best_f1` without a lesion or a detection.
 
     Args:
-        curve: the FROC curve of the same matches, by the same rule. patient: as `precision_recall_at`.
+        matches: of lesions, whatever the rule's level, with the false positives of all images.
+        curve: the FROC curve by the whole rule, which operating points and their scores are read from.
+        patient: as `precision_recall_at`.
     """
     fppi, scores = list(rule.fppi), [score_at_fppi(curve, each) for each in rule.fppi]
     try:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from mammo_monai.metrics.rule import FrocRule
 
 _CELLS = 4_000_000  # numbers held at once while resampling: 32 MB
+# Figures are shares and means of counts: far coarser than this, which only absorbs rounding.
+ROUNDING = 1e-9
 
 
 def patient_draws(n_patients: int, rule: FrocRule, *, width: int = 1) -> Iterator[NDArray[np.int64]]:
@@ -30,18 +32,27 @@ def patient_draws(n_patients: int, rule: FrocRule, *, width: int = 1) -> Iterato
     if n_patients < 2:
         return
     generator = np.random.default_rng(rule.seed)
-    block = max(1, _CELLS // max(n_patients, width))
-    for start in range(0, rule.n_bootstrap, block):
-        size = min(block, rule.n_bootstrap - start)
+    for size in block_sizes(rule.n_bootstrap, max(n_patients, width)):
         chosen = generator.integers(n_patients, size=(size, n_patients))
         chosen += n_patients * np.arange(size)[:, None]
         yield np.bincount(chosen.ravel(), minlength=size * n_patients).reshape(size, n_patients)
 
 
+def block_sizes(n: int, width: int) -> Iterator[int]:
+    """Sizes of blocks that make up `n` rows of `width` numbers and bound the memory.
+
+    Rows drawn block by block are those drawn at once.
+    """
+    block = max(1, _CELLS // width)
+    for start in range(0, n, block):
+        yield min(block, n - start)
+
+
 def percentile_bounds(draws: NDArray[np.float64], confidence: float) -> NDArray[np.float64]:
     """Percentile interval of each column of `draws`, shape (columns, 2).
 
-    Undefined draws (NaN) are left out. NaN where no draw is left or all are alike: no spread was seen.
+    Undefined draws (NaN) are left out. NaN where no draw is left or both percentiles are the same, as where
+    all draws are alike: no spread was seen, which is not the same as none.
 
     Args:
         draws: shape (B, columns).
@@ -53,6 +64,22 @@ def percentile_bounds(draws: NDArray[np.float64], confidence: float) -> NDArray[
     bounds = np.full((draws.shape[1], 2), np.nan)
     for number, column in enumerate(draws.T):
         seen = column[~np.isnan(column)]
-        if len(seen) and np.ptp(seen) > 0:
-            bounds[number] = np.percentile(seen, [tail, 100 - tail])
+        if len(seen):
+            low, high = np.percentile(seen, [tail, 100 - tail])
+            if high - low > ROUNDING:
+                bounds[number] = low, high
     return bounds
+
+
+def why_no_bounds(draws: NDArray[np.float64], rule: FrocRule, *, figure: str, needs: str) -> str:
+    """Why `percentile_bounds` of one figure's draws, shape (B,), are undefined, for a note.
+
+    Args:
+        figure: what every draw gave. needs: what a draw must hold to define it.
+    """
+    if not rule.n_bootstrap:
+        return "no interval: no resample was asked for"
+    if not len(draws):
+        return f"no interval: fewer than two patients, or no resample with {needs}"
+    nearly = "nearly " if np.ptp(draws) > ROUNDING else ""
+    return f"no interval: {nearly}every resample gave the same {figure}"

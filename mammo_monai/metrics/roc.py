@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammo_monai.errors import UndefinedMetricError
-from mammo_monai.metrics.bootstrap import wilson_interval
-from mammo_monai.metrics.rank_area import Ratings, rank_area
-from mammo_monai.metrics.resampling import patient_draws
+from mammo_monai.metrics.bootstrap import Interval, wilson_interval
+from mammo_monai.metrics.ratings import Ratings, rank_area
+from mammo_monai.metrics.resampling import patient_draws, percentile_bounds
 from mammo_monai.metrics.rule import FrocRule
 
 
@@ -132,8 +132,8 @@ def sensitivity_at_specificity(
     """The highest sensitivity measured at or above a specificity, with the score that gives it.
 
     Steps, does not interpolate. Interval: patients are drawn with replacement, and each draw finds its own
-    score again. Where resampling says nothing (no draws asked for, fewer than two patients, every draw alike,
-    as with no or all positives found) it is Wilson's over positive units at the measured score.
+    score again. Where resampling says nothing (no draws asked for, fewer than two patients, both percentiles
+    alike, as with no or all positives found) it is Wilson's over positive units at the measured score.
 
     Args:
         specificity: above 0, at most 1.
@@ -158,15 +158,19 @@ def sensitivity_at_specificity(
     found = int(curve.true_positives[row])
     ratings = ratings_of(scores, is_positive, patient)
     drawn = _resampled_sensitivity(ratings, specificity, rule)
-    if len(drawn) and np.ptp(drawn) > 0:
-        tail = 50 * (1 - rule.confidence)
-        low, high = (float(np.percentile(drawn, each)) for each in (tail, 100 - tail))
-        method: Literal["bootstrap", "wilson"] = "bootstrap"
-    else:
-        interval = wilson_interval(found, curve.n_positive, confidence=rule.confidence)
-        low, high, method = interval.low, interval.high, "wilson"
+    low, high = percentile_bounds(drawn[:, None], rule.confidence)[0].tolist()
+    interval = (
+        Interval(low, high, "bootstrap")
+        if low < high
+        else wilson_interval(found, curve.n_positive, confidence=rule.confidence)
+    )
     return SensitivityAtSpecificity(
-        specificity, found / curve.n_positive, float(curve.score[row]), low, high, method
+        specificity,
+        found / curve.n_positive,
+        float(curve.score[row]),
+        interval.low,
+        interval.high,
+        interval.method,
     )
 
 

@@ -12,7 +12,7 @@ from mammo_monai.metrics.delong import auc_interval
 from mammo_monai.metrics.pooling import PooledImages
 from mammo_monai.metrics.roc import roc_auc, roc_curve, sensitivity_at_specificity
 from mammo_monai.metrics.rule import FrocRule
-from mammo_monai.metrics.unit_scores import UNIT_LEVELS, Pool, UnitScores, unit_scores
+from mammo_monai.metrics.scored_units import UNIT_LEVELS, Pool, UnitScores, unit_scores
 from mammo_monai.records import ImageRecord
 
 logger = logging.getLogger(__name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,12 +12,14 @@ from mammo_monai.metrics.bootstrap import resampled_sensitivity
 from mammo_monai.metrics.froc import MEAN_FPPI
 from mammo_monai.metrics.matching import NOTHING, Matches
 from mammo_monai.metrics.pairing import PairedMatches
-from mammo_monai.metrics.resampling import patient_draws
+from mammo_monai.metrics.resampling import (
+    ROUNDING,
+    block_sizes,
+    patient_draws,
+    percentile_bounds,
+    why_no_bounds,
+)
 from mammo_monai.metrics.rule import FrocRule
-
-_CELLS = 4_000_000  # numbers held at once while resampling: 32 MB
-# Differences are multiples of 1 / (lesions × points): far coarser than this, which only absorbs rounding.
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def difference_curve(pair: PairedMatches, rule: FrocRule) -> DifferenceCurve:
     whole = np.ones((1, pair.n_patients), dtype=np.int64)
     difference = resampled_difference(pair, whole, rule)[0]
     drawn = _bootstrapped(pair, rule)
-    bounds = np.array([_interval(column, rule) for column in drawn.T])
+    bounds = percentile_bounds(drawn, rule.confidence)
     return DifferenceCurve(np.array(rule.fppi), difference, bounds[:, 0], bounds[:, 1])
 
 
@@ -149,32 +150,16 @@ def _paired_difference(
     rule: FrocRule,
 ) -> PairedDifference:
     first, second = sensitivities
-    low, high = _interval(draws, rule)
+    low, high = percentile_bounds(draws[:, None], rule.confidence)[0].tolist()
     p_value, notes = np.nan, []
     if np.isnan(low):
-        notes.append(_why_no_interval(draws, rule))
+        notes.append(why_no_bounds(draws, rule, figure="difference", needs="a lesion"))
     if len(swaps):
-        as_large = np.abs(swaps) >= abs(second - first) - _ROUNDING
+        as_large = np.abs(swaps) >= abs(second - first) - ROUNDING
         p_value = (1 + int(as_large.sum())) / (1 + len(swaps))
     else:
         notes.append("no p-value: no permutation was asked for")
     return PairedDifference(fppi, first, second, second - first, low, high, float(p_value), "; ".join(notes))
-
-
-def _interval(draws: NDArray[np.float64], rule: FrocRule) -> tuple[float, float]:
-    """Percentile interval; NaN where there are no draws, or all are alike: no spread was seen."""
-    if not len(draws) or np.ptp(draws) <= _ROUNDING:
-        return np.nan, np.nan
-    tail = 50 * (1 - rule.confidence)
-    return float(np.percentile(draws, tail)), float(np.percentile(draws, 100 - tail))
-
-
-def _why_no_interval(draws: NDArray[np.float64], rule: FrocRule) -> str:
-    if not rule.n_bootstrap:
-        return "no interval: no resample was asked for"
-    if not len(draws):
-        return "no interval: fewer than two patients, or no resample with a lesion"
-    return "no interval: every resample gave the same difference"
 
 
 def _bootstrapped(pair: PairedMatches, rule: FrocRule) -> NDArray[np.float64]:
@@ -193,17 +178,10 @@ def _permuted(pair: PairedMatches, rule: FrocRule, n_permutations: int) -> NDArr
     """Differences with the detectors swapped in each patient by the toss of a coin, shape (B, points)."""
     generator = np.random.default_rng(rule.seed)
     blocks = [np.zeros((0, len(rule.fppi)))]
-    for size in _block_sizes(n_permutations, pair):
+    for size in block_sizes(n_permutations, 2 * max(pair.n_patients, pair.n_lesions)):
         is_swapped = generator.integers(2, size=(size, pair.n_patients)).astype(bool)
         blocks.append(swapped_difference(pair, is_swapped, rule))
     return np.concatenate(blocks)
-
-
-def _block_sizes(n: int, pair: PairedMatches) -> Iterator[int]:
-    """Sizes of blocks that make up `n` rows and bound the memory; random numbers do not depend on them."""
-    block = max(1, _CELLS // (2 * max(pair.n_patients, pair.n_lesions)))
-    for start in range(0, n, block):
-        yield min(block, n - start)
 
 
 def _on_false_positive_scale(matches: Matches, rule: FrocRule) -> Matches:

@@ -64,12 +64,14 @@ def write_report_as(
         name: of the format, as `format_of` takes it.
 
     Raises:
-        ValueError: no such format, or an operating point that no run lists.
+        ValueError: no such format, an operating point that no run lists, or fewer than no pictures.
         ManifestError: no run, or files that do not belong together.
         OSError: the file cannot be written.
     """
     chosen, options = format_of(path, name), options or ReportOptions()
     _check_point(runs, options.fppi)
+    if options.per_gallery is not None and options.per_gallery < 0:
+        raise ValueError(f"per_gallery must be at least 0 (--per-gallery), got {options.per_gallery}.")
     if chosen == "html":
         write_report(path, runs, manifest=manifest, options=options)
     elif chosen == "csv":

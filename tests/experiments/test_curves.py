@@ -9,10 +9,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mammo_monai.experiments.curves import HEIGHT, WIDTH, Scale, curves_section, loss_axis_end
+from mammo_monai.experiments.curves import HEIGHT, WIDTH, Scale, curves_section
 from mammo_monai.experiments.head import Head
 from mammo_monai.experiments.history import Epoch, epochs_of, read_history
 from mammo_monai.experiments.results import Results, RunResult
+from mammo_monai.reports.plots.training import loss_axis_end
 
 
 def line(epoch: int, loss: str = "0.5", figure: str = "") -> str:

@@ -13,6 +13,7 @@ import pytest
 from mammo_monai.cli.main import main
 from mammo_monai.experiments import Choice, ExperimentError, MlflowTracker, Runner, make_plan, read_experiment
 from mammo_monai.experiments.folder import RunFolder
+from mammo_monai.experiments.mlflow_tracker import logged_value
 from tests.experiments.conftest import CHAIN, StepsHere, write_experiment, write_film
 
 mlflow = pytest.importorskip("mlflow")
@@ -93,6 +94,13 @@ def test_neither_paths_nor_patients_are_logged(tmp_path: Path) -> None:
     assert str(tmp_path) not in text
     assert "/films" not in text
     assert "patient 0" not in text
+
+
+def test_of_an_override_that_names_a_file_only_its_name_is_logged() -> None:
+    value = {"path": "../people/Mary Smith/a.json", "n": [1, "C:\\people\\b.json", None], "augment": "p2"}
+    assert logged_value(value) == "{'path': 'a.json', 'n': [1, 'b.json', None], 'augment': 'p2'}"
+    assert logged_value("films/a.json") == "a.json"
+    assert (logged_value("light"), logged_value(0.5)) == ("light", "0.5")
 
 
 def test_a_failed_run_is_not_logged_and_the_others_are(tmp_path: Path) -> None:

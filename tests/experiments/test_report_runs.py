@@ -13,6 +13,7 @@ from mammo_monai.experiments import ExperimentError, read_results
 from mammo_monai.experiments.report_runs import experiment_runs, read_runs, runs_at
 from mammo_monai.files import sha256_of
 from mammo_monai.reports.runs import EpochPoint
+from mammo_monai.reports.tables.run_tables import scored_on
 
 
 @pytest.fixture
@@ -59,6 +60,12 @@ def test_table_and_row_of_the_published_table_are_kept(copied: Path) -> None:
     assert (none.table, none.row) == ("", "")
 
 
+def test_a_run_done_once_says_which_list_its_figures_are_of(finished_chain: Path) -> None:
+    stage_one, one_stage, _ = experiment_runs(finished_chain)
+    assert scored_on(stage_one).endswith("patients, validation list")
+    assert scored_on(one_stage).endswith("patients")
+
+
 def test_a_runs_folder_is_that_run_and_a_folds_folder_that_fold(
     finished_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +92,17 @@ def test_folds_of_different_manifests_are_not_mixed(copied: Path) -> None:
     config.write_text(json.dumps(content))
     with pytest.raises(ExperimentError, match=r"run strong, fold 2, differs .* manifest_sha256"):
         experiment_runs(copied)
+
+
+def test_a_result_on_other_images_than_the_experiment_now_has_is_refused(
+    finished_chain: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(finished_chain, tmp_path / "chain"))
+    head = json.loads((folder / "experiment.json").read_text())
+    head["runs"][0]["scored_sha256"] = "0" * 64
+    (folder / "experiment.json").write_text(json.dumps(head))
+    with pytest.raises(ExperimentError, match=r"run stage_one: it was scored on other images .*--redo"):
+        experiment_runs(folder)
 
 
 def test_a_folder_that_is_neither_is_named(tmp_path: Path) -> None:

@@ -106,3 +106,20 @@ def test_setups_stand_in_groups_by_what_they_test(manifests: tuple[str, str]) ->
     assert scored["S1"] == scored["S3"] == scored["S6"]
     assert scored["S2"] == scored["S4"] == scored["S7"]
     assert len({scored["S1"], scored["S2"], scored["S5"]}) == 3
+
+
+def test_the_backbones_are_trained_by_the_whole_recipe_of_p1(manifests: tuple[str, str]) -> None:
+    (path,) = [each for each in FILES if each.stem == "backbone"]
+    for each in plan_of(path, manifests).runs:
+        training = each.config["training"]
+        assert each.config["budget_iterations"] == 24000
+        assert (training["batch_size"], training["learning_rate"]) == (16, 0.001)
+        assert (training["augment"], training["scheduler"]["kind"]) == ("p1", "step")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_remade_table_of_p0_says_that_its_split_is_not_p0s(path: Path) -> None:
+    experiment = read_experiment(path)
+    tables = {run.table for run in experiment.runs if run.table.startswith("P0-")}
+    if tables and not experiment.manifests:
+        assert "P0 halves each set" in experiment.description

@@ -11,16 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from mammo_monai.metrics import FrocRule, patient_draws
-from mammo_monai.metrics import area_resampling as module
+from mammo_monai.metrics import FrocRule
 from mammo_monai.metrics.area_resampling import (
     bootstrap_area_difference,
     bootstrap_area_interval,
     separated_interval,
     swapped_difference,
 )
-from mammo_monai.metrics.rank_area import Ratings, rank_area
-from tests.metrics.test_rank_area import LEVELS, N_PATIENTS, made, ratings
+from mammo_monai.metrics.ratings import Ratings, rank_area
+from tests.metrics.test_ratings import LEVELS, N_PATIENTS, made, ratings
 from tests.reference import roc_reference
 
 RULE = FrocRule(n_bootstrap=200)
@@ -59,8 +58,7 @@ def test_the_interval_holds_the_area_and_is_the_same_again() -> None:
 def test_drawing_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = clustered(0, 12, 0.8), clustered(1, 12, 0.2)
     whole = bootstrap_area_interval(first, RULE), bootstrap_area_difference(first, second, RULE)
-    for each in (module, patient_draws):
-        monkeypatch.setattr(each, "_CELLS", 300)
+    monkeypatch.setattr("mammo_monai.metrics.resampling._CELLS", 300)
     assert (bootstrap_area_interval(first, RULE), bootstrap_area_difference(first, second, RULE)) == whole
 
 
@@ -212,3 +210,16 @@ def test_p_values_of_equal_detectors_are_spread_evenly() -> None:
     for level in (0.1, 0.5):
         spread = 3 * math.sqrt(level * (1 - level) / len(p_values))
         assert abs(np.mean(np.array(p_values) <= level) - level) <= spread
+
+
+def test_bounds_that_coincide_give_no_interval_of_width_zero() -> None:
+    # One of forty positives ties with the negatives in one detector: the percentiles beside the median agree.
+    of = np.arange(40)
+    one = made(np.ones(40), np.zeros(40), positive_patient=of, negative_patient=of, n_patients=40)
+    other = replace(one, positive=np.append(np.ones(39), 0.0))
+    rule = FrocRule(n_bootstrap=200, confidence=0.02)
+    difference = bootstrap_area_difference(one, other, rule, n_permutations=0)
+    assert math.isnan(difference.low)
+    assert math.isnan(difference.high)
+    assert "no interval: nearly every resample gave the same figure" in difference.note
+    assert bootstrap_area_interval(other, rule).method == "none"

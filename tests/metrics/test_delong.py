@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -212,10 +211,3 @@ def test_p_values_of_equal_tests_are_spread_evenly() -> None:
         p_values.append(auc_difference(first, second, truth).p_value)
     for level in (0.05, 0.5):
         assert abs(np.mean(np.array(p_values) <= level) - level) <= 3 * math.sqrt(level * (1 - level) / 400)
-
-
-def test_a_hundred_thousand_cases_take_under_two_seconds() -> None:
-    rng, truth = np.random.default_rng(0), np.arange(100_000) % 2 == 0
-    start = time.perf_counter()
-    auc_difference(rng.normal(size=100_000) + truth, rng.normal(size=100_000) + truth, truth)
-    assert time.perf_counter() - start < 2

@@ -48,4 +48,5 @@ def test_bounds_of_no_draw_or_of_draws_alike_are_undefined() -> None:
     assert np.isnan(percentile_bounds(np.zeros((0, 3)), 0.95)).all()
     assert np.isnan(percentile_bounds(np.full((4, 1), np.nan), 0.95)).all()
     assert np.isnan(percentile_bounds(np.ones((4, 1)), 0.95)).all()
+    assert np.isnan(percentile_bounds(np.array([[0.0], *[[1.0]] * 99]), 0.95)).all()  # both percentiles are 1
     assert percentile_bounds(np.arange(101.0)[:, None], 0.9)[0].tolist() == pytest.approx([5.0, 95.0])

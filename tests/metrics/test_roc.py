@@ -196,3 +196,12 @@ def test_cases_that_cannot_be_are_refused() -> None:
         roc_curve([0.1, np.nan], [True, False])
     with pytest.raises(ValueError, match="one patient per score, got 3 for 2 scores"):
         ratings_of([0.1, 0.2], [True, False], [0, 1, 2])
+
+
+def test_bounds_that_coincide_give_no_interval_of_width_zero() -> None:
+    # One positive of forty lies below the negatives: draws differ, the percentiles beside the median do not.
+    scores, truth = np.concatenate([np.ones(39), [0.0], np.full(40, 0.5)]), np.arange(80) < 40
+    rule = FrocRule(n_bootstrap=200, confidence=0.02)
+    at = sensitivity_at_specificity(scores, truth, 0.9, patient=np.arange(80) % 40, rule=rule)
+    wilson = wilson_interval(39, 40, confidence=0.02)
+    assert (at.low, at.high, at.interval) == (wilson.low, wilson.high, "wilson")

@@ -12,7 +12,7 @@ import pytest
 from mammo_monai.metrics import FrocRule, pool_images
 from mammo_monai.metrics.roc import roc_auc
 from mammo_monai.metrics.roc_levels import SPECIFICITIES, roc_entries
-from mammo_monai.metrics.unit_scores import unit_scores
+from mammo_monai.metrics.scored_units import unit_scores
 from mammo_monai.records import Laterality
 from tests.metrics.scenes import Scene, found, record
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 from pathlib import Path
 
 import pytest
@@ -194,12 +193,3 @@ def test_what_a_writer_wrote_is_read(rows: list[list[str]], separator: str) -> N
     with TemporaryDirectory() as folder:
         found = read_table(write(Path(folder), text.getvalue().encode()), ["col a", "col b", "c"])
     assert [list(row.values.values()) for row in found] == [row for row in expected if any(row)]
-
-
-def test_twenty_thousand_rows_take_about_a_second(tmp_path: Path) -> None:
-    names = [f"column {n}" for n in range(16)]
-    line = ",".join(["0123456789abcdef0123456789abcdef"] * 3 + ["12.5"] * 13)
-    path = write(tmp_path, "\n".join([",".join(names), *[line] * 20_000]).encode())
-    start = time.process_time()
-    assert len(read_table(path, names)) == 20_000
-    assert time.process_time() - start < 5  # 0.3 s alone; the machine may be ten times slower

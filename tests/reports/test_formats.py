@@ -54,3 +54,11 @@ def test_an_operating_point_no_run_lists_is_refused_with_those_there_are(tmp_pat
     with pytest.raises(ManifestError, match="at least one run"):
         write_report_as(tmp_path / "r.html", [])
     assert not (tmp_path / "r.html").exists()
+
+
+@pytest.mark.parametrize("name", ["html", "pdf"])
+def test_a_negative_number_of_pictures_is_refused_in_every_format(tmp_path: Path, name: str) -> None:
+    run = read_run(write_scene(tmp_path) / "run")
+    with pytest.raises(ValueError, match=r"per_gallery must be at least 0 \(--per-gallery\), got -1"):
+        write_report_as(tmp_path / f"r.{name}", [run], options=ReportOptions(per_gallery=-1))
+    assert not (tmp_path / f"r.{name}").exists()

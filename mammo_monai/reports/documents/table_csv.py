@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from mammo_monai.reports.tables.run_tables import level
 COLUMNS = ("run", "fold", "quantity", "at", "value", "low", "high", "interval", "n", "rule")
 Json = Mapping[str, Any]
 Number = float | int | None
+_NUMBERS = re.compile(r"[-+.\de ]+")  # of what a figure is at, as text
 _COUNTS = ("n_images", "n_normal_images", "n_patients", "n_lesions", "n_detections")
 
 
@@ -57,8 +59,25 @@ def write_csv(path: Path, runs: Sequence[Run]) -> None:
     writer.writerow(COLUMNS)
     for run in runs:
         for row in csv_rows(run):
-            writer.writerow("" if cell is None else cell for cell in astuple(row))
+            writer.writerow(csv_cell(cell) for cell in astuple(row))
     write_text_atomic(Path(path), stream.getvalue())
+
+
+def csv_cell(value: object) -> object:
+    """A value as a CSV cell; a text that a spreadsheet would run as a formula gets an apostrophe before it.
+
+    Source: OWASP, CSV Injection.
+
+    >>> csv_cell("=1+1"), csv_cell(-0.5), csv_cell(None)
+    ("'=1+1", -0.5, '')
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r", " ")  # not quoted by the csv module, and the end of a row for its reader
+    is_formula = text.lstrip().startswith(("=", "+", "-", "@")) and not _NUMBERS.fullmatch(text)
+    return f"'{text}" if is_formula else text
 
 
 def csv_rows(run: Run) -> Iterator[CsvRow]:

@@ -151,7 +151,11 @@ def add_key(figure: Figure, runs: Sequence[Run], palette: Palette) -> None:
     named = [(number, run.name) for number, run in enumerate(runs) if run.name]
     if palette is STAND_INS or not named:
         return  # a page has its own key
-    handles = [Line2D([], [], **line_style(number, palette), label=name) for number, name in named]
+    # A dollar sign would begin a formula, and one that does not parse stops the plot.
+    handles = [
+        Line2D([], [], **line_style(number, palette), label=name.replace("$", r"\$"))
+        for number, name in named
+    ]
     widest = max(len(name) + 7 for _, name in named)
     columns = max(1, min(len(named), int(figure.get_size_inches()[0] * 11 / widest)))
     figure.legend(

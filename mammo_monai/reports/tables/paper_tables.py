@@ -152,10 +152,10 @@ def _point_cells(paper: PublishedTable, point: PublishedPoint) -> tuple[str, ...
 
 
 def _titles(run: Run) -> tuple[str, ...]:
-    pooled = f"{run.name}, {{}}{confidence_text([run])} CI"
+    interval = f"{confidence_text([run])} CI"
     if not has_folds(run):
-        return (pooled.format(""),)
-    return (f"{run.name}, mean ± SD of {len(run.folds)} folds", pooled.format("pooled, "))
+        return (f"{run.name}, {interval}",)
+    return (f"{run.name}, mean ± SD of {len(run.folds)} folds", f"{run.name}, pooled, {interval}")
 
 
 def _own_cells(run: Run, paper: PublishedTable, row: PublishedRow, point: PublishedPoint) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
@@ -360,11 +359,9 @@ def test_ten_thousand_missing_images_are_rows_but_not_log_lines(
         vindr.add(f"a{number}", study=f"s{number // 4}")
     vindr.add_image("a7", study="s1")
     vindr.write_tables()
-    start = time.process_time()
     found, audit = read(vindr.root)
     with caplog.at_level(logging.INFO):
         audit.finish()
-    assert time.process_time() - start < 20  # 1 s alone; the machine may be many times slower
     assert [record.image.stem for record in found.records] == ["a7"]
     assert len(audit.quarantined) == len(audit.findings) == 9_999
     assert len(caplog.records) <= MAX_LOGGED_PER_CODE + 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mammo_monai.reports import read_run
-from mammo_monai.reports.documents.table_csv import COLUMNS, write_csv
+from mammo_monai.reports.documents.table_csv import COLUMNS, csv_cell, write_csv
 from mammo_monai.reports.runs import Run
 from tests.reports.full_runs import bare_run, full_run, metrics
 from tests.reports.scene import write_scene
@@ -119,3 +119,13 @@ def test_metrics_as_evaluate_writes_them_are_taken_whole(tmp_path: Path) -> None
     rows = written(tmp_path, run)
     assert float(one(rows, "sensitivity", "1.0")["value"]) == 0.5
     assert one(rows, "n_images")["value"] == "3"
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+a", "-1|x", "@a", "\t=1", " =1", "\r=1"])
+def test_no_spreadsheet_takes_a_name_for_a_formula(tmp_path: Path, name: str) -> None:
+    rows = written(tmp_path, full_run(name, n_folds=2))
+    assert {row["run"] for row in rows} == {"'" + name.replace("\r", " ")}
+
+
+def test_figures_below_zero_stay_numbers() -> None:
+    assert [csv_cell(each) for each in (-0.5, None, "-0.5 2e-5", "a-b")] == [-0.5, "", "-0.5 2e-5", "a-b"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,8 @@ def test_without_lesions_the_plot_says_so(tmp_path: Path) -> None:
 def test_a_run_without_detections_or_points_is_a_line_at_zero(run: Run) -> None:
     bare = Run("bare", {**run.metrics, "froc": {"fppi": [0.0], "sensitivity": [0.0], "points": []}})
     assert "var(--run-1)" in froc_svg([bare], size_in=(6, 4), salt="x")
+
+
+def test_a_dollar_in_a_name_begins_no_formula(run: Run, tmp_path: Path) -> None:
+    save_froc_plot(tmp_path / "froc.svg", [replace(run, name="$x_{$ of $y$"), run])
+    assert "$x_{$ of $y$" in (tmp_path / "froc.svg").read_text(encoding="utf-8")

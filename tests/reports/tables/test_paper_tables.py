@@ -203,3 +203,9 @@ def test_a_table_nobody_printed_is_said(caplog: pytest.LogCaptureFixture) -> Non
 )
 def test_rows_are_the_same_by_value_or_by_letters(one: str, other: str, is_same: bool) -> None:
     assert (row_key(one) == row_key(other)) == is_same
+
+
+def test_braces_in_a_name_stand_as_they_are() -> None:
+    table = table_of("P0, Table II", full_run("{a} {", table="P0-II"))
+    assert "{a} {, mean ± SD of 5 folds" in table.header
+    assert "{a} {, pooled, 95 % CI" in table.header

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
-from mammo_monai.metrics.pooling import PooledImages
+from mammo_monai.metrics.pooling import PooledImages, patient_numbers
 from mammo_monai.records import ImageRecord, Laterality
 
 UnitLevel = Literal["image", "breast", "patient"]
@@ -64,8 +64,7 @@ def unit_scores(
     scores = np.full(images.n_images, -np.inf)
     np.maximum.at(scores, images.image, images.scores)
     is_positive = np.bincount(images.lesion_image, minlength=images.n_images) > 0
-    _, patient = np.unique([record.patient_id for record in records], return_inverse=True)
-    patient = np.asarray(patient, dtype=np.int64)
+    patient = patient_numbers(records)
     if level == "image":
         return UnitScores(level, scores, is_positive, patient)
     unmarked = float(images.scores.min(initial=0.0))

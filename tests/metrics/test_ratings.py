@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mammo_monai.errors import UndefinedMetricError
-from mammo_monai.metrics.rank_area import Ratings, check_same_cases, rank_area, resampled_areas
+from mammo_monai.metrics.ratings import Ratings, check_same_cases, rank_area, resampled_areas
 from tests.reference import roc_reference
 
 LEVELS = st.sampled_from([-np.inf, 0.1, 0.25, 0.5, 0.9])

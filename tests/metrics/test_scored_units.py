@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics import pool_images
-from mammo_monai.metrics.unit_scores import UnitScores, unit_scores
+from mammo_monai.metrics.scored_units import UnitScores, unit_scores
 from mammo_monai.records import Laterality, ViewPosition
 from tests.metrics.scenes import Scene, found, record, scenes
 

@@ -13,7 +13,7 @@ from mammo_monai.metrics.jafroc import jafroc_difference
 from mammo_monai.metrics.pairing import pair_detections
 from mammo_monai.metrics.pooling import pool_records
 from mammo_monai.metrics.rule import FrocRule
-from mammo_monai.metrics.unit_scores import UNIT_LEVELS, unit_scores
+from mammo_monai.metrics.scored_units import UNIT_LEVELS, unit_scores
 from mammo_monai.records import Detections, ImageRecord
 
 logger = logging.getLogger(__name__)
