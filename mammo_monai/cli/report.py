@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-ABOUT = "Writes a self-contained report: figures with intervals, curves, published tables, every finding as a crop."
+ABOUT = "Writes one self-contained file: figures with intervals, curves, published tables, every finding."
 KINDS = ("digital", "film", "in-house")
 
 
