@@ -28,8 +28,8 @@ from mammo_monai.reports.page.figures import froc_section
 from mammo_monai.reports.page.shell import html_page, stylesheet
 from mammo_monai.reports.page.tables import html_table
 from mammo_monai.reports.plots import RUN_COLOURS, RUN_COLOURS_DARK
+from mammo_monai.reports.runs import SYNTHETIC
 
-PHANTOM_BANNER = "Synthetic images (phantoms): these figures show that the machinery works, nothing clinical."
 NAMED_CHANGES = 12
 # A table of many columns: the page may be wider than one of prose.
 _WIDE = """
@@ -63,7 +63,7 @@ def experiment_markdown(results: Results) -> str:
     """The table of runs, and what is missing, in Markdown."""
     missing = missing_table(results)
     parts = [f"# {results.head.name}", results.head.description]
-    parts += [PHANTOM_BANNER] if results.head.is_phantom else []
+    parts += [SYNTHETIC] if results.head.is_phantom else []
     for table, group in zip(runs_tables(results), results.scored_groups, strict=True):
         parts += [as_markdown(table), _basis(group)]
     parts += [as_markdown(missing)] if missing else []
@@ -73,7 +73,7 @@ def experiment_markdown(results: Results) -> str:
 def experiment_page(results: Results) -> str:
     """The HTML page."""
     missing, head = missing_table(results), results.head
-    banner = f'<p class="banner" role="note">{escape(PHANTOM_BANNER)}</p>' if head.is_phantom else ""
+    banner = f'<p class="banner" role="note">{escape(SYNTHETIC)}</p>' if head.is_phantom else ""
     parts = [
         f"<header><h1>{escape(head.name)}</h1><p>{escape(head.description)}</p>{banner}"
         f'<p class="notice">{escape(INTENDED_USE)}</p></header>',

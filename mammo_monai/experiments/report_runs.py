@@ -125,6 +125,7 @@ def _joined_run(folder: Path, result: RunResult, results: Results) -> Run:
         },
         table=head.table,
         row=head.row,
+        is_synthetic=results.head.is_phantom,
     )
 
 

@@ -13,6 +13,10 @@ from mammo_monai.records import Detections
 from mammo_monai.schema import read_detections, read_metrics
 
 Json = Mapping[str, Any]
+SYNTHETIC = "Synthetic images (phantoms): these figures show that the machinery works, nothing clinical."
+NOT_COMPARABLE = (
+    "These runs were scored on different images or by different rules: do not compare them with each other."
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Run:
         histories: epochs of its trainings by fold, oldest first.
         table: the published table it reproduces, such as "P0-II"; "" for none.
         row: the row of that table, such as "0.00001".
+        is_synthetic: whether its images are known to be phantoms.
     """
 
     name: str
@@ -55,6 +60,7 @@ class Run:
     histories: Mapping[str, Sequence[EpochPoint]] = field(default_factory=dict)
     table: str = ""
     row: str = ""
+    is_synthetic: bool = False
 
     @property
     def points(self) -> Sequence[Json]:
@@ -102,6 +108,12 @@ def read_run(path: Path, *, name: str | None = None) -> Run:
         model=content.model,
         files=tuple(files),
     )
+
+
+def warnings_of(runs: Sequence[Run]) -> list[str]:
+    """What every report on these runs says on top."""
+    warnings = [SYNTHETIC] if any(run.is_synthetic for run in runs) else []
+    return warnings + ([] if are_comparable(runs) else [NOT_COMPARABLE])
 
 
 def are_comparable(runs: Sequence[Run]) -> bool:

@@ -51,11 +51,13 @@ def test_histories_are_those_of_the_trainings(copied: Path) -> None:
     assert strong.histories["1"] == (EpochPoint(1, 0.5, 0.25),)
 
 
-def test_table_and_row_of_the_published_table_are_kept(copied: Path) -> None:
+def test_the_published_table_its_row_and_that_images_are_synthetic_are_kept(copied: Path) -> None:
     head = json.loads((copied / "experiment.json").read_text())
     next(run for run in head["runs"] if run["name"] == "strong").update(table="P0-VI", row="0.00001")
-    (copied / "experiment.json").write_text(json.dumps(head))
+    (copied / "experiment.json").write_text(json.dumps({**head, "is_phantom": True}))
     none, _, strong = experiment_runs(copied)
+    assert none.is_synthetic
+    assert strong.is_synthetic
     assert (strong.table, strong.row) == ("P0-VI", "0.00001")
     assert (none.table, none.row) == ("", "")
 

@@ -20,8 +20,9 @@ from mammo_monai.experiments import (
     runs_tables,
     write_table,
 )
-from mammo_monai.experiments.page import PHANTOM_BANNER, experiment_markdown, experiment_page, plotted_runs
+from mammo_monai.experiments.page import experiment_markdown, experiment_page, plotted_runs
 from mammo_monai.experiments.table import COLOURED, CSV_COLUMNS, as_csv, duration_text
+from mammo_monai.reports.runs import SYNTHETIC
 from tests.reports.html_parser import Page
 
 
@@ -142,7 +143,7 @@ def test_markdown_holds_both_tables(results: Results) -> None:
     assert "| run | folds | mean sensitivity | difference to none |" in text
     assert "| broken | 2, 3 | not begun |" in text
     assert "Not all runs have finished the same folds" in text
-    assert PHANTOM_BANNER not in text
+    assert SYNTHETIC not in text
 
 
 def test_the_page_is_whole_and_needs_no_other_file(results: Results) -> None:
@@ -165,8 +166,8 @@ def test_no_output_names_a_path(results: Results, finished_folder: Path) -> None
 
 def test_phantoms_are_named_as_such(results: Results) -> None:
     phantoms = replace(results, head=replace(results.head, is_phantom=True))
-    assert PHANTOM_BANNER in experiment_page(phantoms)
-    assert PHANTOM_BANNER in experiment_markdown(phantoms)
+    assert SYNTHETIC in experiment_page(phantoms)
+    assert SYNTHETIC in experiment_markdown(phantoms)
 
 
 def test_names_and_descriptions_cannot_break_the_page(results: Results) -> None:

@@ -31,7 +31,7 @@ from mammo_monai.reports.documents.pdf_plots import PdfPlot, report_plots
 from mammo_monai.reports.literature.points import kind_of_runs
 from mammo_monai.reports.page.report import ReportOptions
 from mammo_monai.reports.page.shell import INTENDED_USE
-from mammo_monai.reports.runs import Run, SourceFile, are_comparable
+from mammo_monai.reports.runs import Run, SourceFile, warnings_of
 from mammo_monai.reports.tables.run_tables import confidence_text, level, scored_on, sensitivity_text
 from mammo_monai.reports.tables.table import Table
 from mammo_monai.reports.tables.table_list import report_tables
@@ -117,12 +117,7 @@ def headline_table(runs: Sequence[Run], *, fppi: float) -> Table:
 
 def _head(runs: Sequence[Run], options: ReportOptions) -> Story:
     """Title, intended use, warnings, headline figures and the rule in full."""
-    warnings = [options.banner] if options.banner else []
-    if not are_comparable(runs):
-        warnings.append(
-            "These runs were scored on different images or by different rules: do not compare them with each "
-            "other."
-        )
+    warnings = [*([options.banner] if options.banner else []), *warnings_of(runs)]
     rules = dict.fromkeys(str(run.metrics["rule"].get("text", "Not stated.")) for run in runs)
     return [
         paragraph(options.title, "title"),

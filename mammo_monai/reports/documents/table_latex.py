@@ -12,7 +12,7 @@ from mammo_monai import __version__
 from mammo_monai.errors import ManifestError
 from mammo_monai.files import write_text_atomic
 from mammo_monai.reports.page.report import ReportOptions
-from mammo_monai.reports.runs import Run
+from mammo_monai.reports.runs import Run, warnings_of
 from mammo_monai.reports.tables.table import Table
 from mammo_monai.reports.tables.table_list import report_tables
 
@@ -78,7 +78,8 @@ def write_latex(
         raise ManifestError("tables need at least one run: name a metrics.json, or a folder that holds one.")
     options = options or ReportOptions()
     parts = [_HEAD.format(title=_one_line(options.title), version=__version__)]
-    parts += [rf"\noindent\textbf{{{latex_text(options.banner)}}}\par"] if options.banner else []
+    banners = [*([options.banner] if options.banner else []), *warnings_of(runs)]
+    parts += [rf"\noindent\textbf{{{latex_text(each)}}}\par" for each in banners]
     tables = report_tables(runs, has_published=options.has_published)
     parts += [latex_table(table, label=f"{label}-{n}") for n, table in enumerate(tables, start=1)]
     write_text_atomic(Path(path), "\n".join(parts))

@@ -21,7 +21,7 @@ from mammo_monai.reports.page.tables import html_table
 from mammo_monai.reports.pictures.loading import ImageLoader, load_display_image
 from mammo_monai.reports.pictures.overlays import MARK_COLOURS
 from mammo_monai.reports.plots.style import RUN_COLOURS, RUN_COLOURS_DARK
-from mammo_monai.reports.runs import Run, SourceFile, are_comparable
+from mammo_monai.reports.runs import Run, SourceFile, warnings_of
 from mammo_monai.reports.tables.run_tables import level
 from mammo_monai.reports.tables.table import Table
 from mammo_monai.schema import Manifest
@@ -125,12 +125,7 @@ def _colours() -> str:
 
 
 def _header(runs: Sequence[Run], options: ReportOptions) -> str:
-    banners = [options.banner] if options.banner else []
-    if not are_comparable(runs):
-        banners.append(
-            "These runs were scored on different images or by different rules: do not compare them with "
-            "each other."
-        )
+    banners = [*([options.banner] if options.banner else []), *warnings_of(runs)]
     strips = "".join(f'<p class="banner" role="note">{escape(text)}</p>' for text in banners)
     rules = dict.fromkeys(str(run.metrics["rule"].get("text", "Not stated.")) for run in runs)
     phrases = " / ".join(dict.fromkeys(level(run) for run in runs))

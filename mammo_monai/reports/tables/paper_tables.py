@@ -279,6 +279,9 @@ def _with_steps(paper: PublishedTable, own: Sequence[Run]) -> tuple[str, ...]:
 
 def _notes(notes: Sequence[str], own: Sequence[Run], *, has_spread: bool = True) -> tuple[str, ...]:
     """What the table needs said, then what each of our runs was scored on and by which rule."""
-    ours = [f"{run.name}: {level(run)}; {scored_on(run)}." for run in own]
+    ours = [
+        f"{run.name}: {level(run)}; {scored_on(run)}{', synthetic' if run.is_synthetic else ''}."
+        for run in own
+    ]
     spread = [SPREAD_NOTE] if has_spread and any(has_folds(run) for run in own) else []
     return (*notes, *dict.fromkeys(ours), *spread)

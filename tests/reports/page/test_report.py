@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from mammo_monai.errors import ManifestError
 from mammo_monai.reports import INTENDED_USE, ReportOptions, read_run, write_report
+from mammo_monai.reports.runs import SYNTHETIC
 from mammo_monai.schema import read_manifest
 from tests.reports.html_parser import Page
 from tests.reports.scene import HEIGHT, WIDTH, score, write_scene
@@ -203,3 +205,12 @@ def test_the_page_prints_on_a4_without_contents_and_with_the_rule(folder: Path) 
     assert ".contents { display: none; }" in rules
     assert "break-inside: avoid" in rules
     assert ".rule::details-content" in rules
+
+
+def test_synthetic_images_are_named_on_top(folder: Path) -> None:
+    run = read_run(folder / "run")
+    pages = []
+    for each in (run, replace(run, is_synthetic=True)):
+        write_report(folder / "page.html", [each])
+        pages.append((folder / "page.html").read_text(encoding="utf-8"))
+    assert [SYNTHETIC in page for page in pages] == [False, True]
