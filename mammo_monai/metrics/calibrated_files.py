@@ -18,7 +18,14 @@ from mammo_monai.metrics.operating_points import CALIBRATED_FPPI, choose_points
 from mammo_monai.metrics.pooling import patient_numbers, pool_records
 from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.records import Detections, ImageRecord, Split
-from mammo_monai.schema import DetectionsFile, Manifest, OperatingPoints, read_detections, read_manifest
+from mammo_monai.schema import (
+    DetectionsFile,
+    Manifest,
+    OperatingPoints,
+    check_detections,
+    read_detections,
+    read_manifest,
+)
 from mammo_monai.schema.fields import sha256
 from mammo_monai.schema.operating_points import CalibrationMethod
 
@@ -58,7 +65,7 @@ def calibrate_files(
 
     Raises:
         ManifestError: a file is not what its format promises; an image stands in two files, in none, or not
-            in the manifest; a file holds no image of the list.
+            in the manifest; a box does not touch its image; a file holds no image of the list.
         UndefinedMetricError: no image, lesion or detection, or no hit or no miss to calibrate on.
         ValueError: a score outside [0, 1], or another method.
     """
@@ -66,7 +73,7 @@ def calibrate_files(
     manifest = read_manifest(manifest_path)
     records = manifest.images(split)
     files = [read_detections(path) for path in paths]
-    entries = _pooled(paths, files, manifest, records)
+    entries = _pooled(paths, files, manifest, manifest_path, records)
     try:
         if not records:
             raise UndefinedMetricError("the split is empty. Name another with --split.")
@@ -96,20 +103,16 @@ def _pooled(
     paths: Sequence[Path],
     files: Sequence[DetectionsFile],
     manifest: Manifest,
+    manifest_path: Path,
     records: Sequence[ImageRecord],
 ) -> list[Detections]:
     """The entries of the list's images from all files, each image from one file."""
-    known = {record.record_id for record in manifest.images()}
     wanted = {record.record_id for record in records}
     first: dict[str, Path] = {}
     entries: list[Detections] = []
     for path, file in zip(paths, files, strict=True):
+        check_detections(path, file, manifest.images(), manifest=manifest_path)
         for each in file.detections:
-            if each.record_id not in known:
-                raise ManifestError(
-                    f"{path}: record {each.record_id} is not in the manifest. Give one manifest that holds "
-                    "the images of all files, with the record ids they were predicted under."
-                )
             if each.record_id in first:
                 raise ManifestError(
                     f"{path}: record {each.record_id} has an entry in {first[each.record_id]} already; every "

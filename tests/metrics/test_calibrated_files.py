@@ -138,8 +138,15 @@ def test_an_image_in_two_files_names_both(folder: Path) -> None:
 
 def test_an_unknown_image_is_an_error_even_with_a_split(folder: Path) -> None:
     write_detections(folder / "fold_1.json", [marked(n) for n in (2, 99)], {})
-    with pytest.raises(ManifestError, match=r"fold_1\.json: record 0{14}63 is not in the manifest"):
+    with pytest.raises(ManifestError, match=r"fold_1\.json, detections row 1 \(0{14}63\): no image of"):
         calibrate_files(folds(folder), folder / "m.json", split="training", rule=QUICK)
+
+
+def test_a_box_off_its_image_is_an_error(folder: Path) -> None:
+    off = replace(marked(2), boxes=marked(2).boxes + 1e6)
+    write_detections(folder / "fold_1.json", [off], {})
+    with pytest.raises(ManifestError, match=r"fold_1\.json, detections row 0 \(0{15}2\)"):
+        calibrate_files(folds(folder), folder / "m.json", rule=QUICK)
 
 
 def test_an_image_without_an_entry_is_an_error(folder: Path) -> None:
