@@ -30,7 +30,7 @@ from mammo_monai.bundle.published import (
 from mammo_monai.bundle.run import path_value
 from mammo_monai.errors import BundleError, WeightsError
 from mammo_monai.files import atomic_path, bytes_text, sha256_of, write_text_atomic
-from mammo_monai.networks import MammoRetinaNet, WeightsFile, load_weights, read_weights
+from mammo_monai.networks import Network, WeightsFile, load_weights, read_weights
 from mammo_monai.networks.weight_files import serialised_state
 from mammo_monai.schema import OperatingPoints, read_manifest, read_operating_points, write_operating_points
 
@@ -143,7 +143,7 @@ def _checked_version(root: Path, version: str) -> str:
     return version
 
 
-def _fitting(root: Path, path: Path) -> tuple[WeightsFile, MammoRetinaNet]:
+def _fitting(root: Path, path: Path) -> tuple[WeightsFile, Network]:
     """The file, and the bundle's network filled from it."""
     file = read_weights(path)
     if file.settings is None:

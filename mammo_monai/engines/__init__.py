@@ -1,7 +1,7 @@
 """Trains and evaluates detectors on Ignite and MONAI: steps, checkpoints, figures, progress."""
 
 from mammo_monai.engines.checkpoint import CheckpointHandler
-from mammo_monai.engines.distributed import distributed_detector, leave_process_group, process_device
+from mammo_monai.engines.distributed import distributed_model, leave_process_group, process_device
 from mammo_monai.engines.ema import WeightAverage
 from mammo_monai.engines.evaluator import DetectionEvaluator
 from mammo_monai.engines.ignite_metrics import AveragePrecisionMetric, FrocMetric, ImageAucMetric
@@ -13,7 +13,7 @@ from mammo_monai.engines.monai_metrics import (
 )
 from mammo_monai.engines.optimisation import make_optimizer, make_schedule
 from mammo_monai.engines.progress import ProgressHandler
-from mammo_monai.engines.trainer import DetectionTrainer
+from mammo_monai.engines.trainer import ModelTrainer
 from mammo_monai.engines.validation import Validation
 
 __all__ = [
@@ -23,13 +23,13 @@ __all__ = [
     "CumulativeFroc",
     "CumulativeImageAuc",
     "DetectionEvaluator",
-    "DetectionTrainer",
     "FrocMetric",
     "ImageAucMetric",
+    "ModelTrainer",
     "ProgressHandler",
     "Validation",
     "WeightAverage",
-    "distributed_detector",
+    "distributed_model",
     "leave_process_group",
     "make_optimizer",
     "make_schedule",

@@ -13,10 +13,10 @@ from monai.engines import Evaluator
 
 from mammo_monai.engines.distributed import is_first_process
 from mammo_monai.engines.random_state import random_state, restore_random_state
-from mammo_monai.engines.trainer import DetectionTrainer
+from mammo_monai.engines.trainer import ModelTrainer
 from mammo_monai.errors import TrainingError
 from mammo_monai.files import atomic_path
-from mammo_monai.networks.retinanet import MammoRetinaNet
+from mammo_monai.networks.contract import Network
 from mammo_monai.networks.weights import save_weights
 
 logger = logging.getLogger(__name__)
@@ -75,19 +75,19 @@ class CheckpointHandler:
         self.interval = interval
         self.keep = keep
 
-    def attach(self, trainer: DetectionTrainer) -> None:
+    def attach(self, trainer: ModelTrainer) -> None:
         """Hooks into a trainer; after the validation handler, so that each epoch's figure is known."""
         trainer.add_event_handler(Events.STARTED, self._start)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self._finish_epoch)
 
-    def _start(self, trainer: DetectionTrainer) -> None:
+    def _start(self, trainer: ModelTrainer) -> None:
         path = self.output_dir / LAST
         if self.resume and path.is_file():
             self._restore(trainer, path)
             logger.info("going on after epoch %d of %d", trainer.state.epoch, trainer.state.max_epochs)
             self._stop_early(trainer)
 
-    def _finish_epoch(self, trainer: DetectionTrainer) -> None:
+    def _finish_epoch(self, trainer: ModelTrainer) -> None:
         epoch = trainer.state.epoch
         if is_first_process():
             if self._is_best(epoch):
@@ -101,7 +101,7 @@ class CheckpointHandler:
             return True
         return bool(self.evaluator.state.best_metric_epoch in (epoch, -1))
 
-    def _stop_early(self, trainer: DetectionTrainer) -> None:
+    def _stop_early(self, trainer: ModelTrainer) -> None:
         if (
             self.evaluator is None
             or self.early_stop_epochs is None
@@ -113,13 +113,13 @@ class CheckpointHandler:
             logger.info("stopping after epoch %d: no better figure in %d epochs", trainer.state.epoch, waited)
             trainer.terminate()
 
-    def _save_best(self, trainer: DetectionTrainer) -> None:
+    def _save_best(self, trainer: ModelTrainer) -> None:
         metadata = {**self.lineage, "epoch": str(trainer.state.epoch), **self._figure(trainer.state.epoch)}
         if trainer.average is None:
-            save_weights(cast(MammoRetinaNet, trainer.network), self.output_dir / BEST, metadata)
+            save_weights(cast(Network, trainer.network), self.output_dir / BEST, metadata)
             return
         with trainer.average.applied_to(trainer.network):
-            save_weights(cast(MammoRetinaNet, trainer.network), self.output_dir / BEST, metadata)
+            save_weights(cast(Network, trainer.network), self.output_dir / BEST, metadata)
 
     def _figure(self, epoch: int) -> dict[str, str]:
         """The validation's figure of this epoch's weights; nothing if they were not validated."""
@@ -128,7 +128,7 @@ class CheckpointHandler:
         name = str(self.evaluator.state.key_metric_name)
         return {name: repr(self.evaluator.state.metrics[name])}
 
-    def _save_last(self, trainer: DetectionTrainer) -> None:
+    def _save_last(self, trainer: ModelTrainer) -> None:
         parts = _parts_of(trainer)
         content: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
         content |= {
@@ -144,7 +144,7 @@ class CheckpointHandler:
         with atomic_path(self.output_dir / LAST) as part:
             _save(content, part)
 
-    def _restore(self, trainer: DetectionTrainer, path: Path) -> None:
+    def _restore(self, trainer: ModelTrainer, path: Path) -> None:
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
             self._check_lineage(path, content["lineage"])
@@ -185,7 +185,7 @@ def _save(content: Mapping[str, Any], path: Path) -> None:
         raise
 
 
-def _parts_of(trainer: DetectionTrainer) -> dict[str, Any]:
+def _parts_of(trainer: ModelTrainer) -> dict[str, Any]:
     parts: dict[str, Any] = {"network": trainer.network, "optimizer": trainer.optimizer}
     optional = {
         "scheduler": trainer.scheduler,

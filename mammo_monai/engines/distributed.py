@@ -10,10 +10,11 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mammo_monai.networks.contract import Detector
+from mammo_monai.networks.contract import Classifier, Detector
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+M = TypeVar("M", bound="Detector | Classifier")
 
 
 def process_device() -> torch.device:
@@ -45,10 +46,8 @@ def leave_process_group() -> None:
         distributed.destroy_process_group()
 
 
-def distributed_detector(
-    detector: Detector, optimizer: torch.optim.Optimizer, device: torch.device
-) -> Detector:
-    """The detector, changed in place: gradients of its network are averaged over all processes.
+def distributed_model(model: M, optimizer: torch.optim.Optimizer, device: torch.device) -> M:
+    """The detector or classifier, changed in place: gradients of its network are averaged over processes.
 
     Args:
         optimizer: only asked for so that it exists first: making it freezes layers, and what is frozen now is
@@ -56,13 +55,13 @@ def distributed_detector(
     """
     if not any(group["params"] for group in optimizer.param_groups):
         raise ValueError("the optimizer trains no parameter: choose another freezing policy.")
-    trains_all = all(parameter.requires_grad for parameter in detector.network.parameters())
-    detector.network = DistributedDataParallel(
-        detector.network,
+    trains_all = all(parameter.requires_grad for parameter in model.network.parameters())
+    model.network = DistributedDataParallel(
+        model.network,
         device_ids=[device] if device.type == "cuda" else None,
         find_unused_parameters=not trains_all,
     )
-    return detector
+    return model
 
 
 def unwrapped(network: nn.Module) -> nn.Module:

@@ -8,8 +8,8 @@ from typing import Literal
 
 import torch
 
+from mammo_monai.networks.contract import Network
 from mammo_monai.networks.freezing import TrainingSettings, apply_freezing
-from mammo_monai.networks.retinanet import MammoRetinaNet
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ Schedule = Literal["constant", "cosine", "step"]
 
 
 def make_optimizer(
-    network: MammoRetinaNet,
+    network: Network,
     settings: TrainingSettings,
     *,
     name: Literal["adam", "adamw", "sgd"] = "adam",

@@ -1,4 +1,4 @@
-"""Trains a detector: one step of losses, precision, clipping, averaging and schedule per batch."""
+"""Trains a detector or classifier: losses, precision, clipping, averaging and schedule, batch by batch."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from mammo_monai.engines.distributed import unwrapped
 from mammo_monai.engines.ema import WeightAverage
 from mammo_monai.errors import TrainingError
 from mammo_monai.inference.precision import autocast, check_precision
-from mammo_monai.networks.contract import Detector
+from mammo_monai.networks.contract import Classifier, Detector
 
 logger = logging.getLogger(__name__)
 
 
-class DetectionTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
-    """A MONAI trainer for detectors: batches are lists of sample dicts, the detector returns its losses.
+class ModelTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
+    """A MONAI trainer for what returns its own losses: batches are lists of sample dicts.
 
     Args:
-        detector: sets its own network to training mode; see `networks.contract.Detector`.
-        train_data_loader: yields lists of samples with `image` (1, H, W), `box` (N, 4) in axis order
-            (row, col, row, col), `label` (N,), `record_id`. Its `set_epoch(epoch)`, if it has one,
-            is called before each epoch.
+        model: sets its own network to training mode; see `Detector` and `Classifier` in `networks.contract`.
+        train_data_loader: yields lists of samples with `image` (1, H, W), `record_id` and the targets: of a
+            detector `box` (N, 4) in axis order (row, col, row, col) and `label` (N,); of a classifier
+            `class_index`. Its `set_epoch(epoch)`, if it has one, is called before each epoch.
+        target_keys: what of a sample the model is told beside the image.
         scheduler: stepped after every iteration.
         precision: fp32, bf16, or fp16 with loss scaling (GPU only).
         max_gradient_norm: clips the norm over all trained parameters; None leaves gradients alone.
@@ -42,7 +43,7 @@ class DetectionTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
     def __init__(  # noqa: PLR0913  # the settings of a training run, all named in a bundle's configuration
         self,
         *,
-        detector: Detector,
+        model: Detector | Classifier,
         optimizer: torch.optim.Optimizer,
         train_data_loader: Iterable[Sequence[Mapping[str, Any]]],
         device: torch.device | str,
@@ -51,13 +52,15 @@ class DetectionTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
         precision: Literal["fp32", "bf16", "fp16"] = "fp32",
         max_gradient_norm: float | None = 10.0,
         average: WeightAverage | None = None,
+        target_keys: Sequence[str] = ("box", "label"),
         train_handlers: Sequence[Any] = (),
     ) -> None:
         device = torch.device(device)
         if max_epochs < 1:
             raise ValueError(f"max_epochs (epochs) must be at least 1, got {max_epochs}.")
         super().__init__(device, max_epochs, train_data_loader, decollate=False)
-        self.detector = detector
+        self.model = model
+        self.target_keys = tuple(target_keys)
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.precision = check_precision(precision, device)
@@ -71,7 +74,7 @@ class DetectionTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
     @property
     def network(self) -> nn.Module:
         """The network that trains, without the wrapper of distributed training."""
-        return unwrapped(self.detector.network)
+        return unwrapped(self.model.network)
 
     def _start_epoch(self) -> None:
         self.data_loader.set_epoch(self.state.epoch)
@@ -80,12 +83,12 @@ class DetectionTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
         device = self.state.device
         images = [sample["image"].to(device, non_blocking=True) for sample in batch]
         targets = [
-            {key: sample[key].to(device, non_blocking=True) for key in ("box", "label")} for sample in batch
+            {key: sample[key].to(device, non_blocking=True) for key in self.target_keys} for sample in batch
         ]
-        self.detector.train()
+        self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         with autocast(self.precision, device):
-            losses = cast(dict[str, Tensor], self.detector(images, targets))
+            losses = cast(dict[str, Tensor], self.model(images, targets))
         engine.fire_event(IterationEvents.FORWARD_COMPLETED)
         loss = torch.stack([value.float() for value in losses.values()]).sum()
         values = self._finite_values(loss, losses, batch)

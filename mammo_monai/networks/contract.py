@@ -1,10 +1,68 @@
-"""What the engines and inference expect of any detector, whatever its architecture."""
+"""What engines and inference expect of any network, detector and classifier, whatever its architecture."""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@dataclass(frozen=True)
+class NetworkParts:
+    """Which parameters are what, as beginnings of their names; see `freezing.apply_freezing`.
+
+    Attributes:
+        stem: everything up to stride 4. top: the backbone's last stage. neck: between backbone and heads.
+        heads: what answers. classifier: the part of the heads that says what it is.
+    """
+
+    stem: tuple[str, ...]
+    top: tuple[str, ...]
+    neck: tuple[str, ...]
+    heads: tuple[str, ...]
+    classifier: tuple[str, ...]
+
+
+class Network(nn.Module):
+    """What freezing, checkpoints and weights files ask of a network.
+
+    Attributes:
+        architecture: the word under which `architectures.ARCHITECTURES` knows it.
+        settings: a frozen dataclass of plain JSON values that says which network it is; saved with its
+            weights.
+    """
+
+    architecture: ClassVar[str]
+    if TYPE_CHECKING:  # torch.jit.script reads annotations
+        settings: Any
+    __jit_unused_properties__: ClassVar[tuple[str, ...]] = ("frozen_norm", "parts")  # they have no graph
+
+    @property
+    def parts(self) -> NetworkParts:
+        """What the parameters are."""
+        raise NotImplementedError(f"{type(self).__name__} must name its parts.")
+
+    @property
+    def frozen_norm(self) -> bool:
+        """Whether all batch norms keep their statistics and weights, also after `.train()`."""
+        return bool(self.__dict__.get("_frozen_norm", False))
+
+    @frozen_norm.setter
+    def frozen_norm(self, frozen: bool) -> None:
+        self.__dict__["_frozen_norm"] = frozen
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Sets the mode of all layers but the frozen batch norms, which stay in evaluation mode."""
+        super().train(mode)
+        for layer in self.modules():
+            if isinstance(layer, nn.BatchNorm2d) and (self.frozen_norm or not layer.weight.requires_grad):
+                layer.eval()
+        return self
 
 
 @runtime_checkable
@@ -15,7 +73,7 @@ class Detector(Protocol):
     Targets: one dict per image, `box` (N, 4) float in MONAI axis order (row_min, col_min, row_max, col_max),
     pixels of that image, half-open; `label` (N,) int64, 0 = mass. N = 0 marks a normal image.
 
-    After `.train()` a call returns `{"classification": scalar, "box_regression": scalar}`.
+    After `.train()` a call returns its losses, scalars by name; the training minimises their sum.
     After `.eval()` it returns one dict per image, highest score first: `box` (N, 4) clipped to the image,
     `label` (N,) int64, `label_scores` (N,) float32 in [0, 1].
 
@@ -36,5 +94,36 @@ class Detector(Protocol):
         ...
 
     def eval(self) -> Detector:
+        """Sets evaluation mode and returns itself."""
+        ...
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """A module that answers with losses in training mode and with class probabilities in evaluation mode.
+
+    Images: a list of float tensors (1, H, W) in [0, 1], all of one size where the network asks for that.
+    Targets: one dict per image, `class_index` int64 scalar, 0 = nothing suspicious.
+
+    After `.train()` a call returns its losses, scalars by name; the training minimises their sum.
+    After `.eval()` it returns one dict per image: `probabilities` (K,) float32, of sum 1, K >= 2 classes.
+
+    Only `network` holds parameters: save, freeze and optimise that.
+    """
+
+    network: nn.Module
+    training: bool
+
+    def __call__(
+        self, input_images: list[Tensor], targets: list[dict[str, Tensor]] | None = None
+    ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
+        """Losses or probabilities, by mode."""
+        ...
+
+    def train(self, mode: bool = True) -> Classifier:
+        """Sets training mode and returns itself."""
+        ...
+
+    def eval(self) -> Classifier:
         """Sets evaluation mode and returns itself."""
         ...

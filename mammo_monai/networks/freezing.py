@@ -10,15 +10,12 @@ from typing import Literal
 
 from torch import nn
 
+from mammo_monai.networks.contract import Network
 from mammo_monai.networks.pyramid import batch_norms
-from mammo_monai.networks.retinanet import MammoRetinaNet
 
 logger = logging.getLogger(__name__)
 
 FreezingPolicy = Literal["all", "all_but_stem", "top_and_heads", "heads", "classifier"]
-_CLASSIFIER = ("classification_head.",)
-_HEADS = (*_CLASSIFIER, "regression_head.")
-_BODY, _PYRAMID = "feature_extractor.body.", "feature_extractor.fpn."
 POLICIES: tuple[FreezingPolicy, ...] = ("all", "all_but_stem", "top_and_heads", "heads", "classifier")
 # A network of random weights does not learn at the rates of fine-tuning (1e-6 … 1e-5).
 MIN_RATE_FROM_RANDOM = 1e-4
@@ -53,7 +50,7 @@ class TrainingSettings:
 
 
 def apply_freezing(
-    network: MammoRetinaNet, policy: FreezingPolicy, *, frozen_norm: bool | None = None
+    network: Network, policy: FreezingPolicy, *, frozen_norm: bool | None = None
 ) -> TrainableParts:
     """Sets `requires_grad` of every parameter by a policy, replacing any earlier one.
 
@@ -61,9 +58,11 @@ def apply_freezing(
     |---|---|---|
     | all | everything | from scratch, ablation |
     | all_but_stem | all but the body up to stride 4 | ImageNet start, torchvision's habit in detection |
-    | top_and_heads | the body's last stage (ResNet: layer4), pyramid, both heads | stage 1 |
-    | heads | both heads | ablation |
+    | top_and_heads | the body's last stage (ResNet: layer4), pyramid, heads | stage 1 |
+    | heads | the heads (RetinaNet: both) | ablation |
     | classifier | the classification head alone | stage 2 |
+
+    What these parts are called is the network's to say (`Network.parts`).
 
     Batch norms in frozen parts keep their statistics, also after `.train()`; with `frozen_norm` all of them
     do, and their weights are frozen too. Group norms of the heads belong to their head.
@@ -99,18 +98,16 @@ def apply_freezing(
     return parts
 
 
-def _chooser(network: MammoRetinaNet, policy: FreezingPolicy) -> Callable[[str], bool]:
+def _chooser(network: Network, policy: FreezingPolicy) -> Callable[[str], bool]:
     """Whether the parameter of a name is trained."""
-    extractor = network.feature_extractor
-    top = tuple(_BODY + part for part in extractor.top_parts)
-    stem = tuple(_BODY + part for part in extractor.stem_parts)
+    parts = network.parts
     trained: dict[FreezingPolicy, tuple[str, ...]] = {
-        "top_and_heads": (*top, _PYRAMID, *_HEADS),
-        "heads": _HEADS,
-        "classifier": _CLASSIFIER,
+        "top_and_heads": (*parts.top, *parts.neck, *parts.heads),
+        "heads": parts.heads,
+        "classifier": parts.classifier,
     }
     if policy == "all_but_stem":
-        return lambda name: not name.startswith(stem)
+        return lambda name: not name.startswith(parts.stem)
     prefixes = trained.get(policy, ("",))
     return lambda name: name.startswith(prefixes)
 

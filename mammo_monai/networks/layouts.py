@@ -49,18 +49,23 @@ class ConvertedWeights:
 
     Attributes:
         layout: what the checkpoint was.
-        facts: fields of `NetworkSettings` that the checkpoint fixes; a field it cannot tell is absent.
-        state: tensors by parameter name; a classifier gives the body only.
+        facts: fields of the network's settings that the checkpoint fixes; a field it cannot tell is absent.
+        state: tensors by parameter name.
+        prefix: with which the names of all parameters that are there begin; another library's classifier
+            gives the body only.
+        is_own: whether this package wrote it; such a file must fit as it is.
     """
 
-    layout: Layout
+    layout: str
     facts: Mapping[str, object]
     state: Mapping[str, Tensor]
+    prefix: str = ""
+    is_own: bool = False
 
     @property
     def is_body_only(self) -> bool:
-        """Whether pyramid and heads are missing."""
-        return self.layout in ("ImageNet ResNet", "ImageNet EfficientNet-Lite0")
+        """Whether everything behind the body is missing."""
+        return bool(self.prefix)
 
 
 def convert_state_dict(state: Mapping[str, object], *, num_classes: int | None = None) -> ConvertedWeights:
@@ -81,7 +86,9 @@ def convert_state_dict(state: Mapping[str, object], *, num_classes: int | None =
     tensors = _tensors_of(state)
     layout = recognise(tensors)
     converted = _CONVERTERS[layout](tensors)
-    weights = ConvertedWeights(layout, {**_shape_facts(converted), **_LAYOUT_FACTS[layout]}, converted)
+    facts = {**_shape_facts(converted), **_LAYOUT_FACTS[layout]}
+    prefix = BODY if layout.startswith("ImageNet") else ""
+    weights = ConvertedWeights(layout, facts, converted, prefix, layout == OWN_LAYOUT)
     return weights if num_classes is None else with_classes(weights, num_classes)
 
 

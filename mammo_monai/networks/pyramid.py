@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from monai.networks.blocks.feature_pyramid_network import FeaturePyramidNetwork, LastLevelP6P7
 from torch import Tensor, cat, nn
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 P6Source = Literal["p5", "c5"]
 InputNormalisation = Literal["imagenet", "half", "none"]
@@ -31,9 +28,6 @@ class BackbonePyramid(nn.Module):
 
     Grey images are repeated to three channels and normalised here, so published weights load unchanged and
     exactly: folding mean and SD into the first kernel is wrong in a 3-pixel rim.
-
-    Batch norms are frozen (running statistics used, never updated, also after `.train()`) when `frozen_norm`
-    is set, and whenever their own weights are frozen.
 
     Attributes:
         stem_parts: names in `body` of everything up to stride 4.
@@ -66,7 +60,6 @@ class BackbonePyramid(nn.Module):
         self.in_channels = in_channels
         mean, sd = NORMALISATIONS[input_normalisation]
         self.mean, self.sd = list(mean), list(sd)
-        self.frozen_norm = False
         for norm in batch_norms(self):
             norm.eps = bn_eps
 
@@ -105,14 +98,6 @@ class BackbonePyramid(nn.Module):
                 x[index, :, height:] = 0.0
                 x[index, :, :, width:] = 0.0
         return x
-
-    def train(self, mode: bool = True) -> Self:
-        """Sets the mode of all layers but the frozen batch norms, which stay in evaluation mode."""
-        super().train(mode)
-        for norm in batch_norms(self):
-            if self.frozen_norm or not norm.weight.requires_grad:
-                norm.eval()
-        return self
 
 
 def batch_norms(module: nn.Module) -> Iterator[nn.BatchNorm2d]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from monai.apps.detection.networks.retinanet_network import (
@@ -14,6 +14,7 @@ from monai.apps.detection.networks.retinanet_network import (
 from torch import Tensor, nn
 
 from mammo_monai.networks.backbones import BackboneName, PyramidOptions, backbone_pyramid
+from mammo_monai.networks.contract import Network, NetworkParts
 from mammo_monai.networks.pyramid import InputNormalisation, P6Source
 
 if TYPE_CHECKING:
@@ -81,12 +82,14 @@ def retinanet_network(
     return MammoRetinaNet(settings)
 
 
-class MammoRetinaNet(RetinaNet):  # type: ignore[misc]  # monai ships no types
+class MammoRetinaNet(RetinaNet, Network):  # type: ignore[misc]  # monai ships no types
     """MONAI's RetinaNet on a `BackbonePyramid`: head maps always in float32, no wait for the device."""
 
-    __jit_unused_properties__ = (
-        "frozen_norm",
-    )  # torch.jit.script compiles properties, this one has no graph
+    architecture = "retinanet"
+    if TYPE_CHECKING:  # torch.jit.script reads annotations
+        feature_extractor: Any
+        cls_key: str
+        box_reg_key: str
 
     def __init__(self, settings: NetworkSettings) -> None:
         _check_head(settings)
@@ -116,15 +119,16 @@ class MammoRetinaNet(RetinaNet):  # type: ignore[misc]  # monai ships no types
         return {self.cls_key: self.classification_head(maps), self.box_reg_key: self.regression_head(maps)}
 
     @property
-    def frozen_norm(self) -> bool:
-        """Whether all batch norms keep their statistics and weights, also after `.train()`."""
-        frozen: bool = self.feature_extractor.frozen_norm
-        return frozen
-
-    @frozen_norm.setter
-    def frozen_norm(self, frozen: bool) -> None:
-        self.feature_extractor.frozen_norm = frozen
-        self.feature_extractor.train(self.feature_extractor.training)
+    def parts(self) -> NetworkParts:
+        """What the parameters are."""
+        body, heads = "feature_extractor.body.", ("classification_head.", "regression_head.")
+        return NetworkParts(
+            stem=tuple(body + part for part in self.feature_extractor.stem_parts),
+            top=tuple(body + part for part in self.feature_extractor.top_parts),
+            neck=("feature_extractor.fpn.",),
+            heads=heads,
+            classifier=heads[:1],
+        )
 
 
 class ClassificationHead(RetinaNetClassificationHead):  # type: ignore[misc]  # monai ships no types

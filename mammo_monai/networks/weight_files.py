@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from mammo_monai.errors import WeightsError
 from mammo_monai.files import atomic_path, sha256_of
-from mammo_monai.networks.retinanet import NetworkSettings
+from mammo_monai.networks.architectures import settings_from, settings_text
 
 NETWORK_KEY = "network"  # metadata entry that holds the network's settings as JSON
 _PICKLE_ADVICE = (
@@ -34,11 +35,11 @@ class WeightsFile:
     tensors: Mapping[str, object]
 
     @property
-    def settings(self) -> NetworkSettings | None:
-        """The network the file was written for, where it says so."""
+    def settings(self) -> Any | None:
+        """The settings of the network the file was written for, where it says so."""
         text = self.metadata.get(NETWORK_KEY)
         try:
-            return None if text is None else NetworkSettings(**json.loads(text))
+            return None if text is None else settings_from(text)
         except (TypeError, ValueError) as error:
             raise WeightsError(
                 f"{self.path}: metadata {NETWORK_KEY!r} is not a network of this version ({error}). "
@@ -69,7 +70,7 @@ def read_weights(path: Path, *, sha256: str | None = None) -> WeightsFile:
 
 def save_state(
     state: Mapping[str, Tensor],
-    settings: NetworkSettings,
+    settings: object,
     path: Path,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
@@ -81,14 +82,14 @@ def save_state(
 
 
 def serialised_state(
-    state: Mapping[str, Tensor], settings: NetworkSettings, metadata: Mapping[str, str] | None = None
+    state: Mapping[str, Tensor], settings: object, metadata: Mapping[str, str] | None = None
 ) -> bytes:
     """The content of a .safetensors file: the same bytes for the same tensors and metadata.
 
     Raises:
         TypeError: metadata that is not text.
     """
-    texts = {**(metadata or {}), NETWORK_KEY: json.dumps(asdict(settings), sort_keys=True)}
+    texts = {**(metadata or {}), NETWORK_KEY: settings_text(settings)}
     bad = [key for key, value in texts.items() if not isinstance(key, str) or not isinstance(value, str)]
     if bad:
         raise TypeError(f"metadata must map str to str, got another type at {bad[0]!r}.")

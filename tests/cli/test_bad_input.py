@@ -98,7 +98,7 @@ def test_signs_that_monai_reads_as_expressions_are_plain_in_paths(data: Path) ->
         ("--learning_rate -1", "id settings: learning_rate must be above 0 and finite, got -1."),
         ("--learing_rate 1e-4", "no such id in train.json. Did you mean --learning_rate"),
         ("--trian#dataloader#batch_size 4", "Did you mean --train#dataloader"),
-        ("--train#trainer#max_epoch 4", "id train#trainer: TypeError: DetectionTrainer.__init__() got an"),
+        ("--train#trainer#max_epoch 4", "id train#trainer: TypeError: ModelTrainer.__init__() got an"),
         ("--detector#anchor_sizes_px [1,2]", "anchor sizes are set for 2 levels, the network gave 5"),
         ("--resume maybe", "resume must be true or false, got 'maybe'."),
         ("--learning_rate", "--learning_rate needs a value"),

@@ -14,7 +14,7 @@ from ignite.engine import Events
 from mammo_monai.engines import (
     CheckpointHandler,
     DetectionEvaluator,
-    DetectionTrainer,
+    ModelTrainer,
     ProgressHandler,
     Validation,
     WeightAverage,
@@ -28,7 +28,7 @@ from tests.engines.conftest import EpochLoader, make_sample
 _KEPT = ("lineage", "resume", "early_stop_epochs", "keep")
 
 
-def _trainer(detector: Any, folder: Path | None, epochs: int, **options: Any) -> DetectionTrainer:
+def _trainer(detector: Any, folder: Path | None, epochs: int, **options: Any) -> ModelTrainer:
     loader = EpochLoader([make_sample(n) for n in range(4)], noise=0.05)
     optimizer = torch.optim.Adam(detector.network.parameters(), lr=1e-3)
     average = WeightAverage(detector.network)
@@ -44,8 +44,8 @@ def _trainer(detector: Any, folder: Path | None, epochs: int, **options: Any) ->
     handlers = [Validation(evaluator, interval), ProgressHandler(evaluator=evaluator, show_bar=True)]
     if folder is not None:
         handlers.insert(1, CheckpointHandler(folder, evaluator=evaluator, **keep))
-    return DetectionTrainer(
-        detector=detector,
+    return ModelTrainer(
+        model=detector,
         optimizer=optimizer,
         train_data_loader=loader,
         device="cpu",
@@ -169,8 +169,8 @@ def test_without_validation_the_newest_weights_are_kept(make_detector: Any, tmp_
     optimizer = torch.optim.SGD(detector.network.parameters(), lr=1e-3)
     loader = EpochLoader([make_sample(n) for n in range(2)])
     handlers = [CheckpointHandler(tmp_path, lineage={"bundle": "b"}), ProgressHandler(show_bar=False)]
-    DetectionTrainer(
-        detector=detector,
+    ModelTrainer(
+        model=detector,
         optimizer=optimizer,
         train_data_loader=loader,
         device="cpu",
@@ -298,8 +298,8 @@ def test_the_last_epoch_is_validated_whatever_the_interval(make_detector: Any) -
             self.epochs.append(epoch)
 
     evaluator, detector = _Evaluator(), make_detector()
-    DetectionTrainer(
-        detector=detector,
+    ModelTrainer(
+        model=detector,
         optimizer=torch.optim.SGD(detector.network.parameters(), lr=1e-3),
         train_data_loader=EpochLoader([make_sample(n) for n in range(2)]),
         device="cpu",

@@ -88,21 +88,6 @@ def test_images_of_another_shape_are_refused(backbone: Any, shape: tuple[int, ..
         extractor(torch.zeros(shape))
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "efficientnet_lite0"])
-def test_frozen_norms_keep_evaluation_mode_after_train(backbone: Any) -> None:
-    extractor = backbone_pyramid(backbone, fpn_channels=8)
-    norms = list(batch_norms(extractor))
-    extractor.train()
-    assert all(norm.training for norm in norms)
-    norms[3].weight.requires_grad_(False)
-    extractor.train()
-    assert [norm.training for norm in norms] == [index != 3 for index in range(len(norms))]
-    extractor.frozen_norm = True
-    extractor.train()
-    assert not any(norm.training for norm in norms)
-    assert extractor.body.training
-
-
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_backbone_sets_its_epsilon_and_says_what_its_stem_is(backbone: Any) -> None:
     extractor = backbone_pyramid(backbone, fpn_channels=8, bn_eps=0.01)

