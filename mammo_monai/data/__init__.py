@@ -9,7 +9,7 @@ from mammo_monai.data.mass_free_set import MassFreeSet, write_mass_free_set
 from mammo_monai.data.mixing import mixed, mixup, mosaic
 from mammo_monai.data.pasting import copy_paste
 from mammo_monai.data.preparation import PreparedSet, prepare_manifest
-from mammo_monai.data.samples import load_samples, sample_of
+from mammo_monai.data.samples import load_samples, records_of, sample_of
 
 __all__ = [
     "EpochDataLoader",
@@ -29,6 +29,7 @@ __all__ = [
     "mixup",
     "mosaic",
     "prepare_manifest",
+    "records_of",
     "sample_of",
     "training_views",
     "write_mass_free_set",

@@ -104,6 +104,20 @@ def load_samples(
     return samples
 
 
+def records_of(
+    path: str | Path | Sequence[str | Path], split: Split | str | None = None
+) -> dict[str, ImageRecord]:
+    """The records behind the samples of `load_samples`, by record id: contours, pathology, BI-RADS.
+
+    Args:
+        path, split: as in `load_samples`.
+
+    Raises:
+        ManifestError: no such file, a manifest that breaks its format, or an unknown split.
+    """
+    return {record.record_id: record for record in _manifest(path).images(split)}
+
+
 def sample_of(record: ImageRecord, *, labels: Sequence[int] | None = None) -> Sample:
     """One record as a sample dict; see `load_samples`. Size 0 × 0 in the record means unknown: None."""
     is_target = _is_target(record, labels)

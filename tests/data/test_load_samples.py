@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mammo_monai.data import load_samples, samples
+from mammo_monai.data import load_samples, records_of, samples
 from mammo_monai.errors import ManifestError
 from mammo_monai.records import ImageRecord, Laterality, Lesion, Split, ViewPosition
 from mammo_monai.schema import Manifest, write_manifest
@@ -185,3 +185,9 @@ def test_counts_are_logged(manifest: Path, caplog: pytest.LogCaptureFixture) -> 
     with caplog.at_level(logging.INFO, logger="mammo_monai.data.samples"):
         load_samples(manifest, "training")
     assert "4 images, 3 lesions (training)" in caplog.text
+
+
+def test_the_records_behind_samples_are_those_of_their_list(manifest: Path) -> None:
+    made, records = load_samples(manifest, "test"), records_of(manifest, "test")
+    assert [sample["record_id"] for sample in made] == list(records)
+    assert all(np.array_equal(each["box_original"], records[each["record_id"]].boxes) for each in made)
