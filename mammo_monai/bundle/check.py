@@ -26,7 +26,6 @@ REQUIRED_IDS = {
         "bundle_root",
         "manifest",
         "network_def",
-        "detector",
         "train",
         "validate",
         "training",
@@ -35,7 +34,6 @@ REQUIRED_IDS = {
     "inference.json": (
         "bundle_root",
         "network_def",
-        "detector",
         "preprocessing",
         "inferer",
         "inference",
@@ -43,6 +41,8 @@ REQUIRED_IDS = {
     ),
     "evaluate.json": ("evaluating", "run"),
 }
+# What answers with losses and with results: one of these in both files, see `networks.contract`.
+MODELS = ("detector", "classifier")
 MOST_LINES = 90
 
 
@@ -72,6 +72,8 @@ def _config_faults(path: Path) -> list[str]:
         for name in REQUIRED_IDS.get(path.name, ())
         if name not in content
     ]
+    if path.name in ("train.json", "inference.json") and not any(name in content for name in MODELS):
+        faults.append(f"{where}: an id {' or '.join(map(repr, MODELS))} is missing.")
     if text.count("\n") > MOST_LINES:
         faults.append(
             f"{where}: {text.count(chr(10))} lines, expected at most {MOST_LINES}; code holds decisions."

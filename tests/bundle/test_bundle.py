@@ -126,7 +126,7 @@ def test_faults_are_named(copied: Path) -> None:
     faults = "\n".join(check_bundle(copied))
     for words in (
         "LICENSE is missing",
-        "'detector' is missing",
+        "'detector' or 'classifier' is missing",
         "expected at most 90",
         "a lambda",
         "not JSON",
