@@ -25,6 +25,7 @@ def add_parser(subparsers: Any) -> None:
     add("--banner", default="", help="a sentence on top, e.g. where the images come from")
     add("--name", action="append", metavar="NAME", help="a run's name; once per run, in order")
     add("--published", action="store_true", help="published figures besides, with their caveat")
+    add("--saliency", type=Path, metavar="DIR", help="maps made by mammo-monai saliency")
     add("--images", choices=KINDS, help="kind, for published points in plots (as the runs' tables have it)")
     parser.set_defaults(run=run)
 
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     formats.format_of(args.output, args.format)  # before minutes of work
     runs = read_runs(args.runs, names=args.name)
     texts = (args.title or ReportOptions.title, args.banner, _command(args), args.fppi, args.per_gallery)
-    options = ReportOptions(*texts, has_published=args.published, data_kind=args.images)
+    options = ReportOptions(*texts, args.published, args.images, args.saliency)
     truth = read_manifest(args.manifest) if args.manifest else None
     formats.write_report_as(args.output, runs, name=args.format, manifest=truth, options=options)
     print("\n".join(f"{each.name}: {headline(each, fppi=args.fppi)}" for each in runs))
@@ -49,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
 def _command(args: argparse.Namespace) -> str:
     """The command without folders: a report may be passed on, paths may name people."""
     words = ["mammo-monai", "report", *(path.absolute().name for path in args.runs), "-o", args.output.name]
-    words += ["--manifest", args.manifest.name] if args.manifest else []
+    for name in ("manifest", "saliency"):
+        words += [f"--{name}", getattr(args, name).name] if getattr(args, name) else []
     words += [word for name in args.name or () for word in ("--name", name)]
     for option in ("images", "title", "banner", "format"):
         words += [f"--{option}", getattr(args, option)] if getattr(args, option) else []

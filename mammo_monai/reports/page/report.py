@@ -22,6 +22,7 @@ from mammo_monai.reports.pictures.loading import ImageLoader, load_display_image
 from mammo_monai.reports.pictures.overlays import MARK_COLOURS
 from mammo_monai.reports.plots.style import RUN_COLOURS, RUN_COLOURS_DARK
 from mammo_monai.reports.runs import Run, SourceFile, warnings_of
+from mammo_monai.reports.saliency.page import saliency_section
 from mammo_monai.reports.tables.run_tables import level
 from mammo_monai.reports.tables.table import Table
 from mammo_monai.schema import Manifest
@@ -41,6 +42,7 @@ class ReportOptions:
         has_published: whether published figures are listed, with their caveat.
         data_kind: of the images, for published points in plots. None takes that of the tables the runs
             reproduce, and shows no point where they do not say.
+        saliency: a folder of `mammo-monai saliency`, whose cards follow the galleries; None leaves them out.
     """
 
     title: str = "Masses marked in mammograms"
@@ -50,6 +52,7 @@ class ReportOptions:
     per_gallery: int | None = None
     has_published: bool = False
     data_kind: DataKind | None = None
+    saliency: Path | None = None
 
 
 def write_report(
@@ -93,13 +96,15 @@ def write_report(
     )
     if manifest is not None:
         parts.append(Part("data", "Data", audit_summary_section(manifest)))
+    parts.append(Part("images", "Images", images))
+    if options.saliency is not None:
+        parts.append(Part("saliency", "Saliency", saliency_section(options.saliency)))
     parts += [
-        Part("images", "Images", images),
         Part("provenance", "Provenance", _provenance(runs, manifest_file, options.command)),
     ]
     headlines = headline_section(runs, fppi=options.fppi)
     body = "\n".join([_header(runs, options), headlines, contents_html(parts), parts_html(parts)])
-    styles = (_colours(), stylesheet("report.css"), stylesheet("gallery.css"))
+    styles = (_colours(), *(stylesheet(f"{name}.css") for name in ("report", "gallery", "saliency")))
     page = html_page(options.title, f'<main class="report">\n{body}\n</main>', styles=styles)
     write_text_atomic(Path(path), page)
     logger.info("wrote %s", path)
