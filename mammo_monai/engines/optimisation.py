@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sized
 from typing import Literal
 
 import torch
@@ -40,6 +41,26 @@ def make_optimizer(
         raise ValueError(f"optimizer must be adam, adamw or sgd, got {name!r}.")
     kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
     return kind(parameters, lr=settings.learning_rate, weight_decay=weight_decay)
+
+
+def epochs_for(iterations: int, loader: Sized) -> int:
+    """Whole epochs that see at least so many batches, for recipes that count these.
+
+    Args:
+        loader: its length is the number of batches in an epoch.
+
+    Raises:
+        ValueError: fewer than one iteration, or a loader without a batch.
+
+    >>> epochs_for(24_000, range(149))  # 2378 images in batches of 16, as in P1
+    162
+    """
+    if iterations < 1 or len(loader) < 1:
+        raise ValueError(
+            f"iterations must be at least 1, got {iterations}, of a loader that has at least one batch an "
+            f"epoch, got {len(loader)}. Give training images, or set epochs."
+        )
+    return math.ceil(iterations / len(loader))
 
 
 def make_schedule(

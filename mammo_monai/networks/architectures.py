@@ -7,11 +7,21 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from mammo_monai.networks.classifiers import PatchSettings, WholeImageSettings
+from mammo_monai.networks.faster_rcnn import FasterRCNNSettings
 from mammo_monai.networks.retinanet import NetworkSettings
 
 RETINANET = "retinanet"
+FASTER_RCNN = "faster_rcnn"
+PATCH_CLASSIFIER = "patch_classifier"
+WHOLE_IMAGE_CLASSIFIER = "whole_image_classifier"
 # The dataclass of `Network.settings`, by `Network.architecture`.
-SETTINGS: Mapping[str, type[Any]] = {RETINANET: NetworkSettings}
+SETTINGS: Mapping[str, type[Any]] = {
+    RETINANET: NetworkSettings,
+    FASTER_RCNN: FasterRCNNSettings,
+    PATCH_CLASSIFIER: PatchSettings,
+    WHOLE_IMAGE_CLASSIFIER: WholeImageSettings,
+}
 
 
 def settings_text(settings: Any) -> str:

@@ -37,7 +37,7 @@ class EfficientNetLiteFPN(BackbonePyramid):
         body = timm.create_model(
             "tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(2, 3, 4)
         )
-        _replace_depthwise(body)
+        replace_depthwise(body)
         super().__init__(body, CHANNELS, **options)
 
     def body_maps(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -46,10 +46,10 @@ class EfficientNetLiteFPN(BackbonePyramid):
         return c3, c4, c5
 
 
-def _replace_depthwise(module: nn.Module) -> None:
+def replace_depthwise(module: nn.Module) -> None:
     """Every depthwise convolution as one that trains faster on a CPU; the parameters are kept."""
     for name, child in module.named_children():
         if isinstance(child, nn.Conv2d) and child.groups > 1 and child.groups == child.in_channels:
             setattr(module, name, DepthwiseConv2d.like(child))
         else:
-            _replace_depthwise(child)
+            replace_depthwise(child)

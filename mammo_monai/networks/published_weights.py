@@ -65,6 +65,15 @@ def _imagenet_state(network: MammoRetinaNet) -> Mapping[str, object]:
     backbone = network.settings.backbone
     if backbone != "efficientnet_lite0":
         return published_state(_IMAGENET[backbone])
+    return lite0_state()
+
+
+def lite0_state() -> Mapping[str, object]:
+    """ImageNet's EfficientNet-Lite0 with its classifier, from its Python package.
+
+    Raises:
+        WeightsError: the package is not installed, or its file is another.
+    """
     try:
         package = import_module(_LITE0_PACKAGE)
     except ModuleNotFoundError as error:

@@ -66,8 +66,7 @@ def load_weights(network: Network, path: Path, *, sha256: str | None = None) -> 
     file = read_weights(path, sha256=sha256)
     weights = _named(file, network.architecture)
     if not weights.is_own:
-        source = WEIGHT_SOURCES[network.architecture]
-        weights = source.with_classes(weights, network.settings.num_classes)
+        weights = WEIGHT_SOURCES[network.architecture].fit(weights, network)
     _fill(network, weights, str(path))
     return file
 
@@ -88,7 +87,7 @@ def convert_file(path: Path, output: Path, *, num_classes: int | None = None) ->
     weights = _named(file, architecture)
     if num_classes is not None or not weights.is_own:
         weights = WEIGHT_SOURCES[architecture].with_classes(weights, num_classes or 1)
-    missing = {"stride_in_1x1", "bn_eps"} - weights.facts.keys()
+    missing = WEIGHT_SOURCES[architecture].needed - weights.facts.keys()
     if missing:
         raise WeightsError(
             f"{path}: does not say which network it is for ({', '.join(sorted(missing))} unknown). Load it "
@@ -128,8 +127,12 @@ def _named(file: WeightsFile, architecture: str) -> ConvertedWeights:
         weights = WEIGHT_SOURCES[architecture].convert(file.tensors)
     except WeightsError as error:
         raise WeightsError(f"{file.path}: {error}") from error
-    if file.settings is None or architecture_name(file.settings) != architecture:
+    if file.settings is None:
         return weights
+    if architecture_name(file.settings) != architecture:
+        inherited = WEIGHT_SOURCES[architecture].inherited
+        told = {} if inherited is None else inherited(file.settings)
+        return replace(weights, facts={**weights.facts, **told})
     told = asdict(file.settings)
     facts = {name: told[name] for name in weights.facts} if weights.is_body_only else told
     return replace(weights, facts=facts)
@@ -162,7 +165,7 @@ def _fill(network: Network, weights: ConvertedWeights, source: str) -> None:
 
 
 def _check_facts(settings: Any, weights: ConvertedWeights, source: str) -> None:
-    ignored = {"bn_eps", "in_channels"}  # both fit any weights
+    ignored = {"bn_eps", "in_channels", "dropout"}  # they fit any weights
     ours = asdict(settings)
     differences = [
         f"{name}: {fact!r} in the file, {ours[name]!r} in the network"
