@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from mammo_monai.cli.rule_options import add_rule_options, rule_from, rule_words
+from mammo_monai.cli.rule_options import add_class_options, add_rule_options, rule_from, rule_words
 
 NUMBERS = ("split", "fppi", "min_iou", "label", "bootstrap", "permutations", "seed")
 
@@ -28,6 +28,7 @@ def add_parser(subparsers: Any) -> None:
     add("--permutations", type=int, default=1000, metavar="N", help="swaps (%(default)s)")
     add("--banner", default="", help="a sentence on top of the page, e.g. where the images come from")
     add_rule_options(parser)
+    add_class_options(parser)
     parser.set_defaults(run=run)
 
 

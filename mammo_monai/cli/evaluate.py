@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mammo_monai.cli.rule_options import add_rule_options, rule_from
+from mammo_monai.cli.rule_options import add_class_options, add_rule_options, rule_from
 
 
 def add_parser(subparsers: Any) -> None:
@@ -25,13 +25,15 @@ def add_parser(subparsers: Any) -> None:
     add("--operating-points", type=Path, metavar="POINTS", help=thresholds)
     add("-o", "--output", type=Path, required=True, metavar="METRICS", help="metrics.json")
     add_rule_options(parser)
+    add_class_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Scores, writes, prints the operating points."""
+    """Scores, writes, prints the operating points, and the areas of a model that scores images."""
     from mammo_monai.metrics import evaluate_files
     from mammo_monai.reports.runs import Run
+    from mammo_monai.reports.tables.image_tables import image_lines
     from mammo_monai.reports.tables.run_tables import headline, normal_points_table, run_table
     from mammo_monai.schema import write_metrics
 
@@ -40,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     write_metrics(args.output, metrics)
     scored = Run(args.detections.name, metrics)
     normals = normal_points_table([scored]) if args.operating_points else None
-    lines = [normals.caption, normals.as_text()] if normals else []
-    print(run_table(scored).as_text(), *lines, headline(scored), sep="\n")
+    lines = [run_table(scored).as_text()] if scored.points else []
+    lines += [normals.caption, normals.as_text()] if normals else []
+    print(*lines, *image_lines(scored), headline(scored), sep="\n")
     return 0

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.cli.fusion_options import add_fusion_options, fused_text
+
 
 def add_parser(subparsers: Any) -> None:
     """Adds the verb."""
@@ -13,11 +15,13 @@ def add_parser(subparsers: Any) -> None:
         "predict",
         help="mark masses on images, write detections.json",
         description="A run that was stopped goes on where it was. Other ids of the bundle's inference.json "
-        "are overridden by `--id value`, given last, e.g. --inferer#batch_size 8.",
+        "are overridden by `--id value`, given last, e.g. --inferer#batch_size 8; those of one of several "
+        "bundles by `--NAME:id value`.",
     )
     add = parser.add_argument
     add("images", nargs="+", metavar="IMAGE|DIR|MANIFEST", help="images, folders, or one manifest.json")
-    add("--bundle", required=True, metavar="NAME|DIR", help="a bundle's folder or name")
+    bundle = "a bundle's folder or name; again for an ensemble, then with =WEIGHTS if not its own"
+    add("--bundle", required=True, action="append", metavar="NAME|DIR", help=bundle)
     add("-o", "--output", type=Path, required=True, help="the detections.json to write")
     add("--mode", choices=("full", "sections", "sliding"), help="how an image is shown to the detector")
     add("--split", choices=("training", "validation", "test"), help="one list of the manifest (all)")
@@ -26,28 +30,20 @@ def add_parser(subparsers: Any) -> None:
     add("--fppi", type=float, metavar="N", help="show what the bundle's operating point for N shows")
     add("--on-error", choices=("stop", "skip"), help="at an image that fails (stop)")
     add("--overlays", type=Path, metavar="DIR", help="draw each image with its five best marks")
+    add_fusion_options(parser, default=None)
     parser.set_defaults(run=run, overrides=[])
 
 
 def run(args: argparse.Namespace) -> int:
     """Predicts; prints what was marked; 1 if images failed and were skipped."""
-    from mammo_monai.bundle import find_bundle, parse_overrides, path_value, run_bundle
-    from mammo_monai.cli.progress_bar import image_bar
-    from mammo_monai.inference.operating_point import shown_at
+    from mammo_monai.bundle import path_value
+    from mammo_monai.cli.predict_ensemble import predict_ensemble
+    from mammo_monai.cli.predict_one import predict_one
     from mammo_monai.schema import read_detections, read_manifest
 
     images = [each if each.startswith("phantoms:") else path_value(each) for each in args.images]
-    point = None if args.fppi is None else shown_at(find_bundle(args.bundle), args.fppi)
-    named = {
-        "input": images[0] if len(images) == 1 else images,
-        "output": path_value(args.output),
-        "weights": path_value(args.weights) if args.weights else None,
-        **{name: getattr(args, name) for name in ("mode", "split", "device", "on_error")},
-        "evaluator#on_progress": image_bar(),
-        "evaluator#operating_point": point,
-    }
-    overrides = {key: value for key, value in named.items() if value is not None}
-    run_bundle(args.bundle, "inference", "run", overrides | parse_overrides(args.overrides))
+    is_ensemble = len(args.bundle) > 1
+    (predict_ensemble if is_ensemble else predict_one)(args, images)
     content = read_detections(args.output)
     if args.overlays:
         from mammo_monai.inference.overlays import save_overlays
@@ -56,5 +52,7 @@ def run(args: argparse.Namespace) -> int:
         save_overlays(content.detections, args.overlays, records=records)
     failed = content.model.get("failed", [])
     n_marks = sum(len(each.boxes) for each in content.detections)
-    print(f"{args.output}: {len(content.detections)} images, {n_marks} marks, {len(failed)} images failed")
+    fused = f", {fused_text(content)}" if is_ensemble else ""
+    n_images = len(content.detections)
+    print(f"{args.output}: {n_images} images, {n_marks} marks, {len(failed)} images failed{fused}")
     return 1 if failed else 0

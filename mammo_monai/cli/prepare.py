@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+NOISE = ("none", "median", "gaussian", "bilateral", "impulse")
 PRESETS = ("full_image", "sections", "full_and_sections", "fixed_size", "fixed_portrait", "fixed_spacing")
 
 
@@ -14,8 +15,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "prepare",
         help="decode, crop and resize all images once, for training",
-        description="Keeps one 16-bit PNG per image in a folder whose manifest.json then stands for the "
-        "original in train, predict and evaluate. A stopped run goes on where it was.",
+        description="Keeps one 16-bit PNG per image; DIR/manifest.json then stands for the original.",
     )
     add = parser.add_argument
     add("manifest", metavar="MANIFEST", help="manifest.json, its folder, or phantoms:LAYOUT[:PATIENTS]")
@@ -26,6 +26,9 @@ def add_parser(subparsers: Any) -> None:
     add("--spacing-mm", type=float, metavar="MM", help="pixel size of preset fixed_spacing")
     add("--region", choices=("otsu", "global", "none"), help="how the breast is found (otsu: film)")
     add("--remove-pectoral", action="store_true", default=None, help="blacken the muscle of oblique views")
+    add("--noise", choices=NOISE, help="reduce noise in the breast, before resizing")
+    add("--noise-px", type=int, choices=(3, 5, 7), help="its window, pixels of the original (3)")
+    add("--suppress-artifacts", action="store_true", default=None, help="fill in markers on the breast")
     add("--workers", type=int, default=1, metavar="N", help="processes (%(default)s)")
     add("--prune", action="store_true", help="delete copies of other recipes from DIR")
     parser.set_defaults(run=run)
@@ -39,10 +42,10 @@ def run(args: argparse.Namespace) -> int:
     from mammo_monai.data.configured_recipe import configured_recipe
     from mammo_monai.files import bytes_text
     from mammo_monai.schema import read_manifest
-    from mammo_monai.transforms.recipe import image_recipe, reject_unused
+    from mammo_monai.transforms.recipe import RecipeOptions, image_recipe, reject_unused
 
-    named = ("preset", "size_px", "spacing_mm", "region", "remove_pectoral")
-    changes = {name: getattr(args, name) for name in named if getattr(args, name) is not None}
+    given = {name: value for name, value in vars(args).items() if value is not None}
+    changes: Any = {name: given[name] for name in RecipeOptions.__annotations__ if name in given}
     config = find_bundle(args.bundle) / "configs" / "train.json" if args.bundle else None
     recipe = configured_recipe(config, changes) if config else image_recipe(**changes)
     reject_unused(recipe, changes)

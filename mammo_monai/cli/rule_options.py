@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 HITS = ("iou", "center", "center_distance")
 LEVELS = ("lesion", "image", "breast", "patient")
 IMAGES = ("all", "normal", "with_lesions")
+POSITIVE = ("lesion", "malignant")
+THRESHOLD = 0.5
 _DOUBLES = "further detections on a found lesion are false positives"
 
 
@@ -40,8 +42,22 @@ def add_rule_options(parser: argparse.ArgumentParser, *, doubles: str = _DOUBLES
     option("--seed", type=int, default=0, help="of the resampling (%(default)s)")
 
 
+def add_class_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of images, breasts and patients, for verbs that score these too."""
+    group = parser.add_argument_group("images", "which images, breasts and patients are positive")
+    option = group.add_argument
+    positive = (
+        "an image with a lesion; or one that is malignant by pathology, else by BI-RADS 4 to 6 against "
+    )
+    positive += "1 and 2, others left out (%(default)s)"
+    option("--positive", choices=POSITIVE, default=POSITIVE[0], help=positive)
+    called = "an image of at least this score is called positive, where images have scores of their own; "
+    called += "choose it on validation images (%(default)s)"
+    option("--image-threshold", type=float, default=THRESHOLD, metavar="T", help=called)
+
+
 def rule_from(args: argparse.Namespace, **fixed: Any) -> FrocRule:
-    """The rule the options describe.
+    """The rule the options describe; those of `add_class_options` count where the verb has them.
 
     Args:
         fixed: fields of `FrocRule` that the verb decides, such as `fppi`.
@@ -61,6 +77,8 @@ def rule_from(args: argparse.Namespace, **fixed: Any) -> FrocRule:
         max_distance_mm=args.max_distance_mm,
         level=args.level,
         false_positives_on=args.false_positives_on,
+        positive=vars(args).get("positive", POSITIVE[0]),
+        image_threshold=vars(args).get("image_threshold", THRESHOLD),
         **fixed,
     )
 
@@ -78,6 +96,8 @@ def rule_words(args: argparse.Namespace) -> list[str]:
         ("--max-distance-mm", args.max_distance_mm, None),
         ("--level", args.level, LEVELS[0]),
         ("--false-positives-on", args.false_positives_on, IMAGES[0]),
+        ("--positive", vars(args).get("positive", POSITIVE[0]), POSITIVE[0]),
+        ("--image-threshold", vars(args).get("image_threshold", THRESHOLD), THRESHOLD),
     )
     words = [word for name, value, default in given if value != default for word in (name, str(value))]
     return [*words, "--count-double-hits"] if args.count_double_hits else words

@@ -82,18 +82,28 @@ def start_of(run: RunSpec, config: Config, where: str) -> tuple[str, str]:
 def check_same_network(child: Config, parent: Config, where: str, parent_name: str) -> None:
     """Refuses a start from weights of another network, before anything is trained.
 
+    A whole-image classifier starts from a patch classifier with the same backbone, and adds its top.
+
     Args:
         child, parent: configurations of both trainings. where: names the child.
 
     Raises:
         ExperimentError: names what differs.
     """
-    changes = changes_between(parent.get("network_def"), child.get("network_def"), "network_def")
+    before, after = parent.get("network_def"), child.get("network_def")
+    if (_factory(before), _factory(after)) == ("patch_network", "whole_image_network"):
+        before, after = ({"backbone": (each or {}).get("backbone")} for each in (before, after))
+    changes = changes_between(before, after, "network_def")
     if changes:
         raise ExperimentError(
             f"{where}: it starts from run {parent_name}, which trains another network "
             f"({'; '.join(changes)}). Give both the same network_def."
         )
+
+
+def _factory(network: Any) -> str:
+    """The function that makes a network, by the last word of its dotted name."""
+    return str(network.get("_target_")).rpartition(".")[2] if isinstance(network, dict) else ""
 
 
 def rule_values(rule: FrocRule) -> dict[str, Any]:

@@ -124,6 +124,8 @@ def _budget(where: str, content: Json) -> int | None:
 
 def _reject_own_budget(where: str, runs: tuple[RunSpec, ...], content: Json) -> None:
     for run, row in zip(runs, content["runs"], strict=True):
+        if run.members:
+            continue  # it trains nothing
         has_own = "epochs" in row.get("overrides", {})
         is_common = "epochs" in content or "budget_iterations" in content
         if is_common and (has_own or "epochs" in content.get("overrides", {})):

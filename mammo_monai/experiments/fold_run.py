@@ -20,6 +20,7 @@ from mammo_monai.experiments.plan import Plan, PlannedRun
 from mammo_monai.experiments.step_request import PREDICTION, TRAINING, Step
 from mammo_monai.files import sha256_of, write_json_atomic
 from mammo_monai.metrics import score_files
+from mammo_monai.records import Split
 from mammo_monai.schema import write_manifest
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class FoldRun:
         if self.planned.spec.is_trained and not self.folder.report(TRAINING).is_file():
             self._do(self._training(), attempts)
         if not self.folder.report(PREDICTION).is_file():
-            self._do(self._prediction(), attempts)
+            self._do(self.prediction(self.folder.path, self.planned.test_split), attempts)
         metrics = score_files(
             self.folder.detections,
             self.folder.manifest,
@@ -104,15 +105,21 @@ class FoldRun:
         budget = self.plan.experiment.budget_iterations
         return replace(self._step(TRAINING, overrides), budget_iterations=budget)
 
-    def _prediction(self) -> Step:
+    def prediction(self, folder: Path, split: Split) -> Step:
+        """The step that predicts a list of the fold with this run's weights, into a folder."""
         overrides = {
             **prediction_overrides(self.planned.spec, self.planned.label),
             **self._common(),
-            "eval_dir": path_value(self.folder.path),
+            "eval_dir": path_value(folder),
             "weights": path_value(self.weights),
-            "split": self.planned.test_split.value,
+            "split": split.value,
         }
-        return self._step(PREDICTION, overrides)
+        step = self._step(PREDICTION, overrides)
+        if folder == self.folder.path:
+            return step
+        return replace(
+            step, report=str(folder / "prediction.json"), environment=str(folder / "environment.json")
+        )
 
     def _step(self, kind: str, overrides: Mapping[str, Any]) -> Step:
         bundle = str(find_bundle(self.planned.spec.bundle))

@@ -147,11 +147,10 @@ def _changes_table(results: Results) -> Table:
     finished = [run for run in results.runs if run.finished]
     first, rows = _config(finished[0]), []
     for run in finished:
-        changes = (
-            changes_between(first, _config(run))
-            if run is not finished[0]
-            else ["(the others differ from this)"]
-        )
+        changes = ["(the others differ from this)"]
+        if run is not finished[0]:
+            own = _config(run)
+            changes = changes_between({} if "fuse" in own else first, own)
         named = "; ".join(changes[:NAMED_CHANGES]) + ("; …" if len(changes) > NAMED_CHANGES else "")
         rows.append((run.name, run.description, named or "nothing"))
     return Table("Configuration, against the first run", ("run", "what it is", "differs in"), tuple(rows))
@@ -159,6 +158,8 @@ def _changes_table(results: Results) -> Table:
 
 def _config(run: RunResult) -> dict[str, Any]:
     config = next(iter(run.finished.values())).config
+    if "fuse" in config:  # it has nothing else; that all of the first's values are missing says nothing
+        return {"fuse": dict(config["fuse"])}
     kept = ("bundle", "is_trained", "training", "prediction")
     return {name: config[name] for name in kept if name in config}
 

@@ -19,6 +19,7 @@ from mammo_monai.experiments.configuration import (
 )
 from mammo_monai.experiments.data_request import ONCE
 from mammo_monai.experiments.definition import Experiment, ExperimentError
+from mammo_monai.experiments.ensembles import data_of_runs, ensemble_config, fused_config
 from mammo_monai.experiments.run_data import DataSets, RunData
 from mammo_monai.experiments.run_spec import RunSpec, in_order_of_start
 from mammo_monai.files import sha256_of
@@ -41,6 +42,7 @@ class PlannedRun:
             and prediction with their overrides, rule, and the hashes of what is read.
         parent: name and fold of the run whose weights it starts from.
         test_split: the list that is scored.
+        members: of an ensemble: names and fold of the runs that it fuses.
     """
 
     spec: RunSpec
@@ -48,6 +50,12 @@ class PlannedRun:
     config: Config
     parent: Key | None = None
     test_split: Split = Split.TEST
+    members: tuple[Key, ...] = ()
+
+    @property
+    def needs(self) -> tuple[Key, ...]:
+        """What must be finished before it can begin."""
+        return self.members if self.parent is None else (self.parent, *self.members)
 
     @property
     def key(self) -> Key:
@@ -69,6 +77,10 @@ class PlannedRun:
         inputs = {**self.config["inputs"], "init_sha256": weights_sha256}
         return replace(self, config={**self.config, "inputs": inputs})
 
+    def fused(self, members: Mapping[str, Mapping[str, Any]]) -> PlannedRun:
+        """The ensemble with the hashes of what its members' done.json tell, by their names."""
+        return replace(self, config=fused_config(self.config, members))
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -88,14 +100,18 @@ class Plan:
         """The manifest whose lists are those of a run on its fold."""
         return self.data[planned.spec.name].manifest(planned.fold)
 
+    def planned(self, key: Key) -> PlannedRun:
+        """The run of a name on a fold."""
+        return next(each for each in self.runs if each.key == key)
+
 
 @dataclass(frozen=True)
 class Choice:
     """What of an experiment to do, and on what, where the file's own words are replaced.
 
     Attributes:
-        folds: names; None takes all. only: names of runs; empty takes all. What they start from is done too.
-        manifests: instead of the file's. folds_file: instead of the file's.
+        folds: names; None takes all. only: names of runs; empty takes all. What they start from, or fuse, is
+            done too. manifests: instead of the file's. folds_file: instead of the file's.
     """
 
     folds: tuple[str, ...] | None = None
@@ -126,11 +142,11 @@ def make_plan(experiment: Experiment, choice: Choice | None = None) -> Plan:
     sets = DataSets(
         choice.manifests or experiment.manifests, choice.folds_file or experiment.folds, experiment.stage
     )
-    data = {run.name: sets.of(run.data, f"run {run.name}") for run in experiment.runs}
+    data = data_of_runs(experiment.runs, sets)
     specs = _chosen(experiment, choice.only)
     _check_folds_file(specs, data, choice)
     folds = _fold_names(specs, data, choice.folds)
-    configs = {spec.name: _config_of(spec, experiment, data[spec.name]) for spec in specs}
+    configs = _configs(specs, experiment, data)
     _check_networks(specs, configs)
     planned = tuple(_planned(specs, data, folds, configs))
     for each in planned:
@@ -174,7 +190,8 @@ def _planned(
             if fold in own.names:
                 parent = None if spec.parent is None else _parent_key(spec, spec.parent, fold, data)
                 config = {**configs[spec.name], "fold": fold}
-                yield PlannedRun(spec, fold, config, parent, own.test_split)
+                members = tuple((name, fold) for name in spec.members)
+                yield PlannedRun(spec, fold, config, parent, own.test_split, members)
 
 
 def _parent_key(spec: RunSpec, parent: str, fold: str, data: Mapping[str, RunData]) -> Key:
@@ -189,15 +206,20 @@ def _parent_key(spec: RunSpec, parent: str, fold: str, data: Mapping[str, RunDat
     return parent, fold
 
 
-def _config_of(spec: RunSpec, experiment: Experiment, data: RunData) -> Config:
-    where = f"run {spec.name}"
-    training = training_config(spec, where)
-    init, init_sha256 = start_of(spec, training, where)
-    prediction = prediction_config(spec, where)
-    training["init"] = init  # its hash says which file; the folder it lies in decides nothing
-    if experiment.budget_iterations is not None or not spec.is_trained:
-        for config in (training, prediction):
-            config.pop("epochs", None)  # the bundle's own decide nothing
+def _configs(
+    specs: Sequence[RunSpec], experiment: Experiment, data: Mapping[str, RunData]
+) -> dict[str, Config]:
+    configs: dict[str, Config] = {}
+    for spec in specs:  # members stand before their ensemble
+        common = _common_config(experiment, data[spec.name])
+        configs[spec.name] = (
+            ensemble_config(spec, configs, common) if spec.members else _config_of(spec, experiment, common)
+        )
+    return configs
+
+
+def _common_config(experiment: Experiment, data: RunData) -> Config:
+    """What decides the result of a run whatever it does: images, rule, scored list."""
     inputs = {
         "manifest_sha256": [sha256_of(each.path) for each in data.manifests.values() if each.path],
         "folds_sha256": data.folds.sha256 if data.folds else None,
@@ -206,16 +228,31 @@ def _config_of(spec: RunSpec, experiment: Experiment, data: RunData) -> Config:
     own_data = {} if data.is_common else {"scored_sha256": data.scored_sha256}
     return {
         "schema": RUN_SCHEMA,
+        "stage": data.stage,
+        "rule": rule_values(experiment.rule),
+        "inputs": {**inputs, **own_data},
+        **({"test_split": data.test_split.value} if data.is_once else {}),
+    }
+
+
+def _config_of(spec: RunSpec, experiment: Experiment, common: Config) -> Config:
+    where = f"run {spec.name}"
+    training = training_config(spec, where)
+    init, init_sha256 = start_of(spec, training, where)
+    prediction = prediction_config(spec, where)
+    training["init"] = init  # its hash says which file; the folder it lies in decides nothing
+    if experiment.budget_iterations is not None or not spec.is_trained:
+        for config in (training, prediction):
+            config.pop("epochs", None)  # the bundle's own decide nothing
+    return {
+        **common,
         "bundle": Path(spec.bundle).name,
         "is_trained": spec.is_trained,
-        "stage": data.stage,
         "budget_iterations": experiment.budget_iterations if spec.is_trained else None,
         "training": training,
         # The base file stands above: what prediction adds to it is enough.
         "prediction": {name: each for name, each in prediction.items() if training.get(name, ...) != each},
-        "rule": rule_values(experiment.rule),
-        "inputs": {**inputs, "init": init, "init_sha256": init_sha256, **own_data},
-        **({"test_split": data.test_split.value} if data.is_once else {}),
+        "inputs": {**common["inputs"], "init": init, "init_sha256": init_sha256},
     }
 
 
@@ -267,7 +304,7 @@ def _check_leaks(
 
 def _check_folds_file(specs: Sequence[RunSpec], data: Mapping[str, RunData], choice: Choice) -> None:
     if choice.folds_file is not None and all(
-        each.data.folds is not None or data[each.name].folds is None for each in specs
+        each.data.folds is not None or data[each.name].folds is None for each in specs if not each.members
     ):
         raise ExperimentError(
             f"{choice.folds_file}: no run would use these folds: each names its own. Take --folds-file out, "
@@ -289,15 +326,17 @@ def _fold_names(
 
 
 def _chosen(experiment: Experiment, only: Collection[str]) -> list[RunSpec]:
-    """The runs asked for, and those that they start from, each after its parent."""
+    """The runs asked for, and those that they fuse or start from, each after those."""
     runs = {run.name: run for run in experiment.runs}
     missing = [name for name in only if name not in runs]
     if missing:
         raise ExperimentError(f"no run {', '.join(missing)}: the runs are {', '.join(runs)}.")
     wanted = set(only) or set(runs)
+    in_order = in_order_of_start(runs)  # refuses members that are not there
+    wanted |= {member for name in wanted for member in runs[name].members}
     for name in [*wanted]:
         parent = runs[name].parent
         while parent is not None:
             wanted.add(parent)
             parent = runs[parent].parent
-    return [each for each in in_order_of_start(runs) if each.name in wanted]
+    return [each for each in in_order if each.name in wanted]

@@ -84,8 +84,21 @@ class RunResult:
     row: str = ""
 
     @property
+    def marks_places(self) -> bool:
+        """Whether it is a detector's result, which may find nothing; a classifier scores images alone."""
+        found = [each for fold in self.finished.values() for each in fold.detections]
+        return any(len(each.boxes) or each.image_score is None for each in found) or not found
+
+    def area_at(self, level: str) -> Mapping[str, Any] | None:
+        """The ROC entry of a level (image, breast, patient) with `auc`, `low`, `high`; None without one."""
+        entries = (self.metrics or {}).get("roc") or ()
+        return next((each for each in entries if each["level"] == level), None)
+
+    @property
     def fold_means(self) -> list[float]:
         """Mean sensitivity of each finished fold that defines one."""
+        if not self.marks_places:
+            return []
         means = (each.mean_sensitivity for each in self.finished.values())
         return [each for each in means if each is not None]
 
@@ -267,12 +280,13 @@ def _scored(run: RunResult, rule: FrocRule) -> RunResult:
         return run
     records, detections = _joined(run, tuple(run.finished))
     metrics = evaluate_detections(records, detections, rule=rule)
-    return replace(run, metrics=metrics, interval=mean_sensitivity_interval(records, detections, rule))
+    interval = mean_sensitivity_interval(records, detections, rule) if run.marks_places else None
+    return replace(run, metrics=metrics, interval=interval)
 
 
 def _compared(first: RunResult, run: RunResult, rule: FrocRule) -> RunResult:
     common = tuple(fold for fold in run.finished if fold in first.finished)
-    if not common:
+    if not common or not (first.marks_places and run.marks_places):
         return run
     (records, before), (_, after) = (_joined(each, common) for each in (first, run))
     try:

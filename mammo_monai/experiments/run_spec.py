@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from mammo_monai.experiments.field_checks import (
     read_text,
     reject_unknown,
 )
+from mammo_monai.experiments.fuse_spec import FuseSpec, fuse_spec
 
 FROM_RUN = "run:"
 _FIELDS = {"name", "description", "bundle", "overrides", "predict_overrides", "train"}
 _FIELDS |= {"manifest", "folds", "stage", "test_split", "table", "row"}
+_ENSEMBLE_FIELDS = {"name", "description", "fuse", "table", "row"}
 # What the runner itself decides: another value would break what a run's folder promises.
 _RESERVED = ("bundle_root", "dataset_dir", "manifest", "output_dir", "resume", "eval_dir", "weights", "split")
 _WEIGHTS_ENDINGS = (".safetensors", ".pt", ".pth")
@@ -31,11 +33,14 @@ class RunSpec:
 
     Attributes:
         name: of its folder: letters, digits, `_ . -`.
+        bundle: empty for an ensemble.
         overrides: ids of train.json and values, those of the whole experiment first.
         predict_overrides: ids of train.json with evaluate.json over it, for prediction alone.
         is_trained: False predicts with the weights that `init` names, as they are.
         data: the images it sees, where they are others than the experiment's.
         table, row: which row of which published table it reproduces, such as "P0-VI" and "0.00001".
+        fuse: the runs whose detections it fuses; None for a run of a bundle. An ensemble sees the images of
+            its members and is not trained.
     """
 
     name: str
@@ -47,6 +52,12 @@ class RunSpec:
     data: DataRequest = field(default_factory=DataRequest)
     table: str = ""
     row: str = ""
+    fuse: FuseSpec | None = None
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Names of the runs that it fuses; none for a run of a bundle."""
+        return () if self.fuse is None else self.fuse.runs
 
     @property
     def parent(self) -> str | None:
@@ -74,6 +85,8 @@ def run_spec(where: str, row: object, content: Json, common: Json, folder: Path)
         raise ExperimentError(f"{where}: expected an object with name and overrides, got {row!r:.80}.")
     name = read_name(where, row.get("name"))
     where = f"{where} ({name})"
+    if "fuse" in row:
+        return _ensemble(where, row, name)
     reject_unknown(where, row, _FIELDS)
     bundle = read_text(where, row, "bundle") or read_text(where, content, "bundle")
     if bundle is None:
@@ -90,9 +103,29 @@ def run_spec(where: str, row: object, content: Json, common: Json, folder: Path)
         table=read_text(where, row, "table") or "",
         row=read_text(where, row, "row") or "",
     )
+    _check_row(where, run)
+    return _in_folder(run, folder)
+
+
+def _ensemble(where: str, row: Json, name: str) -> RunSpec:
+    """The run of a row that fuses others; it has no bundle, images and overrides of its own."""
+    reject_unknown(where, row, _ENSEMBLE_FIELDS)
+    run = RunSpec(
+        name=name,
+        bundle="",
+        description=read_text(where, row, "description") or "",
+        is_trained=False,
+        table=read_text(where, row, "table") or "",
+        row=read_text(where, row, "row") or "",
+        fuse=fuse_spec(where, row["fuse"]),
+    )
+    _check_row(where, run)
+    return run
+
+
+def _check_row(where: str, run: RunSpec) -> None:
     if run.row and not run.table:
         raise ExperimentError(f"{where}: row {run.row} says which row, table must say of which table.")
-    return _in_folder(run, folder)
 
 
 def overrides_of(where: str, item: Json, name: str) -> dict[str, Any]:
@@ -111,13 +144,14 @@ def overrides_of(where: str, item: Json, name: str) -> dict[str, Any]:
 
 
 def in_order_of_start(runs: Mapping[str, RunSpec]) -> list[RunSpec]:
-    """The runs in their order, but each after the one it starts from.
+    """The runs in their order, but each after the one it starts from, and an ensemble after its members.
 
     Raises:
-        ExperimentError: one starts from a run that is not there or is not trained, or from itself by detours.
+        ExperimentError: one starts from a run that is not there or is not trained, or from itself by detours;
+            or an ensemble fuses a run that is not there, itself, or another ensemble.
     """
     ordered: dict[str, RunSpec] = {}
-    for run in runs.values():
+    for run in _with_members_first(runs):
         chain = [run]
         while (parent := chain[-1].parent) is not None and parent not in ordered:
             _check_parent(chain, parent, runs)
@@ -127,6 +161,22 @@ def in_order_of_start(runs: Mapping[str, RunSpec]) -> list[RunSpec]:
                 _check_parent([each], each.parent, runs)
             ordered.setdefault(each.name, each)
     return list(ordered.values())
+
+
+def _with_members_first(runs: Mapping[str, RunSpec]) -> Iterator[RunSpec]:
+    for run in runs.values():
+        for member in run.members:
+            if member not in runs:
+                raise ExperimentError(
+                    f"run {run.name}: fuse names {member}, which is no run: the runs are {', '.join(runs)}."
+                )
+            if runs[member].members:
+                raise ExperimentError(
+                    f"run {run.name}: it fuses {member}, which is an ensemble itself. Name the runs that "
+                    "predict; weights say how much each counts."
+                )
+            yield runs[member]
+        yield run
 
 
 def _check_parent(chain: list[RunSpec], parent: str, runs: Mapping[str, RunSpec]) -> None:
@@ -142,6 +192,8 @@ def _check_parent(chain: list[RunSpec], parent: str, runs: Mapping[str, RunSpec]
             f"run {child}: the runs start from each other in a circle ({circle}); one of them must start "
             "from coco, imagenet, none, a bundle or a file."
         )
+    if runs[parent].members:
+        raise ExperimentError(f"run {child}: it starts from run {parent}, an ensemble, which has no weights.")
     if not runs[parent].is_trained:
         raise ExperimentError(
             f"run {child}: it starts from run {parent}, which is not trained and so has no weights of its "

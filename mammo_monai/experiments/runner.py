@@ -12,6 +12,7 @@ from typing import Protocol
 
 from mammo_monai.errors import MammoError
 from mammo_monai.experiments.data_request import ONCE, PHANTOMS_PREFIX
+from mammo_monai.experiments.ensemble_run import EnsembleRun
 from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.fold_run import FoldRun
 from mammo_monai.experiments.folder import BusyError, RunFolder, State
@@ -101,9 +102,10 @@ class Runner:
         unfinished: set[Key] = set()
         for planned in self.plan.runs:
             folder = self.folder(planned.key)
-            if planned.parent in unfinished:
+            missing = [key for key in planned.needs if key in unfinished]
+            if missing:
                 unfinished.add(planned.key)
-                self._refuse_without_parent(planned, folder)
+                self._refuse_without(planned, folder, missing[0])
                 continue
             started = self._started(planned)
             state = folder.state(started.config)
@@ -112,17 +114,19 @@ class Runner:
             if state is State.CHANGED and not self.redo:
                 raise _changed(started, folder)
 
-    def _refuse_without_parent(self, planned: PlannedRun, folder: RunFolder) -> None:
-        """A run that has begun from weights that are to be trained anew would be another one afterwards."""
-        if folder.stored_config() is not None and not self.redo and planned.parent is not None:
+    def _refuse_without(self, planned: PlannedRun, folder: RunFolder, missing: Key) -> None:
+        """A run begun from weights or detections that are to be made anew would be another one afterwards."""
+        if folder.stored_config() is not None and not self.redo:
+            what = "fused from detections of" if planned.members else "started from weights of"
             raise ChangedError(
-                f"{planned.label}: {folder.path} holds this run, started from weights of "
-                f"{label_of(planned.parent)} that are no longer finished there. Put them back, choose "
-                "another --out, or do both afresh with --redo."
+                f"{planned.label}: {folder.path} holds this run, {what} {label_of(missing)} that are no "
+                "longer finished there. Put them back, choose another --out, or do both afresh with --redo."
             )
 
     def _started(self, planned: PlannedRun) -> PlannedRun:
-        """The run with the hash of its parent's weights; the parent is finished."""
+        """The run with the hash of its parent's weights, or of its members' results; they are finished."""
+        if planned.members:
+            return planned.fused({key[0]: self.folder(key).read_done() for key in planned.members})
         if planned.parent is None:
             return planned
         return planned.started(self.folder(planned.parent).read_done()["weights_sha256"])
@@ -203,10 +207,26 @@ class Runner:
         parent = None if planned.parent is None else self.folder(planned.parent)
         variables = self._variables.get()
         try:
-            processes = Processes(lock, self.stopping, variables, self.command)
-            FoldRun(self.plan, planned, folder, processes.run, parent).run()
+            start = Processes(lock, self.stopping, variables, self.command).run
+            if planned.members:
+                EnsembleRun(self.plan, planned, folder, start, self._members(planned)).run()
+            else:
+                FoldRun(self.plan, planned, folder, start, parent).run()
         finally:
             self._variables.put(variables)
+
+    def _members(self, planned: PlannedRun) -> dict[str, FoldRun]:
+        """The finished runs that an ensemble fuses, by name; nothing starts through them."""
+        found = {}
+        for key in planned.members:
+            member = self.plan.planned(key)
+            parent = None if member.parent is None else self.folder(member.parent)
+            found[key[0]] = FoldRun(self.plan, self._started(member), self.folder(key), _not_started, parent)
+        return found
+
+
+def _not_started(line: str, log: Path) -> None:
+    raise ExperimentError(f"{log}: a finished member is not run again; its ensemble asked for it.")
 
 
 def _changed(planned: PlannedRun, folder: RunFolder) -> ChangedError:

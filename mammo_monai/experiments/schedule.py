@@ -1,4 +1,4 @@
-"""The order in which runs are done: each after the one it starts from, as many at a time as workers."""
+"""The order in which runs are done: each after those it needs, as many at a time as workers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Schedule:
     on_error: Callable[[], None]
 
     def perform(self, runs: Sequence[PlannedRun], *, workers: int) -> list[Finished]:
-        """Does all runs; those whose parent has failed are skipped, the others go on.
+        """Does all runs; those whose parent or member has failed are skipped, the others go on.
 
         Returns:
             How each came out, in the order of `runs`.
@@ -83,12 +83,15 @@ class Schedule:
     ) -> list[PlannedRun]:
         left = []
         for planned in waiting:
-            parent = finished.get(planned.parent) if planned.parent else None
-            if parent is None or parent.is_done:
+            needed = [finished[key] for key in planned.needs if key in finished]
+            without = next((each for each in needed if not each.is_done), None)
+            if without is None:
                 left.append(planned)
                 continue
-            is_stopped = parent.outcome == "stopped"
-            why = "" if is_stopped else f"parent {parent.outcome} ({label_of((parent.name, parent.fold))})"
+            is_stopped = without.outcome == "stopped"
+            what = "member" if (without.name, without.fold) in planned.members else "parent"
+            where = label_of((without.name, without.fold))
+            why = "" if is_stopped else f"{what} {without.outcome} ({where})"
             outcome: Outcome = "stopped" if is_stopped else "skipped"
             finished[planned.key] = Finished(*planned.key, outcome, why)
             self.after(planned, finished[planned.key])
@@ -96,4 +99,4 @@ class Schedule:
 
 
 def _ready(waiting: Sequence[PlannedRun], finished: dict[Key, Finished]) -> list[PlannedRun]:
-    return [each for each in waiting if each.parent is None or each.parent in finished]
+    return [each for each in waiting if all(key in finished for key in each.needs)]

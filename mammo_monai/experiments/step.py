@@ -48,7 +48,9 @@ def iterations_per_epoch(bundle: str, overrides: Mapping[str, Any]) -> int:
     root = find_bundle(bundle)
     parser = ConfigParser()
     parser.read_config(str(root / "configs" / TRAIN))
-    parser.update({"bundle_root": str(root), **overrides, "train#dataset#cache_rate": 0.0})
+    # Where the data set keeps images, it would read them now; one without the option is left alone.
+    cached = {name: 0.0 for name in ("train#dataset#cache_rate",) if name in parser}
+    parser.update({"bundle_root": str(root), **overrides, **cached})
     try:
         return max(1, len(parser.get_parsed_content("train#dataloader")))
     except Exception as error:  # MONAI wraps whatever a component raises, so no narrower class would do
@@ -84,8 +86,11 @@ def _train(step: Step) -> dict[str, Any]:
 
 def _predict(step: Step) -> dict[str, Any]:
     clock = ImageClock()
-    overrides = {**step.overrides, "predictor#on_progress": clock}
-    workflow = run_bundle(step.bundle, "train", "evaluating", overrides, overlays=[EVALUATE])
+    config = ConfigParser.load_config_files([str(find_bundle(step.bundle) / "configs" / EVALUATE)])
+    timed = {"predictor#on_progress": clock} if "predictor" in config else {}
+    workflow = run_bundle(
+        step.bundle, "train", "evaluating", {**step.overrides, **timed}, overlays=[EVALUATE]
+    )
     network: torch.nn.Module = workflow.parser.get_parsed_content("network")
     return {
         "n_parameters": sum(each.numel() for each in network.parameters()),

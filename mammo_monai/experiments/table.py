@@ -42,6 +42,11 @@ CSV_COLUMNS = (
     "scored_on",
     "table",
     "row",
+    *(
+        f"{level}_{name}"
+        for level in ("image", "breast", "patient")
+        for name in ("auc", "auc_low", "auc_high")
+    ),
 )
 # As many runs as the FROC plot has colours carry theirs in the table.
 COLOURED = len(RUN_COLOURS)
@@ -65,13 +70,14 @@ def runs_table(results: Results) -> Table:
     """
     scored = [run for run in results.runs if run.metrics is not None]
     header: tuple[str, ...] = ("run", "folds", "mean sensitivity", f"difference to {results.runs[0].name}")
-    header += ("p", *(f"@ {fppi:g}" for fppi in POINTS), "mean ± SD of folds")
+    header += ("p", *(f"@ {fppi:g}" for fppi in POINTS), "mean ± SD of folds", "AUC per image")
     header += ("training per fold", "s per image", "parameters")
     return Table(
         "Detections of all finished folds joined, each image once; lesion sensitivity, mean over .25 .5 1 2 "
         f"4 FPPI and at single ones, {confidence_text(results)} interval by resampling patients "
         f"({WILSON_MARK} Wilson over lesions, where that says nothing); p by swapping the two runs patient "
-        "by patient, not corrected for their number; SD with n − 1; times and parameters: median over folds",
+        "by patient, not corrected for their number; SD with n − 1; runs that mark no place have no "
+        "sensitivity per lesion; times and parameters: median over folds",
         header,
         tuple(_cells(run) for run in scored),
         runs="rows" if len(scored) <= COLOURED else None,
@@ -146,8 +152,9 @@ def _cells(run: RunResult) -> tuple[str, ...]:
         _folds_text(run),
         _mean_text(run),
         *_difference_texts(run.difference),
-        *(sensitivity_text(scored.point_at(fppi)) for fppi in POINTS),
+        *(sensitivity_text(scored.point_at(fppi)) if run.marks_places else UNDEFINED for fppi in POINTS),
         _spread_text(run.fold_means),
+        _area_text(run),
         duration_text(run.median_of("training_s")),
         UNDEFINED if seconds is None else f"{seconds:.2f}",
         UNDEFINED if parameters is None else f"{parameters / 1e6:.1f} M",
@@ -163,8 +170,17 @@ def _difference_texts(difference: PairedDifference | None) -> tuple[str, str]:
     return f"{difference.difference:+.3f}{bounds}", p_value
 
 
+def _area_text(run: RunResult) -> str:
+    """AUC per image with its interval."""
+    area = run.area_at("image")
+    if area is None or area["auc"] is None:
+        return UNDEFINED
+    bounds = "" if area["low"] is None else f" ({area['low']:.3f}–{area['high']:.3f})"
+    return f"{area['auc']:.3f}{bounds}"
+
+
 def _mean_text(run: RunResult) -> str:
-    value = run.metrics["mean_sensitivity"]["value"] if run.metrics else None
+    value = run.metrics["mean_sensitivity"]["value"] if run.metrics and run.marks_places else None
     if value is None:
         return UNDEFINED
     bounds = f" ({run.interval.low:.3f}–{run.interval.high:.3f})" if run.interval else ""
@@ -188,13 +204,15 @@ def _folds_text(run: RunResult) -> str:
 
 def _numbers(run: RunResult) -> list[object]:
     metrics, means, difference = run.metrics or {}, run.fold_means, run.difference
-    points = [Run(run.name, metrics).point_at(fppi) if metrics else None for fppi in POINTS]
+    places = metrics if run.marks_places else {}
+    points = [Run(run.name, places).point_at(fppi) if places else None for fppi in POINTS]
+    areas = [run.area_at(level) or {} for level in ("image", "breast", "patient")]
     return [
         run.name,
         len(run.finished),
         len(run.folds),
         *(metrics.get(name) for name in ("n_images", "n_lesions", "n_patients")),
-        (metrics.get("mean_sensitivity") or {}).get("value"),
+        (places.get("mean_sensitivity") or {}).get("value"),
         *((run.interval.low, run.interval.high) if run.interval else (None, None)),
         statistics.mean(means) if means else None,
         statistics.stdev(means) if len(means) > 1 else None,
@@ -202,6 +220,7 @@ def _numbers(run: RunResult) -> list[object]:
         *(_finite(getattr(difference, name, None)) for name in ("difference", "low", "high", "p_value")),
         *(run.median_of(name) for name in ("epochs", "training_s", "seconds_per_image", "n_parameters")),
         *(text or None for text in (run.scored_on, run.table, run.row)),
+        *(area.get(name) for area in areas for name in ("auc", "low", "high")),
     ]
 
 

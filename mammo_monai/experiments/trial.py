@@ -15,11 +15,11 @@ from mammo_monai.experiments.plan import Plan
 from mammo_monai.experiments.run_spec import RunSpec
 
 # In this order; a bundle may lack some.
-PARTS = ("train#preprocessing", "network_def", "settings", "detector", "train#dataset")
+PARTS = ("train#preprocessing", "network_def", "settings", "detector", "classifier", "train#dataset")
 
 
 def build_parts(plan: Plan) -> None:
-    """Builds transforms, network, settings, detector and data set of every run that trains; reads no image.
+    """Builds transforms, network, settings, model and data set of every run that trains; reads no image.
 
     Raises:
         ExperimentError: one cannot be built; the message names run, id and cause.
@@ -38,7 +38,8 @@ def _build(spec: RunSpec, manifest: str) -> None:
     config |= {"network": "@network_def", "bundle_root": str(find_bundle(spec.bundle)), "manifest": manifest}
     dataset = (config.get("train") or {}).get("dataset")
     if isinstance(dataset, dict):
-        dataset["cache_rate"] = 0.0
+        if "cache_rate" in dataset:
+            dataset["cache_rate"] = 0.0
         if isinstance(dataset.get("samples"), dict):
             dataset["samples"] = {**dataset["samples"], "split": None}
     parser = ConfigParser(config)

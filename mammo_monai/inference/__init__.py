@@ -1,6 +1,12 @@
 """Prediction: from an image tensor to candidates (inferers), from images to detections.json (Predictor)."""
 
+from mammo_monai.inference.dense_head import DenseHead, fit_dense_head, load_dense_head
+from mammo_monai.inference.ensemble import Member, fuse_members
 from mammo_monai.inference.fusion import Candidates, drop_small, fuse_passes, merge_boxes_p2, min_area_px
+from mammo_monai.inference.fusion_clustering import weighted_box_clustering
+from mammo_monai.inference.fusion_files import fuse_files
+from mammo_monai.inference.fusion_methods import FUSION_METHODS, FusionRule, fuse_models
+from mammo_monai.inference.fusion_weighted_boxes import weighted_box_fusion
 from mammo_monai.inference.inferers import (
     FullImageInferer,
     Inferer,
@@ -10,28 +16,45 @@ from mammo_monai.inference.inferers import (
 )
 from mammo_monai.inference.operating_point import ShownAt, shown_at
 from mammo_monai.inference.predict import Predictor, Progress, detections_in_original
+from mammo_monai.inference.probability_map import ProbabilityMapInferer, probability_map_inferer
 from mammo_monai.inference.sections import section_grid
 from mammo_monai.inference.test_time import AugmentedInferer
 from mammo_monai.inference.views import Execution, Prediction
+from mammo_monai.inference.whole_image import WholeImageInferer, whole_image_inferer
 
 __all__ = [
+    "FUSION_METHODS",
     "AugmentedInferer",
     "Candidates",
+    "DenseHead",
     "Execution",
     "FullImageInferer",
+    "FusionRule",
     "Inferer",
+    "Member",
     "Prediction",
     "Predictor",
+    "ProbabilityMapInferer",
     "Progress",
     "SectionsInferer",
     "ShownAt",
     "SlidingWindowInferer2d",
+    "WholeImageInferer",
     "detections_in_original",
     "drop_small",
+    "fit_dense_head",
+    "fuse_files",
+    "fuse_members",
+    "fuse_models",
     "fuse_passes",
+    "load_dense_head",
     "make_inferer",
     "merge_boxes_p2",
     "min_area_px",
+    "probability_map_inferer",
     "section_grid",
     "shown_at",
+    "weighted_box_clustering",
+    "weighted_box_fusion",
+    "whole_image_inferer",
 ]

@@ -15,10 +15,10 @@ from mammo_monai.networks.layouts import (
     BODY,
     FPN,
     ConvertedWeights,
-    _backbone_of,
-    _detectron2_name,
-    _tensors_of,
-    _without_counters,
+    backbone_of,
+    detectron2_name,
+    tensors_of,
+    without_counters,
     convert_state_dict,
 )
 from mammo_monai.networks.pyramid import IMAGENET_SD
@@ -54,7 +54,7 @@ def convert_faster_rcnn(state: Mapping[str, object]) -> ConvertedWeights:
     Raises:
         WeightsError: the keys belong to no supported architecture.
     """
-    tensors = _tensors_of(state)
+    tensors = tensors_of(state)
     layout = _layout_of(tensors)
     if layout is None:
         return _body_only(tensors)
@@ -105,7 +105,7 @@ def _body_only(tensors: Mapping[str, Tensor]) -> ConvertedWeights:
 
 
 def _from_torchvision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {_torchvision_name(name): value for name, value in _without_counters(tensors).items()}
+    return {_torchvision_name(name): value for name, value in without_counters(tensors).items()}
 
 
 def _torchvision_name(name: str) -> str:
@@ -118,7 +118,7 @@ def _torchvision_name(name: str) -> str:
 def _from_detectron2(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     converted = {
         _detectron2_faster_rcnn_name(name): value
-        for name, value in _without_counters(tensors).items()
+        for name, value in without_counters(tensors).items()
         if not name.startswith(("pixel_", "proposal_generator.anchor_generator"))
     }
     ends = (converted.get(layer + "bias", torch.empty(0)) for layer in (BOX_OFFSETS, CLASS_LOGITS))
@@ -141,7 +141,7 @@ def _from_detectron2(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _detectron2_faster_rcnn_name(name: str) -> str:
     if name.startswith("backbone.bottom_up."):
-        return _detectron2_name(name)
+        return detectron2_name(name)
     name = re.sub(r"backbone\.fpn_lateral(\d)\.", lambda m: f"{FPN}inner_blocks.{int(m[1]) - 2}.0.", name)
     name = re.sub(r"backbone\.fpn_output(\d)\.", lambda m: f"{FPN}layer_blocks.{int(m[1]) - 2}.0.", name)
     for theirs, ours in (
@@ -159,7 +159,7 @@ def _shape_facts(state: Mapping[str, Tensor]) -> dict[str, object]:
     """Settings that names and shapes tell; the place of strides and how regions are cut out they do not."""
     n_classes, representation_size = state[CLASS_LOGITS + "weight"].shape
     return {
-        "backbone": _backbone_of(state),
+        "backbone": backbone_of(state),
         "num_classes": n_classes - 1,
         "version": "v2" if "roi_heads.box_head.0.0.weight" in state else "v1",
         "num_anchors": len(state["rpn.head.cls_logits.weight"]),

@@ -83,7 +83,7 @@ def convert_state_dict(state: Mapping[str, object], *, num_classes: int | None =
     Raises:
         WeightsError: the keys belong to no supported architecture.
     """
-    tensors = _tensors_of(state)
+    tensors = tensors_of(state)
     layout = recognise(tensors)
     converted = _CONVERTERS[layout](tensors)
     facts = {**_shape_facts(converted), **_LAYOUT_FACTS[layout]}
@@ -128,12 +128,12 @@ def with_classes(weights: ConvertedWeights, num_classes: int) -> ConvertedWeight
     return replace(weights, state=state, facts={**weights.facts, "num_classes": num_classes})
 
 
-def _tensors_of(state: Mapping[str, object]) -> dict[str, Tensor]:
+def tensors_of(state: Mapping[str, object]) -> dict[str, Tensor]:
     """The tensors of a checkpoint, without its wrapping dict and without a prefix common to all keys."""
     for wrapper in ("model", "state_dict", "network", "model_state_dict"):
         inner = state.get(wrapper)
         if isinstance(inner, Mapping):
-            return _tensors_of(inner)
+            return tensors_of(inner)
     tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
     for prefix in ("module.", "network.", "model."):
         if tensors and all(name.startswith(prefix) for name in tensors):
@@ -146,17 +146,17 @@ def _from_mammo_monai(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _from_imagenet(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    kept = {name: value for name, value in _without_counters(tensors).items() if not name.startswith("fc.")}
+    kept = {name: value for name, value in without_counters(tensors).items() if not name.startswith("fc.")}
     return {BODY + name: value for name, value in _without_body_prefix(kept).items()}
 
 
 def _from_lite0(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    body = lite0_body(_without_body_prefix(_without_counters(tensors)))
+    body = lite0_body(_without_body_prefix(without_counters(tensors)))
     return {BODY + name: value for name, value in body.items()}
 
 
 def _from_torchvision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    converted = {_torchvision_name(name): value for name, value in _without_counters(tensors).items()}
+    converted = {_torchvision_name(name): value for name, value in without_counters(tensors).items()}
     for name, value in list(converted.items()):
         # v2's head convolutions have no bias, MONAI's do.
         if re.fullmatch(r"\w+_head\.conv\.\d+\.weight", name) and value.dim() == 4:
@@ -180,8 +180,8 @@ def _torchvision_name(name: str) -> str:
 
 def _from_detectron2(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     converted = {
-        _detectron2_name(name): value
-        for name, value in _without_counters(tensors).items()
+        detectron2_name(name): value
+        for name, value in without_counters(tensors).items()
         if not name.startswith(("anchor_generator", "pixel_"))
     }
     # Input BGR in 0-255 minus its mean, SD 1; ours is (RGB in 0-1 minus the same mean) / SD.
@@ -202,7 +202,7 @@ def _from_detectron2(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return _with_row_col_boxes(converted)
 
 
-def _detectron2_name(name: str) -> str:
+def detectron2_name(name: str) -> str:
     name = name.replace("backbone.bottom_up.stem.conv1.norm.", BODY + "bn1.")
     name = name.replace("backbone.bottom_up.stem.conv1.", BODY + "conv1.")
     name = re.sub(r"backbone\.bottom_up\.res(\d)\.", lambda m: f"{BODY}layer{int(m[1]) - 1}.", name)
@@ -218,7 +218,7 @@ def _detectron2_name(name: str) -> str:
     return name.replace("head.cls_score.", CLASS_LOGITS).replace("head.bbox_pred.", BOX_OFFSETS)
 
 
-def _without_counters(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def without_counters(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Frozen batch norms of other libraries count no batches; the network keeps its own counters."""
     return {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
 
@@ -238,7 +238,7 @@ def _with_row_col_boxes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _shape_facts(state: Mapping[str, Tensor]) -> dict[str, object]:
     """Settings that names and shapes tell; the group count of a norm and the place of strides they do not."""
-    backbone = _backbone_of(state)
+    backbone = backbone_of(state)
     if CLASS_LOGITS + "weight" not in state:
         return {"backbone": backbone}
     n_anchors = state[BOX_OFFSETS + "bias"].shape[0] // 4
@@ -255,7 +255,7 @@ def _shape_facts(state: Mapping[str, Tensor]) -> dict[str, object]:
     return facts
 
 
-def _backbone_of(state: Mapping[str, Tensor]) -> str:
+def backbone_of(state: Mapping[str, Tensor]) -> str:
     if BODY + "conv_stem.weight" in state:
         return "efficientnet_lite0"
     is_bottleneck = BODY + "layer1.0.conv3.weight" in state

@@ -31,6 +31,9 @@ LIGHT_1, LIGHT_2 = "cbis_mass_detection", "inbreast_mass_detection"
 FAMILIES = {
     "retinanet_resnet50": (STAGE_1, STAGE_2, ONE_STAGE),
     "retinanet_efficientnet_lite0": (LIGHT_1, LIGHT_2),
+    "faster_rcnn_resnet50": ("coco_to_cbis_mass_faster_rcnn", "cbis_to_inbreast_mass_faster_rcnn"),
+    "patch_classifier": ("cbis_patch_classifier", "inbreast_patch_classifier"),
+    "whole_image_classifier": ("cbis_whole_image_classifier", "inbreast_whole_image_classifier"),
 }
 BUNDLES = [name for names in FAMILIES.values() for name in names]
 SHIPPED = Path(__file__).parents[2] / "bundles"
@@ -65,15 +68,21 @@ def test_the_bundles_of_a_family_share_their_wiring(family: str) -> None:
 
 
 @pytest.mark.parametrize("name", BUNDLES)
-def test_a_bundle_predicts_with_the_network_the_detector_and_the_images_it_trains(name: str) -> None:
+def test_a_bundle_predicts_with_the_network_the_model_and_the_images_it_trains(name: str) -> None:
     train, inference = configuration(name, "train.json"), configuration(name, "inference.json")
-    for part in ("network_def", "recipe", "size_px", "intensity", "region", "score_threshold"):
-        assert inference[part] == train[part], part
+    for part in ("recipe", "size_px", "intensity", "region", "score_threshold", "patch_px"):
+        assert inference.get(part) == train.get(part), part
+    counted = {"num_classes"}  # patches: what the plan of the training counts, inference is told
+    assert _without(inference["network_def"], counted) == _without(train["network_def"], counted)
     preset = train["preset"]
     assert inference["preset"] == (train["views"] if preset == "@views" else preset)
+    model = "detector" if "detector" in train else "classifier"
     chosen_by_training = {"positive_iou", "negative_iou", "box_loss"}
-    for part in {*train["detector"], *inference["detector"]} - chosen_by_training:
-        assert inference["detector"].get(part) == train["detector"].get(part), part
+    assert _without(inference[model], chosen_by_training) == _without(train[model], chosen_by_training)
+
+
+def _without(content: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name not in names}
 
 
 @pytest.mark.parametrize("name", FAMILIES["retinanet_efficientnet_lite0"])

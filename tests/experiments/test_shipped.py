@@ -15,8 +15,8 @@ from mammo_monai.schema import Manifest, write_manifest
 
 FILES = sorted((Path(__file__).parents[2] / "experiments").glob("*.json"))
 CHAINS = ("two_stage", "learning_rate", "alpha", "gamma", "freezing")
-# Those that start from weights which a checkout does not hold.
-WITHOUT_WEIGHTS = "stage_two"
+# Those that start from weights which a checkout does not hold, and the run that does not.
+WITHOUT_WEIGHTS = {"stage_two": "no_stage1", "fine_tuning_patients": "from_photographs"}
 TABLES = {
     "alpha": {"P0-IV": {""}, "P0-VII": {"0.15", "0.2", "0.25", "0.3", "0.35"}},
     "backbone": {"P1": {"retinanet-r50", "retinanet-r101"}},
@@ -26,6 +26,9 @@ TABLES = {
     "normals": {"P2-normals": {"INbreast"}},
     "one_stage": {"P0-I": {""}},
     "phantom_two_stage": {"P0-I": {""}, "P0-II": {""}, "P0-IV": {""}},
+    "retinanet_vs_faster_rcnn": {
+        "P1": {"retinanet-r101", "retinanet-r50", "faster-rcnn-r101", "faster-rcnn-r50"}
+    },
     "setups_S1_to_S7": {f"P2-S{n}": {""} for n in range(1, 8)},
     "two_stage": {"P0-I": {""}, "P0-II": {""}, "P0-IV": {""}},
 }
@@ -38,7 +41,8 @@ def patients(first: int, folder: Path) -> tuple[ImageRecord, ...]:
         path = folder / f"{n:016x}.png"
         path.touch()
         lesions = (Lesion((100.0, 200.0, 160.0, 270.0)),) if n % 2 else ()
-        records.append(ImageRecord(path, f"{n:016x}", f"patient {n // 2}", 400, 800, lesions))
+        grade = 5 if n % 2 else 1
+        records.append(ImageRecord(path, f"{n:016x}", f"patient {n // 2}", 400, 800, lesions, birads=grade))
     return tuple(records)
 
 
@@ -59,8 +63,8 @@ def plan_of(path: Path, manifests: tuple[str, str], only: tuple[str, ...] = ()) 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_it_passes_the_check(path: Path, manifests: tuple[str, str]) -> None:
-    weights = path.stem != WITHOUT_WEIGHTS
-    plan = plan_of(path, manifests, () if weights else ("no_stage1",))
+    own = WITHOUT_WEIGHTS.get(path.stem)
+    plan = plan_of(path, manifests, () if own is None else (own,))
     build_parts(plan)
     assert plan.runs
 

@@ -15,7 +15,7 @@ from mammo_monai.errors import WeightsError
 from mammo_monai.networks.classifiers.backbones import BACKBONES, PatchBackbone
 from mammo_monai.networks.classifiers.patch import PatchNetwork, PatchSettings
 from mammo_monai.networks.classifiers.whole_image import WholeImageNetwork
-from mammo_monai.networks.layouts import ConvertedWeights, _tensors_of, _without_counters
+from mammo_monai.networks.layouts import ConvertedWeights, tensors_of, without_counters
 from mammo_monai.networks.lite0_names import is_lite0, timm_name
 from mammo_monai.networks.published_weights import lite0_state, published_state
 
@@ -49,7 +49,7 @@ def convert_patch_classifier(state: Mapping[str, object]) -> ConvertedWeights:
     Raises:
         WeightsError: the keys belong to no supported classifier.
     """
-    tensors = _tensors_of(state)
+    tensors = tensors_of(state)
     if PATCH_CLASSIFIER + "weight" in tensors and IMAGE_CLASSIFIER + "weight" not in tensors:
         classes = tensors[PATCH_CLASSIFIER + "weight"].shape[0]
         facts: dict[str, object] = {"backbone": _own_backbone(tensors), "num_classes": classes}
@@ -63,7 +63,7 @@ def convert_whole_image_classifier(state: Mapping[str, object]) -> ConvertedWeig
     Raises:
         WeightsError: the keys belong to no supported classifier.
     """
-    tensors = _tensors_of(state)
+    tensors = tensors_of(state)
     if IMAGE_CLASSIFIER + "weight" in tensors and any(name.startswith(BODY) for name in tensors):
         classes = tensors[IMAGE_CLASSIFIER + "weight"].shape[0]
         facts: dict[str, object] = {"backbone": _own_backbone(tensors), "num_classes": classes}
@@ -139,7 +139,7 @@ def classifier_start(network: Any, init: str) -> ConvertedWeights:
         state = lite0_state()
     else:
         state = published_state(get_model_weights(backbone)["IMAGENET1K_V1"])
-    weights = _foreign(_tensors_of(state))
+    weights = _foreign(tensors_of(state))
     if isinstance(network, PatchNetwork):
         return fitted_patch_classifier(weights, network)
     return fitted_whole_image_classifier(weights, network)
@@ -169,7 +169,7 @@ def _foreign(tensors: Mapping[str, Tensor]) -> ConvertedWeights:
             f"unknown classifier: {len(tensors)} tensors, the first keys are "
             f"{', '.join(list(tensors)[:3]) or 'none'}. {_SUPPORTED}"
         )
-    named = {_own_name(name): value for name, value in _without_counters(dict(tensors)).items()}
+    named = {_own_name(name): value for name, value in without_counters(dict(tensors)).items()}
     state = {name: value for name, value in named.items() if "AuxLogits." not in name}
     facts: dict[str, object] = {
         "backbone": backbone,

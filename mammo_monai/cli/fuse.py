@@ -1,0 +1,55 @@
+"""`mammo-monai fuse`: makes one detections.json of those of several models on the same images."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mammo_monai.cli.fusion_options import add_fusion_options, fused_text, fusion_rule
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the verb."""
+    parser = subparsers.add_parser(
+        "fuse",
+        help="fuse detections of several models",
+        description="Fuses detections of the same images. Each model's scores pass through its own "
+        "calibration first: that of --points, else of the bundle its file names. `predict` with several "
+        "bundles predicts and fuses in one go.",
+    )
+    add = parser.add_argument
+    add("detections", type=Path, nargs="+", help="detections.json of each model")
+    add("--points", type=Path, nargs="+", metavar="P", help="operating_points.json of each, in order")
+    add("-o", "--output", type=Path, required=True, help="the detections.json to write")
+    add_fusion_options(parser, default="wbf")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fuses, writes, prints what was fused; 1 if images had failed in a member."""
+    from mammo_monai.inference import fuse_files
+
+    if args.points and len(args.points) != len(args.detections):
+        raise ValueError(
+            f"--points: expected one file for each of {len(args.detections)} models, got {len(args.points)}."
+        )
+    points = args.points or [None if args.uncalibrated else _of_bundle(each) for each in args.detections]
+    rule, is_calibrated = fusion_rule(args), not args.uncalibrated
+    content = fuse_files(args.detections, args.output, rule, points=points, is_calibrated=is_calibrated)
+    failed = content.model["failed"]
+    print(f"{args.output}: {len(content.detections)} images, {fused_text(content)}, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+def _of_bundle(detections: Path) -> Path | None:
+    """The operating points of the bundle that made the detections; None where it is not here or has none."""
+    from mammo_monai.bundle import find_bundle
+    from mammo_monai.errors import BundleError
+    from mammo_monai.schema import read_detections
+
+    try:
+        points = find_bundle(str(read_detections(detections).model.get("bundle"))) / "models"
+    except BundleError:
+        return None
+    return points / "operating_points.json" if (points / "operating_points.json").is_file() else None

@@ -1,0 +1,31 @@
+"""`mammo-monai predict` with one bundle: runs its inference, with MONAI's overrides passed through."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def predict_one(args: argparse.Namespace, images: list[str]) -> None:
+    """Runs the bundle's inference on images, writes the output.
+
+    Raises:
+        ValueError: options of an ensemble. MammoError, OSError: as the bundle's run raises them.
+    """
+    from mammo_monai.bundle import find_bundle, parse_overrides, path_value, run_bundle
+    from mammo_monai.cli.progress_bar import image_bar
+    from mammo_monai.inference.operating_point import shown_at
+
+    (bundle,) = args.bundle
+    if args.fuse or args.fuse_iou is not None or args.fuse_weights or args.fuse_label or args.uncalibrated:
+        raise ValueError("--fuse and its options need several models: give --bundle once for each.")
+    point = None if args.fppi is None else shown_at(find_bundle(bundle), args.fppi)
+    named = {
+        "input": images[0] if len(images) == 1 else images,
+        "output": path_value(args.output),
+        "weights": path_value(args.weights) if args.weights else None,
+        **{name: getattr(args, name) for name in ("mode", "split", "device", "on_error")},
+        "evaluator#on_progress": image_bar(),
+        "evaluator#operating_point": point,
+    }
+    overrides = {key: value for key, value in named.items() if value is not None}
+    run_bundle(bundle, "inference", "run", overrides | parse_overrides(args.overrides))

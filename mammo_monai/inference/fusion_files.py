@@ -1,0 +1,90 @@
+"""Detections files of several models made into one: read, checked, calibrated, fused, written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from mammo_monai.errors import ManifestError
+from mammo_monai.files import sha256_of
+from mammo_monai.inference.ensemble import Member, fuse_members
+from mammo_monai.inference.fusion_calibration import calibration_for
+from mammo_monai.inference.fusion_methods import FusionRule
+from mammo_monai.schema import DetectionsFile, read_detections, write_detections
+
+logger = logging.getLogger(__name__)
+
+
+def fuse_files(
+    paths: Sequence[Path],
+    output: Path,
+    rule: FusionRule,
+    *,
+    points: Sequence[Path | None],
+    names: Sequence[str] | None = None,
+    is_calibrated: bool = True,
+) -> DetectionsFile:
+    """Fuses the detections of several models on the same images, and writes them; see `fuse_members`.
+
+    Args:
+        paths: one detections.json per model. output: another file than these.
+        points: the operating_points.json of each model, whose calibration it is fused with; None where it has
+            none. Not read where `is_calibrated` is False.
+        names: of the models; None takes the bundles that the files name, else the files' names.
+
+    Returns:
+        The content of the written file.
+
+    Raises:
+        ManifestError: a file that is not what its format promises, or was thinned out by an operating point;
+            and as `fuse_members`. ValueError: likewise. WeightsError: a calibration of other weights.
+        OSError: the output cannot be written.
+    """
+    rule.check_models(len(paths))
+    if Path(output).absolute() in [Path(each).absolute() for each in paths]:
+        raise ValueError(f"{output}: the ensemble would overwrite a member. Name another file with -o.")
+    contents = [_whole(Path(path)) for path in paths]
+    told = names or told_apart(
+        [str(each.model.get("bundle") or path.stem) for path, each in zip(paths, contents, strict=True)]
+    )
+    members = [
+        Member(
+            name,
+            content,
+            str(path),
+            sha256_of(path),
+            calibration_for(each, content, detections=path) if is_calibrated and each is not None else None,
+        )
+        for name, path, content, each in zip(told, paths, contents, points, strict=True)
+    ]
+    fused = fuse_members(members, rule, is_calibrated=is_calibrated)
+    write_detections(Path(output), fused.detections, fused.model)
+    logger.info("wrote %s: %d models, %d images", output, len(members), len(fused.detections))
+    return fused
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """The names, those that stand several times numbered.
+
+    >>> told_apart(["a", "b", "a"])
+    ['a', 'b', 'a-2']
+    """
+    told: list[str] = []
+    for name in names:
+        number, candidate = 1, name
+        while candidate in told:
+            number += 1
+            candidate = f"{name}-{number}"
+        told.append(candidate)
+    return told
+
+
+def _whole(path: Path) -> DetectionsFile:
+    content = read_detections(path)
+    if "operating_point" in content.model:
+        raise ManifestError(
+            f"{path}: it shows only what one operating point shows; boxes below its threshold are missing, "
+            "and would count as not seen. Predict again without --fppi."
+        )
+    return content
