@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ LESION_LABELS: Mapping[str, int] = MappingProxyType(
 )
 """Class index of each lesion type; bundles train and score masses alone."""
 MIN_CONTOUR_POINTS = 3
+Positive = Literal["lesion", "malignant"]
+_SUSPICIOUS_BIRADS, _BENIGN_BIRADS = frozenset({4, 5, 6}), frozenset({1, 2})
 
 
 class Laterality(str, enum.Enum):
@@ -147,6 +149,7 @@ class Detections:
     Attributes:
         boxes: shape (N, 4), original pixels. scores: shape (N,), in [0, 1]. labels: shape (N,), 0 = mass.
         probabilities: that each box hits a lesion, shape (N,), in [0, 1]; None where not calibrated.
+        image_score: how suspicious the image is as a whole, in [0, 1]; None where the model does not say.
     """
 
     record_id: str
@@ -155,6 +158,52 @@ class Detections:
     labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     image: Path | None = None
     probabilities: NDArray[np.float64] | None = None
+    image_score: float | None = None
+
+
+def is_positive(
+    record: ImageRecord, positive: Positive = "lesion", *, label: int = MASS_LABEL
+) -> bool | None:
+    """Whether an image is of the positive class; None where nobody knows, and it must be left out.
+
+    "lesion": whether it has a lesion of `label`. "malignant", over lesions of all labels: yes where a
+    pathology says so, no where each lesion has one and none does. Else the highest BI-RADS of the image and
+    of the lesions without pathology decides: 4, 5 and 6 are malignant, 1 and 2 are not, 3 (probably benign),
+    0 (incomplete) and none are unknown.
+
+    Raises:
+        ValueError: another class.
+
+    Source: BI-RADS 4 to 6 against 1 and 2: Shen et al., 2019, for digital images without pathology.
+
+    >>> from dataclasses import replace
+    >>> image = ImageRecord(Path("a.png"), "a", "p", width=600, height=800, birads=5)
+    >>> probably_benign = replace(image, birads=3)
+    >>> is_positive(image), is_positive(image, "malignant"), is_positive(probably_benign, "malignant")
+    (False, True, None)
+    """
+    if positive == "lesion":
+        return any(lesion.label == label for lesion in record.lesions)
+    if positive != "malignant":
+        raise ValueError(f"positive must be lesion or malignant, got {positive!r}.")
+    verdicts = [_verdict(lesion.pathology) for lesion in record.lesions]
+    if True in verdicts:
+        return True
+    unknown = [each.birads for each, verdict in zip(record.lesions, verdicts, strict=True) if verdict is None]
+    if verdicts and not unknown:
+        return False
+    worst = max((each for each in (*unknown, record.birads) if each is not None), default=None)
+    if worst in _SUSPICIOUS_BIRADS:
+        return True
+    return False if worst in _BENIGN_BIRADS else None
+
+
+def _verdict(pathology: str | None) -> bool | None:
+    """Whether a pathology, as the data set writes it, says malignant; None where it says neither."""
+    word = (pathology or "").strip().upper()
+    if word.startswith("MALIGNANT"):
+        return True
+    return False if word.startswith(("BENIGN", "NORMAL")) else None
 
 
 def label_of(lesion_type: str) -> int:

@@ -15,7 +15,12 @@ MASS_FREE = "mass_free"
 
 @dataclass(frozen=True)
 class TrainingView:
-    """One training sample: the image's row, and its `section` (see `CutSectiond`), or "mass_free"."""
+    """One training sample: the image's row, and its `section` (see `CutSectiond`), or "mass_free".
+
+    Attributes:
+        has_lesion: what a loader's `lesion_fraction` balances; of whole samples with a `class_index`, whether
+            that is not 0.
+    """
 
     image_index: int
     section: int | str | None
@@ -45,7 +50,8 @@ def training_views(
     for index, sample in enumerate(samples):
         lesions = len(sample["label"])
         if views != "sections":
-            found.append(TrainingView(index, None, lesions > 0))
+            is_positive = bool(sample["class_index"]) if "class_index" in sample else lesions > 0
+            found.append(TrainingView(index, None, is_positive))
         if views == "full_and_mass_free":
             found += [TrainingView(index, MASS_FREE, has_lesion=False)] * (lesions > 0)
         elif views != "full_image":

@@ -74,6 +74,7 @@ class Journal:
             "boxes": detections.boxes.tolist(),
             "scores": detections.scores.tolist(),
             "labels": detections.labels.tolist(),
+            "image_score": detections.image_score,
         }
         self._append(json.dumps(row).encode() + b"\n")
         self.finished[detections.record_id] = detections
@@ -145,4 +146,6 @@ def _detections(line: bytes) -> Detections:
     row = json.loads(line)
     found = Candidates.of(row["boxes"], row["scores"], row["labels"])
     image = Path(row["image"]) if row["image"] is not None else None
-    return Detections(row["record_id"], found.boxes, found.scores, found.labels, image)
+    return Detections(
+        row["record_id"], found.boxes, found.scores, found.labels, image, image_score=row.get("image_score")
+    )

@@ -40,6 +40,7 @@ class ShownAt:
             detections.labels[is_shown],
             detections.image,
             None if calibration is None else hit_probabilities(calibration.curve, scores),
+            detections.image_score,
         )
 
     def describe(self) -> dict[str, object]:

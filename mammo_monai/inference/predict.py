@@ -139,7 +139,9 @@ class Predictor:
             content = DetectionsFile(tuple(found), {**model, "failed": failed})
             write_detections(self.output, content.detections, content.model)
             journal.remove()
-        logger.info("wrote %s: %d images, %d failed", self.output, len(found), len(failed))
+        n_scored = sum(each.image_score is not None for each in found)
+        scored = f" ({n_scored} with a score of their own)" if n_scored else ""
+        logger.info("wrote %s: %d images%s, %d failed", self.output, len(found), scored, len(failed))
         return content
 
     def _predict_missing(self, sources: list[Source], journal: Journal) -> list[dict[str, str]]:
@@ -175,7 +177,9 @@ class Predictor:
         sample = self.dataset[index]
         self._check_resolution(_checked_frame(sample))
         prediction = self.inferer(sample["image"].to(self.device))
-        logger.debug("%s: %d candidates", source.record_id, len(prediction["box"]))
+        score = prediction.get("image_score")
+        told = "" if score is None else f", image score {float(score):.4f}"
+        logger.debug("%s: %d candidates%s", source.record_id, len(prediction["box"]), told)
         return detections_in_original(sample, prediction, min_area_mm2=self.inferer.min_area_mm2)
 
     def _check_resolution(self, frame: ImageFrame) -> None:
@@ -189,7 +193,8 @@ class Predictor:
 
     def _settings(self) -> dict[str, object]:
         public = {name: each for name, each in vars(self.inferer).items() if not name.startswith("_")}
-        public.pop("detector", None)
+        for model in ("detector", "classifier"):
+            public.pop(model, None)
         return {
             "inferer": type(self.inferer).__name__,
             # Fields alone: the file need not know in which module a class lives.
@@ -218,7 +223,8 @@ def detections_in_original(
 
     Args:
         sample: with `image` (1, H, W), `frame`, `record_id`, `pixel_spacing_mm`, and `image_path` if known.
-        prediction: `box` (N, 4) in MONAI axis order, `label`, `label_scores`; see `Inferer`.
+        prediction: `box` (N, 4) in MONAI axis order, `label`, `label_scores`, maybe `image_score`; see
+            `Inferer`.
         min_area_mm2: smaller boxes go (`fusion.drop_small`); None keeps all.
 
     Returns:
@@ -226,7 +232,7 @@ def detections_in_original(
 
     Raises:
         GeometryError: `frame` is None or not the frame of `image`, or a box is not finite.
-        ValueError: a score is not finite.
+        ValueError: a score is not finite, or the image's is not in [0, 1].
     """
     frame = _checked_frame(sample)
     boxes = rowcol_to_xyxy(prediction["box"].cpu().numpy().astype(np.float64))
@@ -244,8 +250,22 @@ def detections_in_original(
         )
     image = sample.get("image_path")
     return Detections(
-        str(sample["record_id"]), found.boxes, found.scores, found.labels, Path(image) if image else None
+        str(sample["record_id"]),
+        found.boxes,
+        found.scores,
+        found.labels,
+        Path(image) if image else None,
+        image_score=_image_score(prediction),
     )
+
+
+def _image_score(prediction: Prediction) -> float | None:
+    if "image_score" not in prediction:
+        return None
+    score = float(prediction["image_score"])
+    if not 0 <= score <= 1:
+        raise ValueError(f"an image's score must be a number from 0 to 1, got {score}.")
+    return score
 
 
 def _sources(dataset: Samples) -> list[Source]:

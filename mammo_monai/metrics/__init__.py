@@ -20,6 +20,15 @@ from mammo_monai.metrics.calibration import (
     hit_probabilities,
     reliability_bins,
 )
+from mammo_monai.metrics.classification import (
+    ClassificationFigures,
+    ClassifiedUnits,
+    Figure,
+    classification_figures,
+)
+from mammo_monai.metrics.classification_files import ScoredClasses, score_class_files, score_classes
+from mammo_monai.metrics.classification_pairs import McNemar, PairedFigure, mcnemar_test, paired_figures
+from mammo_monai.metrics.classification_runs import RunsFigure, summarise_runs
 from mammo_monai.metrics.compared_areas import NamedDifference, area_differences
 from mammo_monai.metrics.delong import auc_difference, auc_interval, delong_variance
 from mammo_monai.metrics.evaluation import evaluate_detections
@@ -32,6 +41,9 @@ from mammo_monai.metrics.froc import (
     score_at_fppi,
     sensitivity_at_fppi,
 )
+from mammo_monai.metrics.image_figures import FIGURES, ImageFigures, image_figures, youden_threshold
+from mammo_monai.metrics.image_ratings import image_ratings, marks_nothing, rates_images
+from mammo_monai.metrics.image_scores import mean_image_scores
 from mammo_monai.metrics.jafroc import JafrocFigure, jafroc_difference, jafroc_figure
 from mammo_monai.metrics.levels import count_by_rule, group_lesions, match_by_rule
 from mammo_monai.metrics.matching import Matches, match_detections, match_lesions, match_pooled
@@ -54,7 +66,7 @@ from mammo_monai.metrics.precision_recall import PrecisionRecall, best_f1_score,
 from mammo_monai.metrics.roc import RocCurve, roc_auc, roc_curve, sensitivity_at_specificity
 from mammo_monai.metrics.rule import OPERATING_FPPI, FalsePositivesOn, FrocRule, HitRule, Level, rule_phrase
 from mammo_monai.metrics.scored_files import evaluate_files, score_files
-from mammo_monai.metrics.scored_units import UnitScores, unit_scores
+from mammo_monai.metrics.scored_units import ImageRatings, UnitScores, rate_units, unit_scores
 from mammo_monai.metrics.significance import (
     DifferenceCurve,
     PairedDifference,
@@ -67,6 +79,7 @@ __all__ = [
     "AREA_BANDS",
     "CALIBRATED_FPPI",
     "COCO_MIN_IOU",
+    "FIGURES",
     "MEAN_FPPI",
     "OPERATING_FPPI",
     "POINTS_RULE",
@@ -76,13 +89,18 @@ __all__ = [
     "AreaBand",
     "AreaDifference",
     "CalibratedFiles",
+    "ClassificationFigures",
+    "ClassifiedUnits",
     "CocoAveragePrecision",
     "DifferenceCurve",
     "FalsePositivesOn",
+    "Figure",
     "FoldSummary",
     "FrocCurve",
     "FrocRule",
     "HitRule",
+    "ImageFigures",
+    "ImageRatings",
     "Interval",
     "JafrocFigure",
     "LesionApart",
@@ -90,15 +108,19 @@ __all__ = [
     "Level",
     "MarkedAt",
     "Matches",
+    "McNemar",
     "NamedDifference",
     "NormalCurve",
     "NormalPoint",
     "OverlapSweep",
     "PairedDifference",
+    "PairedFigure",
     "PairedMatches",
     "PooledImages",
     "PrecisionRecall",
     "RocCurve",
+    "RunsFigure",
+    "ScoredClasses",
     "SizeBand",
     "UnitScores",
     "area_band",
@@ -111,6 +133,7 @@ __all__ = [
     "calibrate",
     "calibrate_files",
     "choose_points",
+    "classification_figures",
     "coco_average_precision",
     "count_by_rule",
     "delong_variance",
@@ -126,37 +149,49 @@ __all__ = [
     "froc_curve",
     "group_lesions",
     "hit_probabilities",
+    "image_figures",
+    "image_ratings",
     "jafroc_difference",
     "jafroc_figure",
     "join_on_record_id",
     "lesion_counts",
     "lesions_apart",
     "marked_at",
+    "marks_nothing",
     "match_by_rule",
     "match_detections",
     "match_lesions",
     "match_pooled",
+    "mcnemar_test",
+    "mean_image_scores",
     "mean_sensitivity",
     "normal_images_curve",
     "pair_detections",
     "paired_differences",
+    "paired_figures",
     "poisson_interval",
     "pool_images",
     "pool_records",
     "precision_recall_at",
+    "rate_units",
+    "rates_images",
     "reliability_bins",
     "roc_auc",
     "roc_curve",
     "rule_phrase",
     "score_at_fppi",
+    "score_class_files",
+    "score_classes",
     "score_files",
     "sensitivity_at_fppi",
     "sensitivity_at_specificity",
     "sensitivity_intervals",
     "size_band",
     "summarise_folds",
+    "summarise_runs",
     "sweep_overlap",
     "threshold_between",
     "unit_scores",
     "wilson_interval",
+    "youden_threshold",
 ]

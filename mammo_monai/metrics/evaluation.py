@@ -23,6 +23,8 @@ from mammo_monai.metrics.froc import (
     score_at_fppi,
     sensitivity_at_fppi,
 )
+from mammo_monai.metrics.image_entries import units_entry, without_boxes
+from mammo_monai.metrics.image_ratings import image_ratings, marks_nothing
 from mammo_monai.metrics.jafroc import jafroc_entry
 from mammo_monai.metrics.levels import count_by_rule
 from mammo_monai.metrics.matching import NOTHING, Matches, match_lesions, restrict_lesions
@@ -31,7 +33,7 @@ from mammo_monai.metrics.normals import false_positives_on_normals
 from mammo_monai.metrics.overlap_sweep import overlap_sweep_entry
 from mammo_monai.metrics.pooling import PooledImages, patient_numbers, pool_records
 from mammo_monai.metrics.precision_recall import precision_recall_entry
-from mammo_monai.metrics.roc_levels import roc_entries
+from mammo_monai.metrics.roc_levels import rated_roc_entries
 from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.metrics.scored_units import UNIT_LEVELS
 from mammo_monai.metrics.size_bands import AREA_BANDS, SIZE_BANDS, area_bands_of, size_bands_of
@@ -53,7 +55,8 @@ def evaluate_detections(
 ) -> Json:
     """The content of metrics.json, undefined figures as None.
 
-    Joins on the record id. An image without a lesion of the scored label is a normal image.
+    Joins on the record id. An image without a lesion of the scored label is a normal image. Where every image
+    has a score of its own and none a box, the entries made of boxes are empty, and `no_boxes` says so.
 
     Args:
         thresholds: lowest score shown, by FPPI, chosen on other images: what false positives on normal images
@@ -70,18 +73,39 @@ def evaluate_detections(
             "there is no image to score: the split is empty. Name another with --split."
         )
     images = pool_records(records, detections, label=rule.label)
-    found = match_lesions(images, rule)
-    matches = count_by_rule(found, images, rule)
-    curve = froc_curve(matches, count_double_hits=rule.count_double_hits)
     patient = patient_numbers(records)
+    ratings = image_ratings(records, detections, images, rule)
+    of_boxes = (
+        without_boxes()
+        if marks_nothing(detections)
+        else _of_boxes(records, images, patient, rule, thresholds)
+    )
     return {
         "schema": METRICS_SCHEMA,
         "rule": rule.describe(),
         "n_images": len(records),
         "n_normal_images": int((~images.has_lesion).sum()),
         "n_patients": int(patient.max()) + 1,
-        "n_lesions": found.n_lesions,
-        "n_detections": len(found.scores),
+        "n_lesions": len(images.lesion_image),
+        "n_detections": len(images.scores),
+        **of_boxes,
+        "roc": rated_roc_entries(ratings, rule),
+        "units": units_entry(ratings, rule),
+    }
+
+
+def _of_boxes(
+    records: Sequence[ImageRecord],
+    images: PooledImages,
+    patient: NDArray[np.int64],
+    rule: FrocRule,
+    thresholds: Mapping[float, float] | None,
+) -> Json:
+    """The entries that are made of boxes."""
+    found = match_lesions(images, rule)
+    matches = count_by_rule(found, images, rule)
+    curve = froc_curve(matches, count_double_hits=rule.count_double_hits)
+    return {
         "froc": _froc(curve, matches, patient, rule),
         "mean_sensitivity": _mean_sensitivity(curve),
         "levels": _levels(found, images, patient, rule),
@@ -91,7 +115,6 @@ def evaluate_detections(
         "average_precision": average_precision_entry(images),
         "precision_recall": precision_recall_entry(found, curve, patient, rule),
         "normal_images": _normal_images(found, ~images.has_lesion, curve, patient, rule, thresholds),
-        "roc": roc_entries(records, images, rule),
         "jafroc": jafroc_entry(found, patient, rule),
         "reliability": reliability_entry(found, rule),
         "images": _per_image(records, found),

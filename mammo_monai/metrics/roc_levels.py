@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from mammo_monai.errors import UndefinedMetricError
@@ -12,7 +13,14 @@ from mammo_monai.metrics.delong import auc_interval
 from mammo_monai.metrics.pooling import PooledImages
 from mammo_monai.metrics.roc import roc_auc, roc_curve, sensitivity_at_specificity
 from mammo_monai.metrics.rule import FrocRule
-from mammo_monai.metrics.scored_units import UNIT_LEVELS, Pool, UnitScores, unit_scores
+from mammo_monai.metrics.scored_units import (
+    UNIT_LEVELS,
+    ImageRatings,
+    Pool,
+    UnitScores,
+    detector_ratings,
+    rate_units,
+)
 from mammo_monai.records import ImageRecord
 
 logger = logging.getLogger(__name__)
@@ -24,18 +32,26 @@ Json = dict[str, Any]
 def roc_entries(
     records: Sequence[ImageRecord], images: PooledImages, rule: FrocRule, *, pool: Pool = "max"
 ) -> list[Json]:
-    """One entry per level that has units with and without a lesion; the others are left out.
+    """The entries of a detector: images score as their highest detection; see `rated_roc_entries`.
 
-    Breasts are left out too where an image's laterality is unknown, and patients with them where `pool` is
-    "mean". A patient scores as the higher of the breasts.
+    A patient scores as the higher of the breasts.
 
     Args:
         records: of the pooled images, in their order. pool: over the images of a breast.
     """
+    return rated_roc_entries(replace(detector_ratings(records, images), over_views=pool), rule)
+
+
+def rated_roc_entries(ratings: ImageRatings, rule: FrocRule) -> list[Json]:
+    """One entry per level that has positive and negative units; the others are left out.
+
+    Breasts are left out too where an image's laterality is unknown, and patients with them where a mean is
+    taken over views or breasts.
+    """
     entries = []
     for level in UNIT_LEVELS:
         try:
-            entries.append(roc_entry(unit_scores(records, images, level=level, pool=pool), rule, pool=pool))
+            entries.append(roc_entry(rate_units(ratings, level), rule, pool=ratings.over_views))
         except UndefinedMetricError as error:
             logger.debug("no ROC curve per %s: %s", level, error)
     return entries
@@ -45,7 +61,7 @@ def roc_entry(units: UnitScores, rule: FrocRule, *, pool: Pool = "max") -> Json:
     """The entry of one level; undefined numbers, and scores that are infinite, are None.
 
     Raises:
-        UndefinedMetricError: there is no unit with a lesion, or none without.
+        UndefinedMetricError: there is no positive unit, or no negative one.
     """
     scores, truth, patient = units.scores, units.is_positive, units.patient
     curve = roc_curve(scores, truth)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from mammo_monai.records import MASS_LABEL
+from mammo_monai.records import MASS_LABEL, Positive
 
 HitRule = Literal["iou", "center", "center_distance"]
 Level = Literal["lesion", "image", "breast", "patient"]
@@ -15,6 +15,8 @@ FalsePositivesOn = Literal["all", "normal", "with_lesions"]
 
 # Protocol §5: P0 and P3 report .25 .44 .58 .79 1.67, P2 1.3 and 3, size bands .5; 1, 2, 4: the field's habit.
 OPERATING_FPPI = (0.25, 0.44, 0.5, 0.58, 0.79, 1.0, 1.3, 1.67, 2.0, 3.0, 4.0)
+DECISION_THRESHOLD = 0.5  # of a probability: either class is as likely
+_CHOICES = {"hit": HitRule, "level": Level, "false_positives_on": FalsePositivesOn, "positive": Positive}
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,10 @@ class FrocRule:
             score of its best hit in any view.
         false_positives_on: the images whose false positives are counted and divided by: "all" of them, those
             "normal" in having no lesion of `label`, or those "with_lesions".
+        positive: the images, breasts and patients that a ROC curve takes for positive: those with a "lesion"
+            of `label`, or those that are "malignant" (`records.is_positive`).
+        image_threshold: an image, breast or patient of at least this score is called positive, where a model
+            scores whole images.
 
     Raises:
         ValueError: a value outside its range; the message names it.
@@ -57,6 +63,8 @@ class FrocRule:
     max_distance_mm: float | None = None
     level: Level = "lesion"
     false_positives_on: FalsePositivesOn = "all"
+    positive: Positive = "lesion"
+    image_threshold: float = DECISION_THRESHOLD
 
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
@@ -70,7 +78,10 @@ class FrocRule:
         _require(
             bool(self.fppi) and is_ascending and is_positive, "fppi", "positive and ascending", self.fppi
         )
-        for name, choices in (("hit", HitRule), ("level", Level), ("false_positives_on", FalsePositivesOn)):
+        _require(
+            0 <= self.image_threshold <= 1, "image_threshold", "at least 0, at most 1", self.image_threshold
+        )
+        for name, choices in _CHOICES.items():
             value = getattr(self, name)
             _require(value in get_args(choices), name, " or ".join(get_args(choices)), repr(value))
         if self.max_distance_mm is not None:
@@ -80,7 +91,11 @@ class FrocRule:
             _require(is_length, "max_distance_mm", "a positive number of mm", self.max_distance_mm)
 
     def describe(self) -> dict[str, object]:
-        """The rule as metrics.json states it: the values, and in words what no value can say."""
+        """The rule as metrics.json states it: the values, and in words what no value can say.
+
+        `positive` and `image_threshold`, which came later, only where they are not the default: files from
+        before and after compare.
+        """
         doubles = "count as false positives" if self.count_double_hits else "are ignored"
         meets, takes = _hit_in_words(self)
         found, false = _SENSITIVITY_OF[self.level], _FALSE_POSITIVES[self.false_positives_on]
@@ -107,6 +122,12 @@ class FrocRule:
                 "percentiles of a bootstrap over patients; "
                 f"Wilson over {_UNITS[self.level]} (marked `wilson`) where "
                 "resampling says nothing: no resamples asked for, one patient, or bounds that coincide"
+            ),
+            **({} if self.positive == "lesion" else {"positive": self.positive}),
+            **(
+                {}
+                if self.image_threshold == DECISION_THRESHOLD
+                else {"image_threshold": self.image_threshold}
             ),
         }
 

@@ -10,6 +10,7 @@ from typing import Any
 from mammo_monai.errors import MammoError, UndefinedMetricError
 from mammo_monai.files import sha256_of
 from mammo_monai.metrics.evaluation import evaluate_detections
+from mammo_monai.metrics.image_ratings import marks_nothing
 from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.records import ImageRecord, Split
 from mammo_monai.schema import (
@@ -40,7 +41,8 @@ def evaluate_files(
         operating_points: an operating_points.json whose thresholds, chosen on other images, false positives
             on normal images are counted at; its hash joins `inputs`. None takes these images' own.
         require_lesions: refuse images without a scored lesion, unless `operating_points` says at which
-            scores to count their false positives; else their figures come out undefined.
+            scores to count their false positives; else their figures come out undefined. A model that scores
+            images alone, as malignant or not, needs none.
 
     Raises:
         ManifestError: a file is not what its format promises, they do not join one to one, or a box does not
@@ -50,10 +52,11 @@ def evaluate_files(
     manifest, content = read_manifest(manifest_path), read_detections(detections_path)
     check_detections(detections_path, content, manifest.images(), manifest=manifest_path)
     records = manifest.images(split)
-    if require_lesions and operating_points is None:
-        _reject_without_truth(manifest_path, records, split, (rule or FrocRule()).label)
     left_out = {each.record_id for each in manifest.images()} - {each.record_id for each in records}
     detections = [each for each in content.detections if each.record_id not in left_out]
+    needs_lesions = not (marks_nothing(detections) and rule is not None and rule.positive == "malignant")
+    if require_lesions and operating_points is None and needs_lesions:
+        _reject_without_truth(manifest_path, records, split, (rule or FrocRule()).label)
     if len(detections) < len(content.detections):
         logger.info("left out %d images of other lists", len(content.detections) - len(detections))
     thresholds = None

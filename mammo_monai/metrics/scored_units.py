@@ -1,9 +1,9 @@
-"""One score per image, breast or patient from the boxes a detector marked, and whether it holds a lesion."""
+"""One score per image, breast or patient, and whether it is positive: from boxes, or from images' scores."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics.pooling import PooledImages, patient_numbers
-from mammo_monai.records import ImageRecord, Laterality
+from mammo_monai.records import ImageRecord, Laterality, Positive
 
 UnitLevel = Literal["image", "breast", "patient"]
 Pool = Literal["max", "mean"]
+ScoredBy = Literal["image_score", "highest_detection"]
 UNIT_LEVELS: tuple[UnitLevel, ...] = get_args(UnitLevel)
 _NAMED = 5  # ids spelled out in an error; the rest are counted
 
@@ -25,7 +26,7 @@ class UnitScores:
 
     Attributes:
         scores: shape (N,); -infinity, below every score, where nothing was marked in any of its images.
-        is_positive: whether any of its images holds a lesion of the scored label, shape (N,).
+        is_positive: whether any of its images is, shape (N,).
         patient: number of each unit's patient, shape (N,), from 0.
     """
 
@@ -33,6 +34,29 @@ class UnitScores:
     scores: NDArray[np.float64]
     is_positive: NDArray[np.bool_]
     patient: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageRatings:
+    """Score and truth of images, and how those of a breast and of a patient are joined.
+
+    Attributes:
+        records: the images, each of a known class.
+        scores: shape (N,); -infinity where nothing was marked. is_positive: shape (N,).
+        unmarked: what an image of score -infinity counts in a mean.
+        over_views, over_breasts: how the images of a breast, and the breasts of a patient, are pooled.
+        score: what the scores are. positive: what is positive. n_left_out: images of unknown class.
+    """
+
+    records: tuple[ImageRecord, ...]
+    scores: NDArray[np.float64]
+    is_positive: NDArray[np.bool_]
+    unmarked: float = 0.0
+    over_views: Pool = "max"
+    over_breasts: Pool = "max"
+    score: ScoredBy = "highest_detection"
+    positive: Positive = "lesion"
+    n_left_out: int = 0
 
 
 def unit_scores(
@@ -43,7 +67,7 @@ def unit_scores(
     pool: Pool = "max",
     pool_breasts: Pool = "max",
 ) -> UnitScores:
-    """Scores and truth of every image, breast or patient.
+    """Scores and truth of every image, breast or patient, by what a detector marked.
 
     An image scores as its highest detection. A breast scores as the maximum or mean over its images, a
     patient as the maximum or mean over the breasts. In a mean an image without any mark counts 0, or the
@@ -60,40 +84,59 @@ def unit_scores(
 
     Source: the mean over CC and MLO: P4, after Shen et al., 2019; the maximum: no source known.
     """
-    _check_options(records, images, level, (pool, pool_breasts))
+    ratings = detector_ratings(records, images)
+    return rate_units(replace(ratings, over_views=pool, over_breasts=pool_breasts), level)
+
+
+def detector_ratings(records: Sequence[ImageRecord], images: PooledImages) -> ImageRatings:
+    """Images as a detector rates them: by the highest detection of each, positive if they hold a lesion.
+
+    Raises:
+        ValueError: records and images differ in number.
+    """
+    if len(records) != images.n_images:
+        raise ValueError(f"expected one record per image, got {len(records)} for {images.n_images} images.")
     scores = np.full(images.n_images, -np.inf)
     np.maximum.at(scores, images.image, images.scores)
-    is_positive = np.bincount(images.lesion_image, minlength=images.n_images) > 0
-    patient = patient_numbers(records)
+    unmarked = float(images.scores.min(initial=0.0))
+    return ImageRatings(tuple(records), scores, images.has_lesion, unmarked)
+
+
+def rate_units(ratings: ImageRatings, level: UnitLevel) -> UnitScores:
+    """Scores and truth of every image, breast or patient; one with a positive image is positive.
+
+    Raises:
+        UndefinedMetricError: there is no image; or breasts are asked for, or averaged over, and an image's
+            laterality is unknown: never guessed.
+        ValueError: an option is unknown.
+    """
+    pool, pool_breasts = ratings.over_views, ratings.over_breasts
+    _check_options(ratings, level)
+    scores, is_positive, patient = ratings.scores, ratings.is_positive, patient_numbers(ratings.records)
     if level == "image":
         return UnitScores(level, scores, is_positive, patient)
-    unmarked = float(images.scores.min(initial=0.0))
     if level == "breast" or "mean" in (pool, pool_breasts):
-        sides = np.array([record.laterality is Laterality.RIGHT for record in records])
-        _check_laterality(records, level)
+        sides = np.array([record.laterality is Laterality.RIGHT for record in ratings.records])
+        _check_laterality(ratings.records, level)
         breasts, of = np.unique(2 * patient + sides, return_inverse=True)
-        scores, is_positive = _pooled(scores, of, pool, unmarked), _any(is_positive, of)
+        scores, is_positive = _pooled(scores, of, pool, ratings.unmarked), _any(is_positive, of)
         patient = breasts // 2
     if level == "breast":
         return UnitScores(level, scores, is_positive, patient)
     return UnitScores(
         level,
-        _pooled(scores, patient, pool_breasts, unmarked),
+        _pooled(scores, patient, pool_breasts, ratings.unmarked),
         _any(is_positive, patient),
         np.arange(int(patient.max()) + 1),
     )
 
 
-def _check_options(
-    records: Sequence[ImageRecord], images: PooledImages, level: str, pools: Sequence[str]
-) -> None:
-    if len(records) != images.n_images:
-        raise ValueError(f"expected one record per image, got {len(records)} for {images.n_images} images.")
-    if not records:
+def _check_options(ratings: ImageRatings, level: str) -> None:
+    if not ratings.records:
         raise UndefinedMetricError("there is no image to score.")
     if level not in UNIT_LEVELS:
         raise ValueError(f"level must be {', '.join(UNIT_LEVELS)}, got {level!r}.")
-    for each in pools:
+    for each in (ratings.over_views, ratings.over_breasts):
         if each not in get_args(Pool):
             raise ValueError(f"scores are pooled by max or mean, got {each!r}.")
 

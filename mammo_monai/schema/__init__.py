@@ -5,6 +5,13 @@ row and the field. Writes are atomic.
 """
 
 from mammo_monai.schema.audit import AUDIT_COLUMNS, Action, Finding, read_audit, write_audit
+from mammo_monai.schema.class_scores import (
+    CLASS_SCORES_SCHEMA,
+    ClassScore,
+    ClassScoresFile,
+    read_class_scores,
+    write_class_scores,
+)
 from mammo_monai.schema.detections import (
     DETECTIONS_SCHEMA,
     DetectionsFile,
@@ -35,12 +42,15 @@ from mammo_monai.schema.operating_points import (
 
 __all__ = [
     "AUDIT_COLUMNS",
+    "CLASS_SCORES_SCHEMA",
     "DETECTIONS_SCHEMA",
     "MANIFEST_SCHEMA",
     "METRICS_SCHEMA",
     "OPERATING_POINTS_SCHEMA",
     "Action",
     "Calibration",
+    "ClassScore",
+    "ClassScoresFile",
     "DetectionsFile",
     "Finding",
     "IsotonicCurve",
@@ -53,11 +63,13 @@ __all__ = [
     "TemperatureCurve",
     "check_detections",
     "read_audit",
+    "read_class_scores",
     "read_detections",
     "read_manifest",
     "read_metrics",
     "read_operating_points",
     "write_audit",
+    "write_class_scores",
     "write_detections",
     "write_manifest",
     "write_metrics",

@@ -20,6 +20,7 @@ from mammo_monai.schema.fields import (
     list_of_finite_numbers,
     list_of_numbers_from_0_to_1,
     load_json,
+    number_from_0_to_1,
     read_field,
     reject_repeats,
     text_,
@@ -41,7 +42,7 @@ def read_detections(path: Path) -> DetectionsFile:
 
     Raises:
         ManifestError: not JSON, another schema, missing or wrong fields, scores that are not finite numbers,
-            probabilities outside 0 to 1, or a record id used twice.
+            probabilities or an image's score outside 0 to 1, or a record id used twice.
     """
     path = Path(path)
     content = load_json(path, DETECTIONS_SCHEMA)
@@ -59,7 +60,10 @@ def read_detections(path: Path) -> DetectionsFile:
 def write_detections(path: Path, detections: Sequence[Detections], model: Json) -> None:
     """Writes detections with the model's description; image paths are kept as they are.
 
-    `probabilities` is written only for images that have them.
+    `probabilities` and `image_score` are written only for images that have them.
+
+    Raises:
+        ManifestError: an image's score is not a number from 0 to 1; nothing is written.
     """
     rows = [
         {
@@ -69,6 +73,7 @@ def write_detections(path: Path, detections: Sequence[Detections], model: Json) 
             "scores": np.asarray(each.scores, dtype=float).tolist(),
             "labels": np.asarray(each.labels, dtype=int).tolist(),
             **_written_probabilities(each),
+            **_written_image_score(path, each),
         }
         for each in detections
     ]
@@ -103,6 +108,7 @@ def _detections(path: Path, row: int, item: object) -> Detections:
         labels,
         Path(image) if image else None,
         _probabilities(where, item, len(scores)),
+        read_field(where, item, "image_score", number_from_0_to_1, None),
     )
 
 
@@ -121,3 +127,10 @@ def _probabilities(where: str, item: Json, n_scores: int) -> NDArray[np.float64]
 def _written_probabilities(detections: Detections) -> Json:
     values = detections.probabilities
     return {} if values is None else {"probabilities": np.asarray(values, dtype=float).tolist()}
+
+
+def _written_image_score(path: Path, detections: Detections) -> Json:
+    if detections.image_score is None:
+        return {}
+    where, given = f"{path}, record {detections.record_id}", {"image_score": float(detections.image_score)}
+    return {"image_score": read_field(where, given, "image_score", number_from_0_to_1)}

@@ -24,7 +24,8 @@ def check_detections(
     """Refuses detections of unknown images, and boxes that do not touch their image.
 
     A box may overhang the border, as detectors' boxes do. One that lies off by more than half is warned of:
-    it often comes from another size of the image.
+    it often comes from another size of the image. So is a file in which some images have a score of their own
+    and others none.
 
     Args:
         path: of the detections, for messages. records: all images they may speak of.
@@ -42,6 +43,7 @@ def check_detections(
             f"this record id ({len(unknown)} of {len(rows)} rows). Give the manifest and the split that the "
             "detections were made from."
         )
+    _warn_of_some_image_scores(path, rows)
     placed = _placed(rows, np.array([sizes[each.record_id] for each in rows], dtype=np.float64))
     off = np.flatnonzero(placed.is_off)
     if len(off):
@@ -101,3 +103,17 @@ def _placed(rows: Sequence[Detections], sizes: NDArray[np.float64]) -> _Placed:
         number=np.concatenate([np.zeros(0, dtype=np.int64), *(np.arange(count) for count in counts)]),
         limits=np.repeat(sizes.reshape(-1, 2), counts, axis=0),
     )
+
+
+def _warn_of_some_image_scores(path: Path, rows: Sequence[Detections]) -> None:
+    without = [row for row, each in enumerate(rows) if each.image_score is None]
+    if without and len(without) < len(rows):
+        logger.warning(
+            "%s: %d of %d images have no image_score, the first in detections row %d (%s). Unless those are "
+            "of other lists, images are scored by their highest detection: give all a score, or none.",
+            path,
+            len(without),
+            len(rows),
+            without[0],
+            rows[without[0]].record_id,
+        )

@@ -66,6 +66,8 @@ def test_images_left_out_make_exit_code_1(
         (["--preset", "fixed_spacing"], "needs spacing_mm from 0.01 to 10"),
         (["--region", "none", "--remove-pectoral"], "remove_pectoral needs a breast region"),
         (["--spacing-mm", "0.2"], "preset full_image does not use spacing_mm"),
+        (["--region", "none", "--suppress-artifacts"], "suppress_artifacts needs a breast region"),
+        (["--noise-px", "5"], "noise_px needs noise"),
         (["--workers", "0"], "workers must be at least 1"),
         (["--bundle", "no_such_bundle"], "no_such_bundle"),
     ],
@@ -85,6 +87,11 @@ def test_a_bundle_names_the_recipe_and_options_change_it(phantoms: Path, tmp_pat
     record = read_manifest(tmp_path / "out" / "manifest.json").training[0]
     assert record.prepared is not None
     assert record.prepared["recipe"] == image_recipe(size_px=64, region="global").as_json()
+    assert command.main([*words, "--size-px", "64", "--noise", "median", "--suppress-artifacts"]) == 0
+    record = read_manifest(tmp_path / "out" / "manifest.json").training[0]
+    assert record.prepared is not None
+    treated = image_recipe(size_px=64, region="global", noise="median", suppress_artifacts=True)
+    assert record.prepared["recipe"] == treated.as_json()
 
 
 def test_training_from_copies_gives_the_weights_of_training_from_dicom(

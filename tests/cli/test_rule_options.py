@@ -10,9 +10,20 @@ from typing import get_args
 import pytest
 
 from mammo_monai.cli.main import build_parser, main
-from mammo_monai.cli.rule_options import HITS, IMAGES, LEVELS, add_rule_options, rule_from, rule_words
+from mammo_monai.cli.rule_options import (
+    HITS,
+    IMAGES,
+    LEVELS,
+    POSITIVE,
+    THRESHOLD,
+    add_class_options,
+    add_rule_options,
+    rule_from,
+    rule_words,
+)
 from mammo_monai.metrics import CALIBRATED_FPPI, FrocRule
-from mammo_monai.metrics.rule import FalsePositivesOn, HitRule, Level
+from mammo_monai.metrics.rule import DECISION_THRESHOLD, FalsePositivesOn, HitRule, Level
+from mammo_monai.records import Positive
 from mammo_monai.schema import Manifest, read_operating_points, write_detections, write_manifest
 from tests.metrics.scenes import found, record
 from tests.reports.comparison.scene import write_pair
@@ -23,6 +34,7 @@ HIT, ASIDE = (0.0, 0.0, 4.0, 6.0), (6.0, 10.0, 9.0, 16.0)
 def parsed(*words: object) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     add_rule_options(parser)
+    add_class_options(parser)
     return parser.parse_args([str(word) for word in words])
 
 
@@ -30,6 +42,8 @@ def test_the_choices_are_those_of_the_rule() -> None:
     assert get_args(HitRule) == HITS
     assert get_args(Level) == LEVELS
     assert get_args(FalsePositivesOn) == IMAGES
+    assert get_args(Positive) == POSITIVE
+    assert THRESHOLD == DECISION_THRESHOLD
 
 
 def test_without_options_the_rule_is_the_default_one() -> None:
@@ -41,12 +55,11 @@ def test_every_option_reaches_the_rule() -> None:
     words = [
         *("--hit", "center_distance", "--max-distance-mm", 7.5, "--level", "breast"),
         *("--false-positives-on", "with_lesions", "--count-double-hits", "--min-iou", 0.4),
-        *("--label", 2, "--bootstrap", 9, "--seed", 5),
+        *("--label", 2, "--bootstrap", 9, "--seed", 5, "--positive", "malignant", "--image-threshold", 0.3),
     ]
     rule = rule_from(parsed(*words), fppi=CALIBRATED_FPPI)
-    expected = FrocRule(
-        0.4, True, 2, CALIBRATED_FPPI, 9, 5, 0.95, "center_distance", 7.5, "breast", "with_lesions"
-    )
+    distance = ("center_distance", 7.5, "breast", "with_lesions")
+    expected = FrocRule(0.4, True, 2, CALIBRATED_FPPI, 9, 5, 0.95, *distance, "malignant", 0.3)
     assert rule == expected
     # All but the confidence, which has no option: a new field of the rule needs one.
     differing = {each.name for each in fields(FrocRule) if getattr(rule, each.name) != each.default}
@@ -54,7 +67,7 @@ def test_every_option_reaches_the_rule() -> None:
 
 
 def test_the_words_make_the_same_rule_again() -> None:
-    given = parsed("--hit", "center_distance", "--max-distance-mm", 7.5, "--level", "patient")
+    given = parsed("--hit", "center_distance", "--max-distance-mm", 7.5, "--positive", "malignant")
     assert rule_from(parsed(*rule_words(given))) == rule_from(given)
     assert rule_words(parsed("--false-positives-on", "normal", "--count-double-hits")) == [
         "--false-positives-on",

@@ -32,10 +32,31 @@ def test_what_a_preset_does_not_use_is_no_part_of_its_recipe() -> None:
         {"region": "none"},
         {"remove_pectoral": True},
         {"preset": "fixed_spacing", "spacing_mm": 0.2},
+        {"noise": "median"},
+        {"noise": "median", "noise_px": 5},
+        {"noise": "impulse"},
+        {"suppress_artifacts": True},
     ],
 )
 def test_what_changes_pixels_changes_the_recipe(changed: dict[str, Any]) -> None:
     assert image_recipe(**changed).as_json() != image_recipe().as_json()
+
+
+def test_noise_and_artifacts_left_alone_leave_the_recipe_as_it_was() -> None:
+    before = {
+        "version": 1,
+        "preset": "full_image",
+        "size_px": 600,
+        "region": "otsu",
+        "remove_pectoral": False,
+    }
+    assert image_recipe().as_json() == before
+    assert image_recipe(noise="none", suppress_artifacts=False).as_json() == before
+    assert image_recipe(noise="none", noise_px=5).as_json() == before
+    reject_unused(image_recipe(noise="none"), ["noise"])
+    treated = image_recipe(noise="median", suppress_artifacts=True).as_json()
+    assert treated == before | {"noise": "median", "noise_px": 3, "suppress_artifacts": True}
+    assert recipe_options(treated).endswith("--noise median --noise-px 3 --suppress-artifacts")
 
 
 def test_recipe_survives_a_file_and_carries_the_version() -> None:
@@ -64,6 +85,13 @@ def test_recipe_reads_as_words_and_as_options() -> None:
         ({"preset": "fixed_spacing", "spacing_mm": 0.0001}, "spacing_mm from 0.01 to 10"),
         ({"size_px": 5_000_000}, "size_px must be from 1 to 10000, got 5000000"),
         ({"preset": "fixed_portrait", "size_px": 0}, "size_px must be from 1 to 10000, got 0"),
+        ({"region": "none", "suppress_artifacts": True}, "suppress_artifacts needs a breast region"),
+        ({"noise": "mean"}, "noise must be none, median, gaussian, bilateral, impulse, got 'mean'"),
+        (
+            {"noise": "median", "noise_px": 4},
+            "noise_px must be 3, 5 or 7 pixels of the original .*, got 4",
+        ),
+        ({"noise_px": 5}, "noise_px needs noise: give median, gaussian"),
         ({"size_px": 0}, "size_px must be from 1 to 10000, got 0"),
     ],
 )

@@ -23,6 +23,7 @@ from mammo_monai.metrics import (
     lesion_counts,
     lesions_apart,
     marked_at,
+    marks_nothing,
     pair_detections,
     paired_differences,
 )
@@ -53,6 +54,7 @@ class Comparison:
     Attributes:
         records: the images, in the order of the matches.
         differences: in mean sensitivity first, then at each operating point of the rule.
+            None at all where one of the two marks no place.
         areas: in JAFROC's figure of merit, and in AUC where these images define it.
         fppi: the operating point that both share where single lesions and images are compared.
         split: the list compared on; "" for all lists.
@@ -69,6 +71,11 @@ class Comparison:
     split: str = ""
     n_permutations: int = 0
     areas: tuple[NamedDifference, ...] = ()
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether both mark places; else only areas of whole images compare."""
+        return bool(self.differences)
 
     @property
     def counts(self) -> LesionCounts:
@@ -154,6 +161,7 @@ def compare_files(
         )
     except MammoError as error:
         raise type(error)(f"{error} Manifest: {manifest}, {options.split or 'all lists'}.") from error
+    marks_none, n_permutations = any(map(marks_nothing, detections)), options.n_permutations
     marked = [marked_at(each, options.fppi, rule=rule) for each in (pair.first, pair.second)]
     names = options.names or _names_of(files, (first, second))
     detectors = [
@@ -168,12 +176,12 @@ def compare_files(
         records=records,
         manifest=SourceFile(manifest.name, sha256_of(manifest)),
         pair=pair,
-        differences=paired_differences(pair, rule, n_permutations=options.n_permutations),
+        differences=() if marks_none else paired_differences(pair, rule, n_permutations=n_permutations),
         rule=rule,
         fppi=options.fppi,
         split=options.split or "",
-        n_permutations=options.n_permutations,
-        areas=area_differences(records, *detections, rule=rule, n_permutations=options.n_permutations),
+        n_permutations=n_permutations,
+        areas=area_differences(records, *detections, rule=rule, n_permutations=n_permutations),
     )
 
 

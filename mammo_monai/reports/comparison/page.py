@@ -15,6 +15,7 @@ from mammo_monai.reports.comparison.compared import Comparison, ImageChange, ima
 from mammo_monai.reports.comparison.gallery import pictures_section
 from mammo_monai.reports.comparison.plot import curve_fppi, difference_svg
 from mammo_monai.reports.comparison.tables import (
+    NO_AREAS,
     apart_table,
     area_table,
     change_table,
@@ -24,7 +25,7 @@ from mammo_monai.reports.comparison.tables import (
     p_phrase,
     signed,
 )
-from mammo_monai.reports.page.figures import froc_section
+from mammo_monai.reports.page.figures import froc_section, headline_section, roc_figure
 from mammo_monai.reports.page.shell import INTENDED_USE, html_page, stylesheet
 from mammo_monai.reports.page.tables import html_table
 from mammo_monai.reports.pictures.loading import ImageLoader, load_display_image
@@ -80,10 +81,16 @@ def write_comparison(
     parts = [
         _header(title, comparison, options),
         _headlines(comparison, runs),
-        froc_section(runs, fppi=comparison.fppi),
-        _difference_section(comparison),
-        _lesion_section(comparison, changes),
-        pictures_section(comparison, changes, load_image, per_gallery=options.per_gallery),
+        *(
+            [
+                froc_section(runs, fppi=comparison.fppi),
+                _difference_section(comparison),
+                _lesion_section(comparison, changes),
+                pictures_section(comparison, changes, load_image, per_gallery=options.per_gallery),
+            ]
+            if comparison.has_boxes
+            else [_images_section(comparison, runs)]
+        ),
         _provenance(comparison, options.command),
     ]
     styles = (_colours(), stylesheet("report.css"), stylesheet("comparison.css"))
@@ -129,6 +136,8 @@ def _header(title: str, comparison: Comparison, options: ComparisonPageOptions) 
 
 def _headlines(comparison: Comparison, runs: Sequence[Run]) -> str:
     """Mean sensitivity of both, and the difference, which alone carries interval and p-value."""
+    if not comparison.has_boxes:
+        return headline_section(runs, fppi=comparison.fppi)
     mean = comparison.differences[0]
     blocks = [
         f'<article class="headline" style="--own:var(--run-{number})"><h2>{escape(run.name)}</h2>'
@@ -172,6 +181,12 @@ by patient in {comparison.n_permutations} random ways, scores first put on the s
 mean is the figure to judge by; p-values are not corrected for their number.</p>
 {dashes}{_early_ends(comparison)}</div>
 </section>"""
+
+
+def _images_section(comparison: Comparison, runs: Sequence[Run]) -> str:
+    """What compares where one of the two marks no place: ROC curves and the areas under them."""
+    areas = _areas(comparison) or f"<p>{escape(NO_AREAS.capitalize())}.</p>"
+    return f"<section>\n<h2>Images, breasts, patients</h2>\n{roc_figure(runs)}\n{areas}\n</section>"
 
 
 def _areas(comparison: Comparison) -> str:

@@ -14,6 +14,10 @@ from mammo_monai.reports.comparison.compared import Comparison, ImageChange
 from mammo_monai.reports.gallery.items import view_text
 from mammo_monai.reports.tables.table import UNDEFINED, Table
 
+NO_AREAS = (
+    "nothing compares: one of the two marks no place, and without positive and negative images no ROC curve "
+    "is defined"
+)
 CSV_COLUMNS = ("fppi", "first", "second", "difference", "low", "high", "p_value", "note")
 
 
@@ -56,9 +60,9 @@ def area_table(comparison: Comparison) -> Table | None:
         for each in comparison.areas
     )
     names, confidence = _names(comparison), f"{100 * comparison.rule.confidence:g} % CI"
+    jafroc = "JAFROC, the chance that a lesion outranks an image's highest false positive; "
     return Table(
-        "Over all operating points: JAFROC, the chance that a lesion outranks an image's highest false "
-        "positive; area under the ROC curve (AUC)",
+        f"Over all operating points: {jafroc if comparison.has_boxes else ''}area under the ROC curve (AUC)",
         ("figure", *names, f"difference ({confidence})", "p", "by"),
         rows,
         notes=tuple(
@@ -125,8 +129,12 @@ def change_table(comparison: Comparison, changes: Sequence[ImageChange]) -> Tabl
 def as_text(comparison: Comparison) -> str:
     """Differences, lesions by who found them, and those found by one alone, for a terminal."""
     areas = area_table(comparison)
-    parts = [difference_table(comparison), *([areas] if areas else []), lesion_table(comparison)]
-    parts += [apart_table(comparison)] if comparison.apart else []
+    parts = [areas] if areas else []
+    if comparison.has_boxes:
+        parts = [difference_table(comparison), *parts, lesion_table(comparison)]
+        parts += [apart_table(comparison)] if comparison.apart else []
+    if not parts:
+        return f"{NO_AREAS}."
     notes = dict.fromkeys(each.note for each in comparison.differences if each.note)
     return "\n\n".join(
         [

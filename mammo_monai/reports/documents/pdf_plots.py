@@ -24,6 +24,7 @@ from mammo_monai.reports.plots.reliability import reliability_of, save_reliabili
 from mammo_monai.reports.plots.roc import roc_levels, save_roc_plot
 from mammo_monai.reports.plots.training import has_history, save_training_plot
 from mammo_monai.reports.runs import Run
+from mammo_monai.reports.tables.image_tables import against_words, marks_boxes, score_words
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ def report_plots(runs: Sequence[Run], *, kind: DataKind | None = None) -> list[P
 
 
 def _froc_plots(runs: Sequence[Run], kind: DataKind | None) -> list[PdfPlot]:
+    if not any(map(marks_boxes, runs)):
+        return []
     points = froc_literature(kind) if any(run.metrics["n_lesions"] for run in runs) else ()
     plots = [
         PdfPlot(
@@ -119,8 +122,7 @@ def _score_plots(runs: Sequence[Run], kind: DataKind | None) -> list[PdfPlot]:
     if roc_levels(runs):
         plots.append(
             PdfPlot(
-                "ROC curves by the highest score of each image, breast or patient: those with a lesion "
-                "against those without. Dashed: chance.",
+                f"ROC curves by {score_words(runs)}: {against_words(runs)}. Dashed: chance.",
                 lambda path: save_roc_plot(path, runs, size_in=(8.6 if is_wide else 4.8, 4.4)),
                 share=1.0 if is_wide else 0.56,
             )

@@ -32,8 +32,9 @@ from mammo_monai.reports.literature.points import kind_of_runs
 from mammo_monai.reports.page.report import ReportOptions
 from mammo_monai.reports.page.shell import INTENDED_USE
 from mammo_monai.reports.runs import Run, SourceFile, warnings_of
+from mammo_monai.reports.tables.image_tables import image_counts, image_headline, marks_boxes
 from mammo_monai.reports.tables.run_tables import confidence_text, level, scored_on, sensitivity_text
-from mammo_monai.reports.tables.table import Table
+from mammo_monai.reports.tables.table import UNDEFINED, Table
 from mammo_monai.reports.tables.table_list import report_tables
 
 logger = logging.getLogger(__name__)
@@ -110,7 +111,12 @@ def write_pdf(
 
 def headline_table(runs: Sequence[Run], *, fppi: float) -> Table:
     """One row per run: its sensitivity at one operating point with all that belongs to it."""
-    rows = tuple((run.name, sensitivity_text(run.point_at(fppi)), level(run), scored_on(run)) for run in runs)
+    rows = tuple(
+        (run.name, sensitivity_text(run.point_at(fppi)), level(run), scored_on(run))
+        if marks_boxes(run)
+        else (run.name, UNDEFINED, image_headline(run), image_counts(run))
+        for run in runs
+    )
     header = ("run", f"sensitivity ({confidence_text(runs)} CI)", "rule", "scored on")
     return Table(f"Sensitivity at {fppi:g} false positives per image", header, rows, runs="rows")
 

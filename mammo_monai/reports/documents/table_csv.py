@@ -138,6 +138,8 @@ def _froc(metrics: Json) -> Iterator[CsvRow]:
     for name in _COUNTS:
         if metrics.get(name) is not None:
             yield _row(name, "", metrics[name])
+    if metrics.get("no_boxes"):
+        return
     froc, n = metrics["froc"], metrics["n_lesions"]
     yield from _sensitivities("sensitivity", froc["points"], n)
     for point in froc["points"]:
@@ -217,7 +219,8 @@ def _normals(metrics: Json) -> Iterator[CsvRow]:
 
 
 def _roc(metrics: Json) -> Iterator[CsvRow]:
-    rule = "highest score of a unit"
+    own = (metrics.get("units") or {}).get("score") == "image_score"
+    rule = "score of an image, mean over views and breasts" if own else "highest score of a unit"
     for each in metrics.get("roc") or ():
         name, n = each["level"], each["n_positive"] + each["n_negative"]
         yield _row(f"{name}_roc_auc", "", each.get("auc"), each, n=n, rule=rule)
@@ -227,6 +230,20 @@ def _roc(metrics: Json) -> Iterator[CsvRow]:
             yield _row(f"{name}_score_at_specificity", at, point.get("score"), rule=rule)
         for false, true in zip(each.get("fpr") or (), each.get("tpr") or (), strict=True):
             yield _row(f"{name}_roc_curve", _at(false), true, n=n, rule=rule)
+
+
+def _image_figures(metrics: Json) -> Iterator[CsvRow]:
+    """Figures of images, breasts and patients at a threshold, and at Youden's on the same images."""
+    for each in (metrics.get("units") or {}).get("figures") or ():
+        for prefix, found in (("", each), ("youden ", each.get("youden") or {})):
+            for name in ("accuracy", "sensitivity", "specificity", "precision", "f1"):
+                if name in found:
+                    bounds = (found.get("intervals") or {}).get(name)
+                    n = each["n_positive"] + each["n_negative"]
+                    quantity = f"{prefix}{each['level']}_{name}_at_score"
+                    yield _row(
+                        quantity, _at(found["threshold"]), found[name], bounds, n=n, rule="whole images"
+                    )
 
 
 def _scores(metrics: Json) -> Iterator[CsvRow]:
@@ -251,5 +268,6 @@ _PARTS: tuple[Callable[[Json], Iterator[CsvRow]], ...] = (
     _precision,
     _normals,
     _roc,
+    _image_figures,
     _scores,
 )

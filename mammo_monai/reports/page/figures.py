@@ -22,6 +22,14 @@ from mammo_monai.reports.plots.reliability import reliability_svg
 from mammo_monai.reports.plots.roc import auc_text, roc_levels, roc_of, roc_svg
 from mammo_monai.reports.plots.training import training_svg
 from mammo_monai.reports.runs import Run
+from mammo_monai.reports.tables.image_tables import (
+    against_words,
+    auc_of,
+    image_counts,
+    image_headline,
+    marks_boxes,
+    score_words,
+)
 from mammo_monai.reports.tables.run_tables import headline, level, scored_on, sensitivity_text
 from mammo_monai.reports.tables.table import UNDEFINED, WILSON_MARK
 
@@ -30,6 +38,9 @@ def headline_section(runs: Sequence[Run], *, fppi: float) -> str:
     """One block per run: the sensitivity at one operating point, large, with all that belongs to it."""
     blocks = []
     for number, run in enumerate(runs):
+        if not marks_boxes(run):
+            blocks.append(_image_headline(run, number))
+            continue
         value, _, interval = sensitivity_text(run.point_at(fppi)).partition(" ")
         confidence = f"{100 * run.metrics['rule'].get('confidence', 0.95):g} % CI "
         interval = confidence + interval.strip("()" + WILSON_MARK) if interval else ""
@@ -41,6 +52,18 @@ def headline_section(runs: Sequence[Run], *, fppi: float) -> str:
             f"<p>Sensitivity at {fppi:g} FPPI, {escape(level(run))}. {escape(scored_on(run))}.</p></article>"
         )
     return f'<section class="headlines" aria-label="Headline figures">{"".join(blocks)}</section>'
+
+
+def _image_headline(run: Run, number: int) -> str:
+    """The block of a model that scores whole images: its area under the ROC curve per image."""
+    text, _, interval = image_headline(run).partition(" (")
+    value = text.removeprefix("AUC ").removesuffix(" per image") if auc_of(run) else UNDEFINED
+    bounds, what = interval.partition(")")[0], "Area under the ROC curve per image"
+    return (
+        f'<article class="headline" style="{own_colour(number)}"><h2>{escape(run.name)}</h2>'
+        f'<p class="figure"><b>{escape(value)}</b> <span>{escape(bounds)}</span></p>'
+        f"<p>{what}. {escape(image_counts(run))}.</p></article>"
+    )
 
 
 def froc_section(runs: Sequence[Run], *, fppi: float) -> str:
@@ -145,8 +168,8 @@ def roc_figure(runs: Sequence[Run]) -> str:
         "roc",
         lambda size, salt: roc_svg(runs, size_in=size, salt=salt),
         label=f"ROC curves. {areas}",
-        caption="ROC curves by the highest score of each image, breast or patient: those with a lesion "
-        "against those without, with the area under the curve (AUC) and DeLong's interval. Dashed: chance.",
+        caption=f"ROC curves by {score_words(runs)}: {against_words(runs)}, with the "
+        "area under the curve (AUC) and DeLong's interval. Dashed: chance.",
         key=several_key(runs),
         sizes=((9.8 if len(levels) > 1 else 5.6, 4.1), (4.4, 0.4 + 4.0 * max(len(levels), 1))),
     )

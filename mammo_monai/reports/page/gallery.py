@@ -21,6 +21,7 @@ from mammo_monai.reports.gallery.items import (
 )
 from mammo_monai.reports.pictures.loading import ImageLoader
 from mammo_monai.reports.runs import Run
+from mammo_monai.reports.tables.image_tables import marks_boxes
 from mammo_monai.schema import Manifest
 
 logger = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ def gallery_section(
         body = f'<p class="quiet">{escape(why_none[number])}</p>'
         if not why_none[number]:
             body = _run_galleries(run, number, every[number], chosen[number], crops, fppi)
-        elif manifest:
+        elif manifest and marks_boxes(run):
             logger.warning("run %s: %s", run.name, why_none[number])
         opened = " open" if number == 0 else ""
         blocks.append(f'<details class="run"{opened}><summary>{escape(run.name)}</summary>{body}</details>')
@@ -132,6 +133,8 @@ def why_without_pictures(run: Run, manifest: Manifest | None, manifest_sha256: s
         return "No pictures: the report was made without a manifest (--manifest)."
     if not run.detections:
         return "No pictures: no detections.json lies beside these metrics."
+    if not marks_boxes(run):
+        return "No pictures: this model scores whole images and marks no place."
     if not run.metrics.get("images"):
         return "No pictures: these metrics list no images."
     scored = run.inputs.get("manifest_sha256")

@@ -9,6 +9,7 @@ from html import escape
 from mammo_monai.reports.literature.points import DataKind
 from mammo_monai.reports.page import figures, tables
 from mammo_monai.reports.runs import Run
+from mammo_monai.reports.tables.image_tables import marks_boxes
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ def figure_parts(
     """
     kind = kind if has_published else None
     roc = figures.roc_figure(runs) + tables.roc_tables(runs)
-    froc = figures.froc_figure(runs, fppi=fppi) + figures.fold_figure(runs)
+    has_boxes = any(map(marks_boxes, runs))
+    froc = figures.froc_figure(runs, fppi=fppi) + figures.fold_figure(runs) if has_boxes else ""
     return [
         *_parts(
             ("froc", "FROC", froc),

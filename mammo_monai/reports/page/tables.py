@@ -9,6 +9,7 @@ from mammo_monai.reports.literature.published import CAVEAT, published_table
 from mammo_monai.reports.plots.style import RUN_COLOURS
 from mammo_monai.reports.runs import Run
 from mammo_monai.reports.tables.fold_tables import fold_table
+from mammo_monai.reports.tables.image_tables import image_figure_table, marks_boxes
 from mammo_monai.reports.tables.metric_tables import (
     average_precision_table,
     calibration_table,
@@ -31,9 +32,8 @@ from mammo_monai.reports.tables.table import Table
 
 def point_tables(runs: Sequence[Run]) -> str:
     """What was scored and sensitivity at operating points: pooled, over folds, by level."""
-    return tables_html(
-        [operating_point_table(runs), fold_table(runs), level_table(runs), summary_table(runs)]
-    )
+    points = operating_point_table(runs) if any(map(marks_boxes, runs)) else None
+    return tables_html([points, fold_table(runs), level_table(runs), summary_table(runs)])
 
 
 def precision_tables(runs: Sequence[Run]) -> str:
@@ -52,8 +52,8 @@ def normal_tables(runs: Sequence[Run]) -> str:
 
 
 def roc_tables(runs: Sequence[Run]) -> str:
-    """Areas under ROC curves, and the JAFROC figure of merit."""
-    return tables_html([roc_table(runs), jafroc_table(runs)])
+    """Areas under ROC curves, figures of whole images, and the JAFROC figure of merit."""
+    return tables_html([roc_table(runs), image_figure_table(runs), jafroc_table(runs)])
 
 
 def reliability_tables(runs: Sequence[Run]) -> str:

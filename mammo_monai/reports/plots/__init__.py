@@ -7,6 +7,7 @@ from mammo_monai.reports.plots.froc import fold_froc_svg, froc_svg, save_fold_fr
 from mammo_monai.reports.plots.normals import normals_svg, save_normals_plot
 from mammo_monai.reports.plots.operating_points import save_points_plot
 from mammo_monai.reports.plots.overlap import overlap_svg, save_overlap_plot
+from mammo_monai.reports.plots.patients import patients_svg, save_patients_plot
 from mammo_monai.reports.plots.reliability import reliability_svg, save_reliability_plot
 from mammo_monai.reports.plots.roc import roc_svg, save_roc_plot
 from mammo_monai.reports.plots.style import RUN_COLOURS, RUN_COLOURS_DARK, check_plot_path
@@ -21,6 +22,7 @@ __all__ = [
     "froc_svg",
     "normals_svg",
     "overlap_svg",
+    "patients_svg",
     "reliability_svg",
     "roc_svg",
     "save_bands_plot",
@@ -28,6 +30,7 @@ __all__ = [
     "save_froc_plot",
     "save_normals_plot",
     "save_overlap_plot",
+    "save_patients_plot",
     "save_points_plot",
     "save_reliability_plot",
     "save_roc_plot",

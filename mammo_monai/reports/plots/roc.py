@@ -20,6 +20,7 @@ from mammo_monai.reports.plots.style import (
     themed_svg,
 )
 from mammo_monai.reports.runs import Json, Run
+from mammo_monai.reports.tables.image_tables import positive_words
 
 if TYPE_CHECKING:  # matplotlib takes a second to import, and pages of data have no plot
     from matplotlib.axes import Axes
@@ -74,7 +75,7 @@ def _roc(runs: Sequence[Run]) -> Draw:
         levels = roc_levels(runs)
         for panel, level in zip(panels(figure, len(levels)), levels, strict=True):
             curves = [roc_of(run, level) for run in runs]
-            _prepare(panel, _title(level, curves), palette)
+            _prepare(panel, _title(level, curves, positive_words(runs)), palette)
             for number, curve in enumerate(curves):
                 if curve:
                     _draw_curve(panel, curve, number, palette)
@@ -85,13 +86,13 @@ def _roc(runs: Sequence[Run]) -> Draw:
     return draw
 
 
-def _title(level: str, curves: Sequence[Json | None]) -> str:
+def _title(level: str, curves: Sequence[Json | None], words: tuple[str, str]) -> str:
     """The level and its numbers, where all runs have the same."""
     counts = {(each["n_positive"], each["n_negative"]) for each in curves if each}
     if len(counts) > 1:
         return f"per {level}"
     positive, negative = counts.pop()
-    return f"per {level}\n{positive} with a lesion, {negative} without"
+    return f"per {level}\n{positive} {words[0]}, {negative} {words[1]}"
 
 
 def _prepare(axes: Axes, title: str, palette: Palette) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mammo_monai.metrics.froc import FrocCurve, sensitivity_at_fppi
 from mammo_monai.reports.runs import Run
+from mammo_monai.reports.tables.image_tables import auc_of, scores_images
 from mammo_monai.reports.tables.run_tables import SHOWN_FPPI
 from mammo_monai.reports.tables.table import UNDEFINED, Table
 
@@ -68,6 +69,16 @@ def value_of(name: str) -> Figure:
     return lambda run: (run.metrics.get(name) or {}).get("value")
 
 
+def image_auc(level: str) -> Figure:
+    """The figure: area under the ROC curve at a level, of runs whose images have scores of their own."""
+
+    def figure(run: Run) -> float | None:
+        entry = auc_of(run, level) if scores_images(run) else None
+        return None if entry is None else float(entry["auc"])
+
+    return figure
+
+
 def fold_table(runs: Sequence[Run]) -> Table | None:
     """Mean ± SD over folds at the operating points and of the figures without one; None without folds."""
     if not any(has_folds(run) for run in runs):
@@ -76,6 +87,7 @@ def fold_table(runs: Sequence[Run]) -> Table | None:
         **{f"sensitivity @ {fppi:g}": sensitivity_of(fppi) for fppi in _shown(runs)},
         "mean sensitivity": value_of("mean_sensitivity"),
         "AP50": value_of("average_precision"),
+        **{f"AUC per {level}": image_auc(level) for level in ("image", "breast", "patient")},
     }
     rows = tuple(
         (name, *(spread_text(run, figure) if has_folds(run) else UNDEFINED for run in runs))

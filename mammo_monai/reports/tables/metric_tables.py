@@ -10,6 +10,7 @@ from typing import Any
 
 from mammo_monai.reports.runs import Run
 from mammo_monai.reports.tables.fold_tables import shown_points
+from mammo_monai.reports.tables.image_tables import positive_words, score_words, scores_images
 from mammo_monai.reports.tables.run_tables import confidence_text, level, sensitivity_text
 from mammo_monai.reports.tables.table import UNDEFINED, WILSON_MARK, Table, figure_text
 
@@ -99,10 +100,11 @@ def roc_table(runs: Sequence[Run]) -> Table | None:
         auc = interval_text(each.get("auc"), each, digits=3)
         cells = (sensitivity_text({"low": None, **points[one]} if one in points else None) for one in at)
         rows.append((run.name, each["level"], *counts, auc, *cells))
-    header = ("run", "level", "with lesion", "without", "AUC", *(f"sensitivity at {one:g}" for one in at))
+    classes = [each.replace("a lesion", "lesion") for each in positive_words(runs)]
+    header = ("run", "level", *classes, "AUC", *(f"sensitivity at {one:g}" for one in at))
+    scores = score_words(runs) if any(map(scores_images, runs)) else "the highest score of each unit"
     return Table(
-        f"ROC by the highest score of each unit: AUC, and sensitivity at stated specificity, "
-        f"{confidence_text(runs)} interval",
+        f"ROC by {scores}: AUC, and sensitivity at stated specificity, {confidence_text(runs)} interval",
         header,
         tuple(rows),
         notes=(

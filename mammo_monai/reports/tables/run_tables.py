@@ -7,6 +7,7 @@ from typing import Any
 
 from mammo_monai.metrics.rule import rule_phrase
 from mammo_monai.reports.runs import Run
+from mammo_monai.reports.tables.image_tables import image_counts, image_headline, marks_boxes
 from mammo_monai.reports.tables.table import UNDEFINED, WILSON_MARK, Table, figure_text
 
 # Enough to read a curve from, where a row per point of the metrics would be too many.
@@ -29,11 +30,12 @@ def operating_point_table(runs: Sequence[Run]) -> Table:
 
 def summary_table(runs: Sequence[Run]) -> Table:
     """What was scored, and the figures that need no operating point."""
-    counts = ("n_images", "n_normal_images", "n_patients", "n_lesions", "n_detections")
+    counts = ("n_images", "n_normal_images", "n_patients", "n_lesions")
     rows = tuple(
         (
             run.name,
             *(_count(run.metrics, name) for name in counts),
+            _count(run.metrics, "n_detections") if marks_boxes(run) else UNDEFINED,
             _value(run.metrics, "mean_sensitivity"),
             _value(run.metrics, "average_precision"),
         )
@@ -111,6 +113,8 @@ def run_table(run: Run) -> Table:
 
 def headline(run: Run, *, fppi: float = 1.0) -> str:
     """The sentence a figure needs: value, interval, level, rule, and on how many images."""
+    if not marks_boxes(run):
+        return f"{image_headline(run)}; {image_counts(run)}"
     point = run.point_at(fppi)
     if point is None or point["sensitivity"] is None:
         return f"sensitivity undefined; {scored_on(run)}"

@@ -9,8 +9,9 @@ from typing import Literal
 UNDEFINED = "–"
 WILSON_MARK = "ᵂ"
 WILSON_NOTE = (
-    f"{WILSON_MARK} Wilson interval of the plain counts (lesions; for precision, detections), where "
-    "resampling patients says nothing; the others of that kind are percentiles of a bootstrap over patients."
+    f"{WILSON_MARK} Wilson interval of the plain counts (lesions; for precision, detections; for "
+    "whole images, these), where resampling patients says nothing; the others of that kind are percentiles of "
+    "a bootstrap over patients."
 )
 
 

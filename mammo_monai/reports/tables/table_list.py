@@ -8,6 +8,7 @@ from dataclasses import replace
 from mammo_monai.reports.literature.published import CAVEAT, published_table
 from mammo_monai.reports.runs import Run
 from mammo_monai.reports.tables.fold_tables import fold_table
+from mammo_monai.reports.tables.image_tables import image_figure_table, marks_boxes
 from mammo_monai.reports.tables.metric_tables import (
     average_precision_table,
     calibration_table,
@@ -29,9 +30,9 @@ from mammo_monai.reports.tables.table import Table
 
 
 def measured_tables(runs: Sequence[Run]) -> list[Table]:
-    """Our own figures: operating points and what was scored always, the rest where there is something."""
+    """Our own figures: what was scored always, the rest where there is something."""
     found = (
-        operating_point_table(runs),
+        operating_point_table(runs) if any(map(marks_boxes, runs)) else None,
         summary_table(runs),
         fold_table(runs),
         level_table(runs),
@@ -40,6 +41,7 @@ def measured_tables(runs: Sequence[Run]) -> list[Table]:
         precision_recall_table(runs),
         average_precision_table(runs),
         roc_table(runs),
+        image_figure_table(runs),
         jafroc_table(runs),
         normal_image_table(runs),
         normal_points_table(runs),
