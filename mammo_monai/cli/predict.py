@@ -23,7 +23,8 @@ def add_parser(subparsers: Any) -> None:
     bundle = "a bundle's folder or name; again for an ensemble, then with =WEIGHTS if not its own"
     add("--bundle", required=True, action="append", metavar="NAME|DIR", help=bundle)
     add("-o", "--output", type=Path, required=True, help="the detections.json to write")
-    add("--mode", choices=("full", "sections", "sliding"), help="how an image is shown to the detector")
+    modes = ("full", "sections", "sliding", "dense")  # dense: of patch classifiers
+    add("--mode", choices=modes, help="how an image is shown to the network")
     add("--split", choices=("training", "validation", "test"), help="one list of the manifest (all)")
     add("--weights", type=Path, help="another weights file than the bundle's own")
     add("--device", help="cpu, cuda:0 … (a GPU if there is one)")

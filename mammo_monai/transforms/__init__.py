@@ -9,10 +9,12 @@ from mammo_monai.transforms.augment_spatial import (
 )
 from mammo_monai.transforms.boxes import ClipBoxesd, EnlargeBoxesd, MergeBoxesd
 from mammo_monai.transforms.breast import CropBreastd
+from mammo_monai.transforms.candidates import CandidateRegionsd
 from mammo_monai.transforms.flip import FlipRightd
 from mammo_monai.transforms.input_difference import InputDifference, input_difference
 from mammo_monai.transforms.intensity import NormaliseIntensityd
 from mammo_monai.transforms.load import LoadMammogramd
+from mammo_monai.transforms.noise import ReduceNoised
 from mammo_monai.transforms.prepare import PrepareMammogramd
 from mammo_monai.transforms.presets import (
     evaluation_transforms,
@@ -26,6 +28,7 @@ from mammo_monai.transforms.sections import CutSectiond
 
 __all__ = [
     "PREPARED_VERSION",
+    "CandidateRegionsd",
     "ClipBoxesd",
     "CropBreastd",
     "CutSectiond",
@@ -43,6 +46,7 @@ __all__ = [
     "RandQuarterTurnsd",
     "RandRotateScaled",
     "Recipe",
+    "ReduceNoised",
     "ResizeShortSided",
     "ResizeToSpacingd",
     "StretchToSized",

@@ -15,8 +15,9 @@ from mammo_monai.geometry import ImageFrame
 from mammo_monai.transforms.breast import CropBreastd
 from mammo_monai.transforms.flip import FlipRightd
 from mammo_monai.transforms.load import LoadedImage, load_image, loaded_sample, targets_of, with_attributes
+from mammo_monai.transforms.noise import ReduceNoised
 from mammo_monai.transforms.prepared_file import Preparation, read_prepared
-from mammo_monai.transforms.recipe import Recipe, recipe_options, recipe_text
+from mammo_monai.transforms.recipe import DEFAULT_NOISE_PX, Recipe, recipe_options, recipe_text
 from mammo_monai.transforms.resize import ResizeShortSided, ResizeToSpacingd, StretchToSized
 from mammo_monai.transforms.sample import Sample, as_float, boxes_of, clipped, with_boxes
 
@@ -28,6 +29,7 @@ MAX_ASPECT = 5
 class PrepareMammogramd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # monai carries no types
     """Loads, crops to the breast, mirrors right breasts, resizes, rounds to 16 bits: all without chance.
 
+    Where the recipe says so, artifacts are suppressed before the crop, and noise is reduced after it.
     `image` becomes float32 (1, H, W) on the grid k / 65535; `box`, `label`, `frame` as after
     `LoadMammogramd`, `CropBreastd`, `FlipRightd` and the recipe's resizing. A sample with `prepared` (see
     `mammo-monai prepare`) brings all but the boxes in its file; the result is the same bit for bit, and so is
@@ -45,7 +47,14 @@ class PrepareMammogramd(MapTransform, InvertibleTransform):  # type: ignore[misc
         super().__init__(keys=("image", "box", "label"))
         self.recipe = recipe
         # A sample cut as a section keeps its resolution, but nothing is cut before this step is done.
-        self.steps: list[Transform] = [*_crop(recipe), FlipRightd(), *resize_steps(recipe, sections=True)]
+        self.steps: list[Transform] = [
+            *_crop(recipe),
+            *_less_noise(recipe),
+            FlipRightd(),
+            *resize_steps(recipe, sections=True),
+        ]
+        # Those that the frame records, and that have a way back.
+        self._moves = [step for step in self.steps if isinstance(step, InvertibleTransform)]
 
     def __call__(self, data: Mapping[str, Any]) -> Sample:
         """The prepared sample."""
@@ -64,7 +73,7 @@ class PrepareMammogramd(MapTransform, InvertibleTransform):  # type: ignore[misc
     def inverse(self, data: Mapping[str, Any]) -> Sample:
         """The sample in its original frame; what was cut away is 0."""
         sample = dict(data)
-        for step in reversed(self.steps):
+        for step in reversed(self._moves):
             sample = step.inverse(sample)
         return sample
 
@@ -80,7 +89,7 @@ class PrepareMammogramd(MapTransform, InvertibleTransform):  # type: ignore[misc
     def _with_boxes_moved(self, data: Mapping[str, Any], frame: ImageFrame) -> Sample:
         """The sample with boxes as the steps would have left them, cut where the breast was."""
         sample, size = dict(data), (frame.width, frame.height)
-        for transform, step in zip(self.steps, frame.steps, strict=True):
+        for transform, step in zip(self._moves, frame.steps, strict=True):
             sample, size = with_boxes(sample, step.forward(boxes_of(sample))), step.size_after(size)
             if isinstance(transform, CropBreastd):
                 sample["image"] = _blank(size)
@@ -113,7 +122,19 @@ def resize_steps(recipe: Recipe, *, sections: bool = False) -> list[Transform]:
 def _crop(recipe: Recipe) -> list[Transform]:
     if recipe.region == "none":
         return []
-    return [CropBreastd(recipe.region, remove_pectoral=recipe.remove_pectoral)]
+    return [
+        CropBreastd(
+            recipe.region,
+            remove_pectoral=recipe.remove_pectoral,
+            suppress_artifacts=recipe.suppress_artifacts,
+        )
+    ]
+
+
+def _less_noise(recipe: Recipe) -> list[Transform]:
+    if recipe.noise is None:
+        return []
+    return [ReduceNoised(recipe.noise, size_px=recipe.noise_px or DEFAULT_NOISE_PX)]
 
 
 def _blank(size: tuple[int, int]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from monai.transforms import Compose
 
@@ -15,10 +15,22 @@ from mammo_monai.transforms.augment_spatial import (
     RandRotateScaled,
 )
 from mammo_monai.transforms.boxes import ClipBoxesd, EnlargeBoxesd
+from mammo_monai.transforms.candidates import CandidateRegionsd
 from mammo_monai.transforms.intensity import IntensityMethod, NormaliseIntensityd
 from mammo_monai.transforms.prepare import MAX_ASPECT, PrepareMammogramd, resize_steps
-from mammo_monai.transforms.recipe import Preset, Recipe, Region, image_recipe
+from mammo_monai.transforms.recipe import (
+    DEFAULT_SIZE_PX,
+    BreastOptions,
+    Preset,
+    Recipe,
+    RecipeOptions,
+    Region,
+    image_recipe,
+)
 from mammo_monai.transforms.sections import CutSectiond
+
+if TYPE_CHECKING:
+    from typing import Unpack  # of Python 3.11; annotations are not evaluated, so 3.10 runs
 
 __all__ = [
     "MAX_ASPECT",
@@ -37,14 +49,11 @@ Steps = list[Callable[..., Any]]
 
 def training_transforms(
     *,
-    preset: Preset = "full_image",
-    size_px: int = 600,
-    spacing_mm: float | None = None,
-    region: Region = "otsu",
-    remove_pectoral: bool = False,
     intensity: IntensityMethod = "range",
     enlarge: float = 0.1,
     augment: Augment = "p2",
+    candidates: int = 0,
+    **recipe: Unpack[RecipeOptions],
 ) -> Compose:
     """From a sample of `load_samples` to one for the detector, with augmentation.
 
@@ -62,6 +71,9 @@ def training_transforms(
         size_px: see `preset`; a long side above five times this is resized to that instead.
         region: how the breast is found: "otsu" (film), "global" (digital), "none" leaves the whole image.
         remove_pectoral: blacken the pectoral muscle of oblique views, see `CropBreastd`.
+        noise, noise_px: filter the original pixels: "median", "gaussian", "bilateral" or "impulse" in a
+            window of 3, 5 or 7; None or "none" leaves them. See `imaging.reduce_noise`.
+        suppress_artifacts: fill in what is radiopaque on the breast, see `imaging.suppress_radiopaque`.
         intensity: see `NormaliseIntensityd`.
         enlarge: fraction by which targets grow; P2's 10 %.
         augment:
@@ -69,85 +81,64 @@ def training_transforms(
             "p3": left-right flip, ±30°, scale 0.75–1.25. "light": left-right flip, ±10°, scale 0.9–1.1, weak
             brightness, contrast and noise. "strong": flips along both axes, ±15°, scale 0.75–1.3, shift 10 %,
             brightness, contrast, gamma, noise. No source is known for the last two. "none".
+        candidates: add at most as many `candidates`, see `CandidateRegionsd`; 0 adds no such key. They are
+            found on the augmented image: found before, augmentation would leave them behind.
 
     Raises:
         ValueError: a word that is not listed, or "fixed_spacing" without `spacing_mm`.
     """
-    recipe = image_recipe(
-        preset=preset,
-        size_px=size_px,
-        spacing_mm=spacing_mm,
-        region=region,
-        remove_pectoral=remove_pectoral,
-    )
-    steps = _prepared(recipe, intensity, [])
+    prepared = image_recipe(**recipe)
+    steps = _prepared(prepared, intensity, [])
     steps.append(EnlargeBoxesd(enlarge))
-    if not recipe.is_resized:
-        steps += [CutSectiond(), *_whole_image_resize(size_px)]
-    return Compose([*steps, *_augmentation(augment), ClipBoxesd()])
+    if not prepared.is_resized:
+        steps += [CutSectiond(), *_whole_image_resize(recipe)]
+    return Compose([*steps, *_augmentation(augment), ClipBoxesd(), *_candidates(candidates)])
 
 
 def evaluation_transforms(
-    *,
-    preset: Preset = "full_image",
-    size_px: int = 600,
-    spacing_mm: float | None = None,
-    region: Region = "otsu",
-    remove_pectoral: bool = False,
-    intensity: IntensityMethod = "range",
+    *, intensity: IntensityMethod = "range", candidates: int = 0, **recipe: Unpack[RecipeOptions]
 ) -> Compose:
     """The deterministic part of `training_transforms`, for whole images; `Compose.inverse` leads back.
 
     For the presets with sections it gives the resized whole image, from the same prepared copy as training;
     P2's inference with sections takes `section_inference_transforms`.
     """
-    recipe = image_recipe(
-        preset=preset,
-        size_px=size_px,
-        spacing_mm=spacing_mm,
-        region=region,
-        remove_pectoral=remove_pectoral,
-    )
-    return Compose(_prepared(recipe, intensity, [] if recipe.is_resized else _whole_image_resize(size_px)))
+    prepared = image_recipe(**recipe)
+    resize = [] if prepared.is_resized else _whole_image_resize(recipe)
+    return Compose([*_prepared(prepared, intensity, resize), *_candidates(candidates)])
 
 
 def inference_transforms(
     mode: Literal["full", "sections", "sliding"] = "full",
     *,
-    preset: Preset = "full_image",
-    size_px: int = 600,
-    spacing_mm: float | None = None,
-    region: Region = "otsu",
-    remove_pectoral: bool = False,
     intensity: IntensityMethod = "range",
+    candidates: int = 0,
+    **recipe: Unpack[RecipeOptions],
 ) -> Compose:
     """What an inferer of `mode` needs: `evaluation_transforms` in mode full, else the breast unresized."""
     if mode == "full":
-        return evaluation_transforms(
-            preset=preset,
-            size_px=size_px,
-            spacing_mm=spacing_mm,
-            region=region,
-            remove_pectoral=remove_pectoral,
-            intensity=intensity,
-        )
-    return section_inference_transforms(region=region, remove_pectoral=remove_pectoral, intensity=intensity)
+        return evaluation_transforms(intensity=intensity, candidates=candidates, **recipe)
+    unresized: RecipeOptions = {**recipe, "preset": "sections"}
+    return Compose([*_prepared(image_recipe(**unresized), intensity, []), *_candidates(candidates)])
 
 
 def section_inference_transforms(
-    *, region: Region = "otsu", remove_pectoral: bool = False, intensity: IntensityMethod = "range"
+    *, intensity: IntensityMethod = "range", candidates: int = 0, **recipe: Unpack[BreastOptions]
 ) -> Compose:
     """The breast at original resolution: what inference with sections or a sliding window cuts itself."""
-    recipe = image_recipe(preset="sections", region=region, remove_pectoral=remove_pectoral)
-    return Compose(_prepared(recipe, intensity, []))
+    return inference_transforms("sections", intensity=intensity, candidates=candidates, **recipe)
 
 
 def _prepared(recipe: Recipe, intensity: IntensityMethod, resize: Steps) -> Steps:
     return [PrepareMammogramd(recipe), *resize, NormaliseIntensityd(intensity)]
 
 
-def _whole_image_resize(size_px: int) -> Steps:
-    return list(resize_steps(image_recipe(size_px=size_px)))
+def _whole_image_resize(recipe: RecipeOptions) -> Steps:
+    return list(resize_steps(image_recipe(size_px=recipe.get("size_px", DEFAULT_SIZE_PX))))
+
+
+def _candidates(max_regions: int) -> Steps:
+    return [CandidateRegionsd(max_regions)] if max_regions else []
 
 
 def _augmentation(augment: Augment) -> Steps:

@@ -21,7 +21,9 @@ def blob(
 ) -> NDArray[np.float64]:
     """A soft bright spot at `(x, y)` on even tissue of 0.3; `sd` along x and y."""
     rows, columns = np.mgrid[: shape[0], : shape[1]] + 0.5
-    return 0.3 + 0.3 * np.exp(-(((columns - centre[0]) / sd[0]) ** 2 + ((rows - centre[1]) / sd[1]) ** 2) / 2)
+    return np.asarray(
+        0.3 + 0.3 * np.exp(-(((columns - centre[0]) / sd[0]) ** 2 + ((rows - centre[1]) / sd[1]) ** 2) / 2)
+    )
 
 
 def half_breast(shape: tuple[int, int] = (HEIGHT, WIDTH), *, is_right: bool = False) -> NDArray[np.bool_]:

@@ -51,7 +51,7 @@ def test_dust_goes_before_the_image_is_resized(tmp_path: Path) -> None:
     Image.fromarray(grey).save(sample["image"])
     with_dust = evaluation_transforms(size_px=60)(sample)["image"]
     for noise in ("median", "impulse"):
-        made = evaluation_transforms(size_px=60, noise=noise)(sample)["image"]  # type: ignore[arg-type]
+        made = evaluation_transforms(size_px=60, noise=noise)(sample)["image"]
         inside = made[0, 20:90, 5:30]
         assert float(inside.max()) < TISSUE + 0.01
         assert float(with_dust[0, 20:90, 5:30].max()) > TISSUE + 0.05

@@ -100,7 +100,7 @@ def test_fixed_portrait_is_twice_as_high_as_wide_whatever_the_film(
     tmp_path: Path, size_px: int, size: tuple[int, int]
 ) -> None:
     for region in ("otsu", "none"):
-        transform = evaluation_transforms(preset="fixed_portrait", size_px=size_px, region=region)  # type: ignore[arg-type]
+        transform = evaluation_transforms(preset="fixed_portrait", size_px=size_px, region=region)
         made = transform(written(tmp_path, is_right=True, has_lesion=False))
         assert tuple(made["image"].shape) == (1, *size)
 
