@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import torch
 
@@ -15,12 +16,22 @@ from mammo_monai.bundle.published import TRAINED_SHA256, WEIGHTS, check_publishe
 from mammo_monai.errors import BundleError, WeightsError
 from mammo_monai.files import sha256_of
 from mammo_monai.networks.contract import Network
-from mammo_monai.networks.freezing import TrainingSettings
 from mammo_monai.networks.weight_files import read_weights
 from mammo_monai.networks.weights import initialise
 
 logger = logging.getLogger(__name__)
 N = TypeVar("N", bound=Network)
+
+
+class Trained(Protocol):
+    """What a run trains, and how fast."""
+
+    @property
+    def freeze(self) -> str: ...
+
+    @property
+    def learning_rate(self) -> float | tuple[float, ...]: ...
+
 
 PUBLISHED = ("coco", "imagenet", "none")
 _KEPT = ("init", "init_sha256", "manifest_sha256", "freeze", "epoch", "recipe", TRAINED_SHA256)
@@ -80,18 +91,21 @@ def training_lineage(
     bundle_root: str | Path,
     init: str,
     manifest: str | Path,
-    settings: TrainingSettings,
+    settings: Trained,
     seed: int,
     recipe: Mapping[str, object],
+    plan: object = None,
 ) -> dict[str, str]:
     """What a run's weights rest on; stored with them and compared before a run goes on.
 
     Args:
+        settings: what is trained how fast: `networks.training_settings` or `engines.training_stages`.
         recipe: how images are prepared, the same for training and prediction: preset, size, intensity.
+        plan: a dataclass that says which patches are cut, or None.
 
     Returns:
         bundle, init, init_sha256 ("" for published or random weights), manifest_sha256, freeze,
-        learning_rate, seed, recipe (JSON).
+        learning_rate, seed, recipe (JSON); plan (JSON) where there is one.
     """
     start = resolve_init(init, bundle_root)
     return {
@@ -103,6 +117,7 @@ def training_lineage(
         "learning_rate": repr(settings.learning_rate),
         "seed": str(seed),
         "recipe": json.dumps(dict(recipe), sort_keys=True),
+        **({} if plan is None else {"plan": json.dumps(asdict(cast(Any, plan)), sort_keys=True)}),
     }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,7 +12,25 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
-from mammo_monai.data.dataset import EpochIndex, MammogramDataset
+from mammo_monai.data.dataset import EpochIndex
+
+
+class View(Protocol):
+    """A sample before it is made."""
+
+    @property
+    def has_lesion(self) -> bool: ...
+
+
+class ViewedDataset(Protocol):
+    """Samples that are made when asked for, and what is known of each before: films, sections, patches."""
+
+    @property
+    def views(self) -> Sequence[View]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
 
 
 class EpochSampler(DistributedSampler[int]):
@@ -31,7 +49,7 @@ class EpochSampler(DistributedSampler[int]):
 
     def __init__(
         self,
-        dataset: MammogramDataset,
+        dataset: ViewedDataset,
         *,
         shuffle: bool,
         seed: int,
@@ -39,7 +57,7 @@ class EpochSampler(DistributedSampler[int]):
     ) -> None:
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         super().__init__(
-            dataset,
+            dataset,  # type: ignore[arg-type]  # torch names its own class, and needs what this one has
             num_replicas=torch.distributed.get_world_size() if distributed else 1,
             rank=torch.distributed.get_rank() if distributed else 0,
             shuffle=shuffle,
@@ -102,7 +120,7 @@ class EpochDataLoader(DataLoader[Any]):
 
 
 def data_loader(
-    dataset: MammogramDataset,
+    dataset: ViewedDataset,
     *,
     batch_size: int = 1,
     shuffle: bool = False,
@@ -123,7 +141,7 @@ def data_loader(
     """
     sampler = EpochSampler(dataset, shuffle=shuffle, seed=seed, lesion_fraction=lesion_fraction)
     return EpochDataLoader(
-        dataset,
+        dataset,  # type: ignore[arg-type]  # see EpochSampler
         batch_size=batch_size,
         sampler=sampler,
         num_workers=num_workers,

@@ -68,7 +68,7 @@ def test_the_loader_gives_the_same_batches_with_and_without_workers(manifest: Pa
     def passes(workers: int) -> list[list[tuple[str, float]]]:
         patches = make(manifest, tmp_path)
         loader = data_loader(
-            patches,  # type: ignore[arg-type]  # it has what the sampler asks of a data set
+            patches,
             batch_size=8,
             shuffle=True,
             seed=2,
@@ -83,7 +83,7 @@ def test_the_loader_gives_the_same_batches_with_and_without_workers(manifest: Pa
 
 
 def test_batches_hold_half_lesions(manifest: Path, tmp_path: Path) -> None:
-    loader = data_loader(make(manifest, tmp_path), batch_size=8, shuffle=True, lesion_fraction=0.5)  # type: ignore[arg-type]
+    loader = data_loader(make(manifest, tmp_path), batch_size=8, shuffle=True, lesion_fraction=0.5)
     counts = [sum(int(each["class_index"]) for each in batch) for batch in loader if len(batch) == 8]
     assert counts
     assert set(counts) == {4}
