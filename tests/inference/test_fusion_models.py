@@ -153,6 +153,7 @@ def test_counting_all_boxes_may_exceed_one_and_says_nothing_of_agreement() -> No
         ({"min_iou": 1.0}, r"in \[0, 1\), got 1.0"),
         ({"weights": (1.0, 0.0)}, "must be above 0"),
         ({"weights": (float("nan"), 1.0)}, "must be above 0"),
+        ({"labels": (-3,)}, r"labels to fuse must be 0 or more, got \[-3\]"),
         (
             {"method": "nms", "weights": (1.0, 2.0)},
             "nms takes the highest score, whatever the models' weights",

@@ -7,11 +7,12 @@ from mammo_monai.inference.map_boxes import BoxRule, MapBoxes
 
 def _hill(height: float = 0.9) -> NDArray[np.float32]:
     y, x = np.mgrid[0:20, 0:30]
-    return (height * np.exp(-((x - 12) ** 2 / 50 + (y - 8) ** 2 / 20))).astype(np.float32)
+    hill = height * np.exp(-((x - 12) ** 2 / 50 + (y - 8) ** 2 / 20))
+    return np.asarray(hill, dtype=np.float32)
 
 
 def test_a_peak_has_one_box_whatever_its_height() -> None:
-    high, low = MapBoxes()(_hill(0.9)), MapBoxes()(_hill(0.2))
+    high, low = (MapBoxes(share_of_peak=0.5)(_hill(height)) for height in (0.9, 0.2))
     assert high.boxes.tolist() == low.boxes.tolist() == [[7, 5, 18, 12]]  # above half of the peak
     np.testing.assert_allclose([high.scores, low.scores], [[0.9], [0.2]], rtol=1e-6)
 

@@ -186,7 +186,7 @@ class _Films:
 def _other_weights() -> FakeClassifier:
     network = BrightnessNetwork()
     with torch.no_grad():
-        network.gain += 1
+        network.gain.add_(1)
     return FakeClassifier(network)
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from mammo_monai.inference.probability_map import probability_map_inferer
@@ -17,7 +18,7 @@ AMBER = tuple(int(MARK_COLOURS["hit"][n : n + 2], 16) for n in (1, 3, 5))
 GREEN = tuple(int(MARK_COLOURS["lesion"][n : n + 2], 16) for n in (1, 3, 5))
 
 
-def _share(pixels: np.ndarray, colour: tuple[int, ...]) -> float:  # type: ignore[type-arg]  # of any dtype
+def _share(pixels: NDArray[np.generic], colour: tuple[int, ...]) -> float:
     return float((pixels == colour).all(axis=-1).mean())
 
 
