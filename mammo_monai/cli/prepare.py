@@ -6,9 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-NOISE = ("none", "median", "gaussian", "bilateral", "impulse")
-PRESETS = ("full_image", "sections", "full_and_sections", "fixed_size", "fixed_portrait", "fixed_spacing")
-
 
 def add_parser(subparsers: Any) -> None:
     """Adds the verb."""
@@ -17,16 +14,17 @@ def add_parser(subparsers: Any) -> None:
         help="decode, crop and resize all images once, for training",
         description="Keeps one 16-bit PNG per image; DIR/manifest.json then stands for the original.",
     )
+    presets = ("full_image", "sections", "full_and_sections", "fixed_size", "fixed_portrait", "fixed_spacing")
     add = parser.add_argument
     add("manifest", metavar="MANIFEST", help="manifest.json, its folder, or phantoms:LAYOUT[:PATIENTS]")
     add("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     add("--bundle", metavar="NAME|DIR", help="take the recipe of its train.json; options change it")
-    add("--preset", choices=PRESETS, help="what training asks for (full_image)")
+    add("--preset", choices=presets, help="what training asks for (full_image)")
     add("--size-px", type=int, metavar="PX", help="short side, or side of a fixed size (600)")
     add("--spacing-mm", type=float, metavar="MM", help="pixel size of preset fixed_spacing")
     add("--region", choices=("otsu", "global", "none"), help="how the breast is found (otsu: film)")
     add("--remove-pectoral", action="store_true", default=None, help="blacken the muscle of oblique views")
-    add("--noise", choices=NOISE, help="reduce noise in the breast, before resizing")
+    add("--noise", choices=("none", "median", "gaussian", "bilateral", "impulse"), help="against noise")
     add("--noise-px", type=int, choices=(3, 5, 7), help="its window, pixels of the original (3)")
     add("--suppress-artifacts", action="store_true", default=None, help="fill in markers on the breast")
     add("--workers", type=int, default=1, metavar="N", help="processes (%(default)s)")

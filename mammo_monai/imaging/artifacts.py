@@ -84,16 +84,15 @@ def radiopaque_mask(image: NDArray[np.generic], region: Mask, *, contrast: float
     """Marks what no tissue is: lead markers, clips, labels over the breast, white strips at the film's edge.
 
     Marked is what rises above its surroundings (white top-hat) by `contrast` times the tissue's range, is
-    brighter than 99 % of the region, wider than 1 and thinner than 12 mm on a film of 24 cm, with its rim.
-    Small calcifications stay for their size, masses for their contrast; a coarse calcification as bright as
-    a marker cannot be told from one. Larger white areas stay too, and so may what covers over 1 % of the
-    region: it raises the threshold itself.
+    brighter than 99 % of the tissue, wider than 1 and thinner than 12 mm on a film of 24 cm, with its rim.
+    Small calcifications stay for their size, masses for their contrast; a coarse calcification, or a small
+    mass, as bright as a marker cannot be told from one. Thicker white areas stay too.
 
     Args:
         image: shape (H, W), any real dtype; dense tissue is bright (MONOCHROME2).
         region: boolean mask of `breast_region`, shape (H, W).
-        contrast: in units of the tissue's range, from the 1st to the 99th percentile of the region, above 0.
-            The higher, the less is marked.
+        contrast: in units of the tissue's range, above 0; from the 1st to the 99th percentile of the region,
+            the latter without what rises far. The higher, the less is marked.
 
     Returns:
         Boolean mask, shape (H, W), inside the region.
@@ -118,10 +117,12 @@ def _marked(image: NDArray[np.generic], region: Mask, contrast: float) -> tuple[
     inside = working_copy(region, _WORKING_PX).pixels > 0.5
     if not inside.any():
         return copy, inside
-    low, high = np.percentile(copy.pixels[inside], _TISSUE_PERCENTILES)
+    low = float(np.percentile(copy.pixels[inside], _TISSUE_PERCENTILES[0]))
+    rise = _top_hat(copy.pixels, inside, low)
+    high = _brightest_tissue(copy.pixels[inside], rise[inside], low)
     if not high > low:
         return copy, np.zeros_like(inside)
-    rise = _top_hat(copy.pixels, inside, float(low)) / np.float32(high - low)
+    rise /= np.float32(high - low)
     bright = inside & (copy.pixels > high)
     rim = inside & (rise > _PENUMBRA * contrast)
     parts, count = ndimage.label(rim, np.ones((3, 3)))
@@ -132,6 +133,16 @@ def _marked(image: NDArray[np.generic], region: Mask, contrast: float) -> tuple[
     is_radiopaque = cores >= least_px
     is_radiopaque[0] = False
     return copy, ndimage.binary_dilation(is_radiopaque[parts], np.ones((3, 3))) & inside
+
+
+def _brightest_tissue(pixels: _Grey, rise: _Grey, low: float) -> float:
+    """The upper end of the tissue's range, from pixels of the region and their rise above the opening.
+
+    A wide white strip would lift a percentile of all pixels to its own brightness. The opening has lost every
+    strip, but fine bright tissue too; so it only says which pixels are left out.
+    """
+    rough_range = float(np.percentile(pixels - rise, _TISSUE_PERCENTILES[1])) - low
+    return float(np.percentile(pixels[rise <= max(rough_range, 0.0)], _TISSUE_PERCENTILES[1]))
 
 
 def _top_hat(pixels: _Grey, inside: Mask, low: float) -> _Grey:

@@ -82,7 +82,8 @@ def candidate_regions(
         return np.zeros((0, 4)), np.zeros(0)
     step_px = small.step_px
     sizes, ratio = _sides(image[part].shape, pixel_spacing_mm, size_range)
-    boxes, scores = _peaks(small.pixels / np.maximum(share, np.float32(0.5)), inside, sizes / step_px, ratio)
+    means = np.divide(small.pixels, np.maximum(share, np.float32(0.5)), dtype=np.float32)
+    boxes, scores = _peaks(means, inside, sizes / step_px, ratio)
     boxes = clip_boxes(boxes * step_px + [x_min, y_min, x_min, y_min], image.shape[1], image.shape[0])
     kept = _without_overlap(boxes, max_regions)
     return boxes[kept], scores[kept]

@@ -26,7 +26,7 @@ def film(*, seed: int = 0) -> Film:
     return Film(pixels, made.breast, made.artifacts)
 
 
-@settings(deadline=None, max_examples=5)
+@settings(deadline=None, max_examples=4)
 @given(x=st.floats(25, 90), y=st.floats(160, 320), seed=st.integers(0, 20), is_right=st.booleans())
 def test_a_lead_marker_takes_the_grey_of_its_surroundings(
     x: float, y: float, seed: int, is_right: bool
@@ -48,15 +48,37 @@ def test_a_lead_marker_takes_the_grey_of_its_surroundings(
     np.testing.assert_array_equal(image, before)
 
 
-def test_a_white_strip_at_the_chest_wall_goes() -> None:
+@pytest.mark.parametrize(
+    ("height", "width", "share"), [(80, 4, 0.005), (150, 4, 0.012), (430, 8, 0.06), (430, 20, 0.15)]
+)
+@pytest.mark.parametrize("is_right", [False, True])
+def test_a_white_strip_at_the_chest_wall_goes_whatever_its_share_of_the_breast(
+    height: int, width: int, share: float, is_right: bool
+) -> None:
     made = film()
-    image = made.pixels.copy()
-    image[200:280, :4] = 255
-    suppressed = suppress_radiopaque(image, made.breast)
     strip = np.zeros_like(made.breast)
-    strip[200:280, :4] = True
-    assert suppressed[strip & made.breast].max() < 200
-    np.testing.assert_array_equal(suppressed[~made.breast], image[~made.breast])
+    strip[240 - height // 2 : 240 + height // 2, :width] = True
+    strip &= made.breast
+    assert strip.sum() > share * made.breast.sum()
+    image, region = np.where(strip, 255, made.pixels), made.breast
+    if is_right:
+        image, region, strip = image[:, ::-1], region[:, ::-1], strip[:, ::-1]
+    suppressed = suppress_radiopaque(image, region)
+    assert suppressed[strip].max() < 150
+    assert (suppressed != image)[~strip].sum() < 0.02 * region.sum()
+    np.testing.assert_array_equal(suppressed[~region], image[~region])
+
+
+def test_a_strip_takes_no_more_with_it_than_a_small_one_would() -> None:
+    made, marker = film(), disc(60, 240, MARKER_PX)
+    image = np.where(marker, 255, made.pixels)
+    with_strip = image.copy()
+    with_strip[20:460, :10] = 255  # a tenth of the breast
+    far = made.breast & (np.arange(WIDTH) > 20)
+    assert radiopaque_mask(image, made.breast)[marker].all()
+    np.testing.assert_array_equal(
+        radiopaque_mask(with_strip, made.breast)[far], radiopaque_mask(image, made.breast)[far]
+    )
 
 
 def test_masses_and_small_calcifications_stay_bit_for_bit() -> None:
@@ -105,6 +127,14 @@ def test_a_flat_film_has_nothing_radiopaque(value: int) -> None:
     thin = np.zeros((3000, 40), dtype=bool)
     thin[5, 5] = True  # vanishes on the working copy
     assert not radiopaque_mask(np.zeros((3000, 40)), thin).any()
+
+
+@pytest.mark.parametrize("width", [1, 3, 12])
+def test_a_region_thinner_than_any_marker_has_nothing_radiopaque(width: int) -> None:
+    image = np.random.default_rng(width).integers(0, 200, (HEIGHT, WIDTH)).astype(np.uint16)
+    region = np.zeros_like(image, dtype=bool)
+    region[100:300, -width:] = True
+    np.testing.assert_array_equal(suppress_radiopaque(image, region), image)
 
 
 def test_faults_are_named() -> None:
