@@ -88,9 +88,9 @@ def _predict(step: Step) -> dict[str, Any]:
     clock = ImageClock()
     config = ConfigParser.load_config_files([str(find_bundle(step.bundle) / "configs" / EVALUATE)])
     timed = {"predictor#on_progress": clock} if "predictor" in config else {}
-    workflow = run_bundle(
-        step.bundle, "train", "evaluating", {**step.overrides, **timed}, overlays=[EVALUATE]
-    )
+    # A patch classifier's `evaluating` scores patches; what it marks on whole images is another id.
+    run_id = "detecting" if "detecting" in config else "evaluating"
+    workflow = run_bundle(step.bundle, "train", run_id, {**step.overrides, **timed}, overlays=[EVALUATE])
     network: torch.nn.Module = workflow.parser.get_parsed_content("network")
     return {
         "n_parameters": sum(each.numel() for each in network.parameters()),

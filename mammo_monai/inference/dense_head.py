@@ -13,7 +13,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -27,6 +27,10 @@ from mammo_monai.inference.fingerprint import fingerprint
 from mammo_monai.inference.patch_grid import dense_grid, in_breast
 from mammo_monai.inference.patch_scores import PatchNetwork, mass_probability, sliding_logits
 from mammo_monai.networks.weight_files import read_weights, save_state
+
+if TYPE_CHECKING:
+    from mammo_monai.inference.predict import Samples
+    from mammo_monai.networks.contract import Classifier
 
 logger = logging.getLogger(__name__)
 ENOUGH = 0.95
@@ -132,6 +136,37 @@ def fit_dense_head(
             ENOUGH,
         )
     return DenseHead(weight, bias, weights_fingerprint(network), correlation, n_fitted)
+
+
+def write_dense_head(
+    classifier: Classifier,
+    dataset: Samples,
+    output: Path | str,
+    *,
+    n_patches: int = 1000,
+    per_image: int = 50,
+    seed: int = 0,
+) -> DenseHead:
+    """Fits a dense head on images of a data set, drawn in random order, and writes it: a step of a bundle.
+
+    Args:
+        classifier: of a patch network, with the weights that are to predict.
+        dataset: samples with `image` as the inferer gets them; of the training list.
+        output: the .safetensors file, for `dense_head` of `probability_map_inferer`.
+        n_patches, per_image, seed: see `fit_dense_head`.
+
+    Raises:
+        ValueError: see `fit_dense_head`.
+        OSError: the file cannot be written.
+    """
+    network = cast(PatchNetwork, classifier.network)
+    device = next(classifier.network.parameters()).device
+    order = np.random.default_rng(seed).permutation(len(dataset))
+    images = (dataset[int(index)]["image"].to(device) for index in order)
+    head = fit_dense_head(network, images, n_patches=n_patches, per_image=per_image, seed=seed)
+    head.save(Path(output), network)
+    logger.info("wrote %s", output)
+    return head
 
 
 def weights_fingerprint(network: PatchNetwork) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mammo_monai.errors import WeightsError
-from mammo_monai.inference.dense_head import fit_dense_head, load_dense_head
+from mammo_monai.inference.dense_head import fit_dense_head, load_dense_head, write_dense_head
 from mammo_monai.inference.dense_scores import dense_scores
 from mammo_monai.inference.patch_grid import PatchGrid, dense_grid
 from mammo_monai.inference.patch_scores import Scores, sliding_scores
@@ -172,3 +172,14 @@ def test_the_inferer_takes_the_head_in_mode_dense_alone(
     assert _correlation(maps["fitted"], exact) > 0.95 > _correlation(maps["own"], exact)
     with pytest.raises(WeightsError, match="no such weights file"):
         probability_map_inferer(classifier, "dense", dense_head=missing)
+
+
+def test_a_bundle_s_step_fits_and_writes_the_head_of_a_data_set(tmp_path: Path) -> None:
+    network, path = PaddedNetwork(), tmp_path / "models" / "dense_head.safetensors"
+    samples = [{"image": film, "record_id": str(number)} for number, film in enumerate(_films(6))]
+    written = write_dense_head(FakeClassifier(network), samples, path, n_patches=80, per_image=20, seed=1)
+    loaded = load_dense_head(path, network)
+    assert torch.equal(loaded.weight, written.weight)
+    assert loaded.n_patches == 80
+    again = write_dense_head(FakeClassifier(network), samples, path, n_patches=80, per_image=20, seed=1)
+    assert torch.equal(again.weight, written.weight)
