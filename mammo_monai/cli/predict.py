@@ -31,6 +31,7 @@ def add_parser(subparsers: Any) -> None:
     add("--fppi", type=float, metavar="N", help="show what the bundle's operating point for N shows")
     add("--on-error", choices=("stop", "skip"), help="at an image that fails (stop)")
     add("--overlays", type=Path, metavar="DIR", help="draw each image with its five best marks")
+    add("--maps", type=Path, metavar="DIR", help="draw a patch classifier's mass probability maps")
     add_fusion_options(parser, default=None)
     parser.set_defaults(run=run, overrides=[])
 

@@ -61,6 +61,8 @@ def _refuse_single(args: argparse.Namespace) -> None:
             "--fppi: an operating point of one bundle does not hold for fused scores. Leave it out, and "
             "choose points for the fused detections of validation images with `mammo-monai calibrate`."
         )
+    if args.maps is not None:
+        raise ValueError("--maps draws the maps of one patch classifier: predict with it alone.")
     if args.weights is not None:
         raise ValueError(
             "--weights names one file for several bundles. Give each its own: --bundle NAME=FILE."

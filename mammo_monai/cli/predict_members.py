@@ -37,7 +37,7 @@ def members_of(args: argparse.Namespace) -> list[Member]:
     """The members in the order of `--bundle`, each with the overrides for all and its own (`--NAME:id`).
 
     Raises:
-        BundleError: no such bundle, id or member, or one without a calibration, unless `--uncalibrated`.
+        BundleError: no such bundle, weights file, id or member; or, unless `--uncalibrated`, no calibration.
     """
     named = [_bundle_and_weights(each) for each in args.bundle]
     names = told_apart([bundle.name for bundle, _ in named])
@@ -64,7 +64,13 @@ def _bundle_and_weights(text: str) -> tuple[Path, Path | None]:
     name, found, weights = text.partition("=")
     if not found or (Path(text) / "configs").is_dir():
         return find_bundle(text), None
-    return find_bundle(name), Path(weights).absolute()
+    bundle = find_bundle(name)
+    if not Path(weights).is_file():
+        raise BundleError(
+            f"--bundle {text}: no weights file at {weights!r}. Name one after '=', or leave both out for the "
+            "bundle's own."
+        )
+    return bundle, Path(weights).absolute()
 
 
 def _overrides_for(name: str, names: Sequence[str], given: Mapping[str, object]) -> dict[str, object]:

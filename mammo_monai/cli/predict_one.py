@@ -16,6 +16,8 @@ def predict_one(args: argparse.Namespace, images: list[str]) -> None:
     from mammo_monai.inference.operating_point import shown_at
 
     (bundle,) = args.bundle
+    if args.maps:
+        _check_maps(bundle)
     if args.fuse or args.fuse_iou is not None or args.fuse_weights or args.fuse_label or args.uncalibrated:
         raise ValueError("--fuse and its options need several models: give --bundle once for each.")
     point = None if args.fppi is None else shown_at(find_bundle(bundle), args.fppi)
@@ -28,4 +30,22 @@ def predict_one(args: argparse.Namespace, images: list[str]) -> None:
         "evaluator#operating_point": point,
     }
     overrides = {key: value for key, value in named.items() if value is not None}
-    run_bundle(bundle, "inference", "run", overrides | parse_overrides(args.overrides))
+    workflow = run_bundle(bundle, "inference", "run", overrides | parse_overrides(args.overrides))
+    if args.maps:
+        from mammo_monai.inference.probability_map_pictures import save_probability_maps
+
+        inferer, dataset = (workflow.parser.get_parsed_content(name) for name in ("inferer", "dataset"))
+        save_probability_maps(inferer, dataset, args.maps)
+
+
+def _check_maps(bundle: str) -> None:
+    """Refuses, before anything is predicted, a bundle whose inferer makes no map."""
+    from mammo_monai.bundle import find_bundle
+    from mammo_monai.bundle.published import json_object
+
+    inferer = json_object(find_bundle(bundle) / "configs" / "inference.json").get("inferer", {})
+    if not str(inferer.get("_target_", "")).endswith("probability_map_inferer"):
+        raise ValueError(
+            f"--maps draws the mass probability map of patch classifiers; {bundle} makes none. "
+            "Use --overlays DIR, which draws the marks of any bundle."
+        )

@@ -288,3 +288,15 @@ def test_shipped_bundles_have_the_ids_the_verb_sets(config: Path) -> None:
     assert {"input", "output", "weights", "split", "device", "on_error", "run"} | mode <= set(content)
     assert content["evaluator"]["_target_"] == "mammo_monai.inference.Predictor"
     assert "on_progress" not in content["evaluator"]
+
+
+def test_maps_are_refused_of_bundles_that_make_none_before_anything_is_predicted(
+    bundle: Path, images: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, maps = tmp_path / "out.json", tmp_path / "maps"
+    words = ["predict", str(images[0]), "--bundle", str(bundle), "--maps", str(maps), "-o", str(output)]
+    assert main(words) == 2
+    assert "makes none. Use --overlays DIR" in capsys.readouterr().err
+    assert not output.exists()
+    assert main([*words, "--bundle", str(bundle)]) == 2
+    assert "of one patch classifier: predict with it alone" in capsys.readouterr().err
