@@ -46,8 +46,18 @@ def test_a_shown_command_is_one_the_parser_takes(page: Path, line: str) -> None:
     parsed, unknown = build_parser().parse_known_args(shlex.split(line)[1:])
     if unknown:
         config = {"train": "train.json", "predict": "inference.json"}[parsed.verb]
-        content = json.loads((find_bundle(parsed.bundle) / "configs" / config).read_text())
-        check_ids(parse_overrides(unknown), content, line)
+        named = parsed.bundle if isinstance(parsed.bundle, list) else [parsed.bundle]  # predict takes several
+        for bundle in (each.partition("=")[0] for each in named):
+            content = json.loads((find_bundle(bundle) / "configs" / config).read_text())
+            check_ids(_overrides_of(bundle, named, unknown), content, line)
+
+
+def _overrides_of(bundle: str, bundles: list[str], words: list[str]) -> dict[str, object]:
+    """Overrides for all bundles and those for this one, `--NAME:id value`."""
+    given = parse_overrides(words)
+    names = {each.partition("=")[0] for each in bundles}
+    own = {key.removeprefix(f"{bundle}:"): value for key, value in given.items()}
+    return {key: value for key, value in own.items() if key.partition(":")[0] not in names - {bundle}}
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,14 @@ class Trained(Protocol):
     """What a run trains, and how fast."""
 
     @property
-    def freeze(self) -> str: ...
+    def freeze(self) -> str:
+        """A policy of `apply_freezing`, or those of all stages."""
+        ...
 
     @property
-    def learning_rate(self) -> float | tuple[float, ...]: ...
+    def learning_rate(self) -> float | tuple[float, ...]:
+        """One rate, or one per stage."""
+        ...
 
 
 PUBLISHED = ("coco", "imagenet", "none")

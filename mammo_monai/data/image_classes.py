@@ -99,8 +99,10 @@ def chosen_patients(
     >>> few < more, sum(dict(images)[each] for each in few), sum(dict(images)[each] for each in more)
     (True, 1, 2)
     """
-    if max_patients < 1:
-        raise ManifestError(f"max_patients must be at least 1 or null, got {max_patients}.")
+    if type(max_patients) is not int or max_patients < 1:
+        raise ManifestError(
+            f"max_patients must be a whole number, at least 1, or null for all; got {max_patients!r}."
+        )
     with_positive = {patient for patient, known in images if known}
     patients = sorted({patient for patient, _ in images})
     if max_patients > len(patients):

@@ -19,14 +19,18 @@ class View(Protocol):
     """A sample before it is made."""
 
     @property
-    def has_lesion(self) -> bool: ...
+    def has_lesion(self) -> bool:
+        """Whether it will show a lesion."""
+        ...
 
 
 class ViewedDataset(Protocol):
     """Samples that are made when asked for, and what is known of each before: films, sections, patches."""
 
     @property
-    def views(self) -> Sequence[View]: ...
+    def views(self) -> Sequence[View]:
+        """One per sample, in order."""
+        ...
 
     def __len__(self) -> int: ...
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, is_dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +126,7 @@ def remembered(image: KeptImage, name: str, find: Callable[[], NDArray[np.float6
         except (ValueError, EOFError):
             logger.debug("%s cannot be read and is made again", path.name)
     found = np.asarray(find(), dtype=np.float64)
-    with atomic_path(path) as part, part.open("wb") as stream:
-        np.save(stream, found)
+    _save(path, found)
     return found
 
 
@@ -183,8 +183,7 @@ def _write(path: Path, sample: Sample) -> None:
             "transforms out of the preprocessing (the patches are augmented)."
         )
     pixels = np.round(image[0].numpy().astype(np.float64).clip(0, 1) * MAX_16_BIT).astype(np.uint16)
-    with atomic_path(path) as part, part.open("wb") as stream:
-        np.save(stream, pixels)
+    _save(path, pixels)
     found = sample.get("candidates")
     steps = [[type(step).__name__.lower(), *asdict(step).values()] for step in frame.steps]
     content = {
@@ -240,6 +239,13 @@ def _with_progress(
             raise
     if rows:
         logger.info("prepared %d images in %.0f s", len(rows), time.monotonic() - began)
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    content = BytesIO()
+    np.save(content, array)  # into a file it says of a full disk how many items were missing, and no errno
+    with atomic_path(path) as part:
+        part.write_bytes(content.getbuffer())
 
 
 def _full_disk(error: OSError, kept: Sequence[KeptImage | None], folder: Path) -> OSError:

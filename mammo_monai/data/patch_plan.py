@@ -81,6 +81,8 @@ class PatchPlan:
         for name in ("patch_px", "stride_px"):
             if not (type(getattr(self, name)) is int and getattr(self, name) >= 1):
                 raise ValueError(f"{name} must be at least 1 px, got {getattr(self, name)!r}.")
+        if not (type(self.seed) is int and self.seed >= 0):
+            raise ValueError(f"seed must be a whole number, 0 or more, got {self.seed!r}.")
         if not 0 <= self.min_breast <= 1:
             raise ValueError(f"min_breast must be a share of a patch, in [0, 1], got {self.min_breast}.")
 

@@ -34,6 +34,10 @@ class ClassificationEvaluator(Evaluator):  # type: ignore[misc]  # monai carries
         key_metric: the figure by which the best weights are chosen and a run stops early: the highest "auc"
             or "accuracy", or the lowest "validation_loss" (P3).
         average: if given, its weights are used while evaluating and the network's own restored after.
+
+    Raises:
+        ValueError: no such `key_metric`, or the loader's data set names another number of classes than the
+            classifier answers.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class ClassificationEvaluator(Evaluator):  # type: ignore[misc]  # monai carries
         }
         if key_metric not in metrics:
             raise ValueError(f"key_metric must be {', '.join(metrics)}, got {key_metric!r}.")
+        _check_classes(classifier, val_data_loader)
         device = torch.device(device)
         super().__init__(
             device,
@@ -92,6 +97,17 @@ class ClassificationEvaluator(Evaluator):  # type: ignore[misc]  # monai carries
         probabilities = answer["probabilities"].double().cpu().tolist()
         return ClassScore(
             sample["record_id"], patient, int(sample["class_index"]), tuple(probabilities), sample.get("site")
+        )
+
+
+def _check_classes(classifier: Classifier, loader: Iterable[Any]) -> None:
+    """Before hours of training: a class that no patch has, or one the network has not, is a wrong setting."""
+    names = getattr(getattr(loader, "dataset", None), "class_names", None)
+    answered = getattr(classifier, "num_classes", None)
+    if names is not None and answered is not None and len(names) != answered:
+        raise ValueError(
+            f"num_classes is {answered}, but the patches have {len(names)} classes: {', '.join(names)}. "
+            f"Give num_classes {len(names)}, or other classes."
         )
 
 

@@ -174,7 +174,17 @@ class StageHandler:
         trainer.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
 
     def _start(self, trainer: ModelTrainer) -> None:
-        self.plan.stage_at(cast(int, trainer.state.max_epochs))  # before hours of training, not after
+        last = cast(int, trainer.state.max_epochs)
+        reached = self.plan.stages.index(self.plan.stage_at(last)) + 1  # before hours of training, not after
+        if reached < len(self.plan.stages):
+            logger.warning(
+                "the run ends after epoch %d, in stage %d of %d: the later ones are not trained. For all "
+                "stages train %d epochs, or shorten the stages.",
+                last,
+                reached,
+                len(self.plan.stages),
+                self.plan.epochs,
+            )
         _check_optimizer(trainer, self.plan)
         self._stage = None
 

@@ -43,8 +43,8 @@ class FusionRule:
         labels: only these classes are fused; empty: all there are, which all models must mark.
 
     Raises:
-        ValueError: another method, `min_iou` outside [0, 1), weights that are not above 0, or weights for a
-            method that has none.
+        ValueError: another method, `min_iou` outside [0, 1), weights that are not above 0, weights for a
+            method that has none, or a label below 0.
     """
 
     method: FusionMethod = "wbf"
@@ -59,6 +59,8 @@ class FusionRule:
             raise ValueError(f"the IoU to fuse at must be in [0, 1), got {self.overlap}.")
         if any(not (np.isfinite(each) and each > 0) for each in self.weights):
             raise ValueError(f"weights of models must be above 0, got {list(self.weights)}.")
+        if any(each < 0 for each in self.labels):
+            raise ValueError(f"labels to fuse must be 0 or more, got {list(self.labels)}.")
         if self.weights and self.method not in _WEIGHTED:
             raise ValueError(
                 f"{self.method} takes the highest score, whatever the models' weights: leave them out, or "

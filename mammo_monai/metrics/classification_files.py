@@ -131,7 +131,7 @@ def score_classes(scores: str | Path, output: str | Path) -> dict[str, Any]:
 
 
 def names_of(paths: Sequence[Path]) -> tuple[str, ...]:
-    """A word for each file that tells it from the others: its name, else that of a folder above, else a number.
+    """A word that tells each file from the others: its name, else that of a folder above, else a number.
 
     >>> names_of([Path("a/eval/class_scores.json"), Path("b/eval/class_scores.json")])
     ('a', 'b')

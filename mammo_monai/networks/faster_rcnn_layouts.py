@@ -16,10 +16,10 @@ from mammo_monai.networks.layouts import (
     FPN,
     ConvertedWeights,
     backbone_of,
+    convert_state_dict,
     detectron2_name,
     tensors_of,
     without_counters,
-    convert_state_dict,
 )
 from mammo_monai.networks.pyramid import IMAGENET_SD
 from mammo_monai.networks.resnet import RESNETS

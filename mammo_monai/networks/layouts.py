@@ -203,6 +203,7 @@ def _from_detectron2(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def detectron2_name(name: str) -> str:
+    """This package's name of a parameter of Detectron2's RetinaNet, or of a ResNet with a pyramid."""
     name = name.replace("backbone.bottom_up.stem.conv1.norm.", BODY + "bn1.")
     name = name.replace("backbone.bottom_up.stem.conv1.", BODY + "conv1.")
     name = re.sub(r"backbone\.bottom_up\.res(\d)\.", lambda m: f"{BODY}layer{int(m[1]) - 1}.", name)
@@ -256,6 +257,7 @@ def _shape_facts(state: Mapping[str, Tensor]) -> dict[str, object]:
 
 
 def backbone_of(state: Mapping[str, Tensor]) -> str:
+    """The backbone's word, told by the names of its parameters."""
     if BODY + "conv_stem.weight" in state:
         return "efficientnet_lite0"
     is_bottleneck = BODY + "layer1.0.conv3.weight" in state

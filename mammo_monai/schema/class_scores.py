@@ -64,6 +64,8 @@ def read_class_scores(path: Path) -> ClassScoresFile:
     names = tuple(text_(each) for each in read_field(str(path), content, "class_names", list_of_texts))
     if len(names) < 2:
         raise ManifestError(f"{path}: class_names must name at least 2 classes, got {len(names)}.")
+    if len(set(names)) < len(names):
+        raise ManifestError(f"{path}: class_names must differ, got {', '.join(names)}.")
     rows = content.get("scores")
     if not isinstance(rows, list):
         raise ManifestError(f"{path}: scores must be a list, got {type(rows).__name__}.")
@@ -100,7 +102,7 @@ def list_of_texts(value: object) -> list[str]:
     return [text_(each) for each in list_(value)]
 
 
-def site(value: object) -> Site:
+def pair_of_numbers(value: object) -> Site:
     """Two numbers, x and y."""
     x, y = (finite_number(each) for each in list_(value))
     return x, y
@@ -128,7 +130,7 @@ def _score(path: Path, row: int, item: object, n_classes: int) -> ClassScore:
         read_field(where, item, "patient", whole_number),
         truth,
         probabilities,
-        read_field(where, item, "site", site, None),
+        read_field(where, item, "site", pair_of_numbers, None),
     )
 
 

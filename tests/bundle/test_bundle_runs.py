@@ -39,6 +39,20 @@ SMALL: dict[str, Any] = {
     "train#dataloader#batch_size": 2,
 }
 
+_TINY_FASTER = {"network_def#backbone": "resnet18", "network_def#fpn_channels": 16}
+_TINY_PATCHES = {"network_def#backbone": "resnet18", "patch_px": 32, "stride_px": 16}
+_TINY_IMAGES = {"network_def#backbone": "resnet18", "network_def#patch_px": 32, "network_def#top_widths": [8]}
+OTHERS: dict[str, dict[str, Any]] = {
+    LIGHT_1: {"size_px": 128},
+    LIGHT_2: {"size_px": 128},
+    "coco_to_cbis_mass_faster_rcnn": _TINY_FASTER,
+    "cbis_to_inbreast_mass_faster_rcnn": _TINY_FASTER,
+    "cbis_patch_classifier": _TINY_PATCHES,
+    "inbreast_patch_classifier": _TINY_PATCHES,
+    "cbis_whole_image_classifier": _TINY_IMAGES,
+    "inbreast_whole_image_classifier": _TINY_IMAGES,
+}
+
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -215,10 +229,17 @@ def test_two_processes_train_one_model(manifest: Path, tmp_path: Path) -> None:
     assert state["iteration"] == math.ceil(math.ceil(n_training / 2) / 2)  # half of the images each, by twos
 
 
-def test_every_train_config_satisfies_monais_property_check(manifest: Path, tmp_path: Path) -> None:
+def test_every_train_config_satisfies_monais_property_check(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from monai.bundle import ConfigWorkflow  # late: importing MONAI's bundle parser takes seconds
 
-    for name in (STAGE_1, STAGE_2, "coco_to_inbreast_mass_retinanet", LIGHT_1, LIGHT_2):
+    monkeypatch.setenv("MAMMO_MONAI_CACHE", str(tmp_path))  # patches keep prepared images
+    small = {STAGE_1: SMALL, STAGE_2: SMALL, "coco_to_inbreast_mass_retinanet": SMALL} | {
+        name: {"init": "none", "epochs": 1, **values} for name, values in OTHERS.items()
+    }
+    assert set(small) == {path.parent.name for path in find_bundle(STAGE_1).parent.glob("*/configs")}
+    for name, overrides in small.items():
         root = find_bundle(name)
         workflow = ConfigWorkflow(
             config_file=str(root / "configs" / "train.json"),
@@ -226,7 +247,7 @@ def test_every_train_config_satisfies_monais_property_check(manifest: Path, tmp_
             bundle_root=str(root),
             manifest=str(manifest),
             output_dir=str(tmp_path),
-            **SMALL,
+            **overrides,
         )
         workflow.initialize()
         assert workflow.check_properties() == []

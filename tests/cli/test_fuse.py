@@ -129,7 +129,10 @@ def test_a_finished_member_is_not_predicted_again(
 def test_one_bundle_with_two_weights_makes_an_ensemble(
     bundles: list[Path], images: list[Path], tmp_path: Path
 ) -> None:
-    named = [f"{bundles[0]}={tmp_path / name}.safetensors" for name in ("fold1", "fold2")]
+    weights = [tmp_path / f"{name}.safetensors" for name in ("fold1", "fold2")]
+    for each in weights:
+        each.touch()  # the bundle of this test never reads it
+    named = [f"{bundles[0]}={each}" for each in weights]
     arguments = ("--uncalibrated", "--fuse", "clustering", "--fuse-weights", "1", "2", "--fuse-iou", "0.3")
     assert predict(images, named, tmp_path / "d.json", *arguments) == 0
     told = read_detections(tmp_path / "d.json").model["fusion"]
@@ -137,6 +140,16 @@ def test_one_bundle_with_two_weights_makes_an_ensemble(
     assert [Path(each["weights_sha256"]).stem for each in told["members"]] == ["fold1", "fold2"]
     assert (told["method"], told["min_iou"], told["weights"]) == ("clustering", 0.3, [1, 2])
     assert told["calibrated"] is False
+
+
+def test_weights_that_are_not_there_are_refused_before_anything_is_predicted(
+    bundles: list[Path], images: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for weights in ("gone.safetensors", ""):
+        named = [str(bundles[0]), f"{bundles[1]}={weights}"]
+        assert predict(images, named, tmp_path / "d.json", "--uncalibrated") == 2
+        assert f"no weights file at {weights!r}. Name one after '='" in capsys.readouterr().err
+    assert not (tmp_path / "d.parts").exists()
 
 
 @pytest.mark.parametrize(

@@ -271,6 +271,7 @@ def test_a_narrow_image_has_one_window_across() -> None:
         ({"windows": "all"}, "windows must be one of inside, overhanging"),
         ({"patch_px": 0}, "patch_px must be at least 1 px, got 0"),
         ({"stride_px": 1.5}, "stride_px must be at least 1 px, got 1.5"),
+        ({"seed": -1}, "seed must be a whole number, 0 or more, got -1"),
         ({"min_breast": 1.2}, r"min_breast must be a share of a patch, in \[0, 1\], got 1.2"),
     ],
 )

@@ -157,6 +157,22 @@ def test_an_unknown_key_metric_is_refused() -> None:
         evaluator_of(Brightness(), key_metric="f1")
 
 
+def test_classes_of_the_patches_and_of_the_network_must_be_as_many() -> None:
+    loader = Named([[sample(0, 0, 0.2)]])
+    network = patch_network("resnet18", patch_px=32, num_classes=5)
+    with pytest.raises(
+        ValueError, match="num_classes is 5, but the patches have 2 classes: background, mass"
+    ):
+        ClassificationEvaluator(classifier=image_classifier(network), val_data_loader=loader, device="cpu")
+
+
+class Named(list[Any]):
+    """A loader whose data set names its classes."""
+
+    class dataset:  # noqa: N801  # the attribute's name
+        class_names = ("background", "mass")
+
+
 def test_answers_of_all_processes_are_joined_and_those_dealt_twice_count_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -167,6 +167,15 @@ def test_from_random_weights_all_layers_train_from_the_start(caplog: pytest.LogC
     assert "init none: random weights, so every stage trains all layers at 0.0001" in caplog.text
 
 
+def test_a_run_that_ends_before_its_last_stage_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    plan = training_stages("imagenet", STAGES)
+    trainer(classifier(), plan, 4).run()
+    assert "later ones" not in caplog.text
+    trainer(classifier(), plan, 1).run()
+    assert "the run ends after epoch 1, in stage 1 of 3: the later ones are not trained" in caplog.text
+    assert "train 4 epochs" in caplog.text
+
+
 def test_several_processes_average_what_a_later_stage_unfreezes(tmp_path: Path) -> None:
     plan = training_stages("imagenet", STAGES)
     alone = classifier()

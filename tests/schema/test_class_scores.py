@@ -62,7 +62,7 @@ def test_a_file_without_scores_or_model_is_read(tmp_path: Path) -> None:
         ({"probabilities": [0.4, 0.4]}, r"row 1 \(ab\): probabilities must add up to 1, got 0.8000"),
         ({"patient": None}, "patient must be a whole number"),
         ({"patient": 1}, "patient 1, but 0 in a row above: one image is of one patient"),
-        ({"site": [1]}, "site must be a site"),
+        ({"site": [1]}, "site must be a pair of numbers"),
         ({"site": [3.5, 8.0]}, r"site \(3.5, 8.0\) stands already in row 0"),
     ],
 )
@@ -80,6 +80,10 @@ def test_a_wrong_row_is_named(tmp_path: Path, change: dict[str, Any], message: s
         ({"scores": {}}, "scores must be a list, got dict"),
         ({"scores": [3]}, "scores row 0: expected an object .* got int"),
         ({"class_names": ["background"]}, "class_names must name at least 2 classes, got 1"),
+        (
+            {"class_names": ["background", "background"]},
+            "class_names must differ, got background, background",
+        ),
         ({"class_names": [1, 2]}, "class_names must be a list of texts"),
         ({"model": "resnet"}, "model must be a mapping"),
     ],

@@ -89,6 +89,8 @@ class WholeImageSettings:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.top_widths, (tuple, list)):
+            raise ValueError(f"top_widths must be a list, one width per block, got {self.top_widths!r}.")
         object.__setattr__(self, "top_widths", tuple(self.top_widths))  # JSON gives a list
         _ = self.patch  # checks its own
         check_choice("top", self.top, TOPS)

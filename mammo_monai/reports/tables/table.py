@@ -10,8 +10,8 @@ UNDEFINED = "–"
 WILSON_MARK = "ᵂ"
 WILSON_NOTE = (
     f"{WILSON_MARK} Wilson interval of the plain counts (lesions; for precision, detections; for "
-    "whole images, these), where resampling patients says nothing; the others of that kind are percentiles of "
-    "a bootstrap over patients."
+    "whole images, these), where resampling patients says nothing; the others of that kind are percentiles "
+    "of a bootstrap over patients."
 )
 
 

@@ -43,7 +43,7 @@ def test_the_head_on_a_map_is_the_head_on_every_window(build: Any) -> None:
 @torch.no_grad()
 @pytest.mark.parametrize(
     ("backbone", "width", "reach"),
-    # reach: cells below an image's top that still feel its padding (half the receptive field), estimated from receptive fields.
+    # reach: cells below an image's top that still feel its padding, estimated as half the receptive field.
     [("vgg16", 32, 4), ("resnet18", 32, 7), ("efficientnet_lite0", 32, 14), ("inception_v3", 75, 21)],
 )
 def test_a_patch_at_a_multiple_of_32_lies_at_that_cell(

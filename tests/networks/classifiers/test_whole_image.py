@@ -160,6 +160,7 @@ def test_saved_and_loaded_it_is_the_same_network(tmp_path: Path) -> None:
         ({"top_norm": "layer"}, "top_norm must be one of batch, group"),
         ({"top_norm": "group", "top_widths": [8, 12]}, r"multiples of 8 with top_norm group, got \[8, 12\]"),
         ({"top_widths": []}, r"one or more multiples of 1 .* got \[\]"),
+        ({"top_widths": 8}, "top_widths must be a list, one width per block, got 8"),
         ({"top_repetitions": 0}, "top_repetitions must be at least 1, got 0"),
         ({"num_classes": 1}, "num_classes must be at least 2, got 1"),
         ({"patch_px": 100}, "multiple of 32 with efficientnet_lite0, got 100"),
