@@ -1,8 +1,26 @@
-"""Hypothesis settings of every test: the same examples in each run, and no clock, for machines are shared."""
+"""Hypothesis settings of every test: the same examples in each run, and no clock, for machines are shared.
 
+Log levels are every test's own: the command and a bundle's logging.conf set them for the whole process.
+"""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "mammo_monai", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("mammo_monai")
+
+
+@pytest.fixture(autouse=True)
+def _own_log_levels() -> Iterator[None]:
+    """Gives back the levels that a test found."""
+    loggers = [logging.getLogger(name) for name in (None, "mammo_monai")]
+    before = [(each.level, each.disabled, each.propagate) for each in loggers]
+    yield
+    for each, (level, disabled, propagate) in zip(loggers, before, strict=True):
+        each.setLevel(level)
+        each.disabled, each.propagate = disabled, propagate

@@ -15,7 +15,7 @@ from mammo_monai.experiments.plan import Plan
 from mammo_monai.experiments.run_spec import RunSpec
 
 # In this order; a bundle may lack some.
-PARTS = ("train#preprocessing", "network_def", "settings", "detector", "classifier", "train#dataset")
+PARTS = ("plan", "train#preprocessing", "network_def", "settings", "detector", "classifier", "train#dataset")
 
 
 def build_parts(plan: Plan) -> None:
@@ -44,7 +44,9 @@ def _build(spec: RunSpec, manifest: str) -> None:
             dataset["samples"] = {**dataset["samples"], "split": None}
     parser = ConfigParser(config)
     for name in PARTS:
-        if name not in parser:
+        # A data set without samples cuts patches: it reads its images when it is made, for minutes.
+        reads_images = name == "train#dataset" and "samples" not in (dataset or {})
+        if name not in parser or reads_images:
             continue
         # A network without storage: its random weights take a second and can hold no fault.
         device = torch.device("meta" if name == "network_def" else "cpu")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,21 +69,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def films(site: Path, manifests: tuple[Path, Path]) -> Path:
-    """The patch classifier of films, trained by MONAI's command."""
-    root = site / PATCH_1
-    given = {**PATCH, "manifest": manifests[0], "init": "none", "cache_dir": site / "kept"}
-    words = ["training", "--bundle_root", str(root), "--config_file", f"{root}/configs/train.json"]
-    words += [word for name, value in given.items() for word in (f"--{name}", str(value))]
-    done = subprocess.run(
-        [sys.executable, "-m", "monai.bundle", "run", *words],
-        cwd=site,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return root
+    """The patch classifier of films, trained."""
+    given = {**PATCH, "manifest": str(manifests[0]), "init": "none", "cache_dir": str(site / "kept")}
+    run_bundle(site / PATCH_1, "train", "training", given)
+    return site / PATCH_1
 
 
 @pytest.mark.parametrize("name", [FASTER_1, FASTER_2, PATCH_1, PATCH_2, IMAGE_1, IMAGE_2])
