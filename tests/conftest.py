@@ -1,6 +1,7 @@
 """Hypothesis settings of every test: the same examples in each run, and no clock, for machines are shared.
 
-Log levels are every test's own: the command and a bundle's logging.conf set them for the whole process.
+Logging is every test's own: the command and a bundle's logging.conf set levels and handlers for the whole process,
+and a handler that stays would write into a stream that is closed when its test ends.
 """
 
 import logging
@@ -16,11 +17,12 @@ settings.load_profile("mammo_monai")
 
 
 @pytest.fixture(autouse=True)
-def _own_log_levels() -> Iterator[None]:
-    """Gives back the levels that a test found."""
+def _own_logging() -> Iterator[None]:
+    """Gives back the levels and handlers that a test found."""
     loggers = [logging.getLogger(name) for name in (None, "mammo_monai")]
-    before = [(each.level, each.disabled, each.propagate) for each in loggers]
+    before = [(each.level, each.disabled, each.propagate, list(each.handlers)) for each in loggers]
     yield
-    for each, (level, disabled, propagate) in zip(loggers, before, strict=True):
+    for each, (level, disabled, propagate, handlers) in zip(loggers, before, strict=True):
         each.setLevel(level)
+        each.handlers[:] = handlers
         each.disabled, each.propagate = disabled, propagate
