@@ -1,7 +1,7 @@
 """Hypothesis settings of every test: the same examples in each run, and no clock, for machines are shared.
 
-Logging is every test's own: the command and a bundle's logging.conf set levels and handlers for the whole process,
-and a handler that stays would write into a stream that is closed when its test ends.
+Logging is every test's own: the command and a bundle's logging.conf set levels and handlers for the whole
+process, and a handler that stays would write into a stream that is closed when its test ends.
 """
 
 import logging
