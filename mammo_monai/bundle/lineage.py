@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar, cast
 import torch
 
 from mammo_monai.bundle.find import find_bundle
-from mammo_monai.bundle.published import TRAINED_SHA256, WEIGHTS, check_published
+from mammo_monai.bundle.published import TRAINED_SHA256, WEIGHTS, check_published, json_object
 from mammo_monai.errors import BundleError, WeightsError
 from mammo_monai.files import sha256_of
 from mammo_monai.networks.contract import Network
@@ -128,7 +128,7 @@ def training_lineage(
 def model_description(
     *, bundle_root: str | Path, weights: str | Path, recipe: Mapping[str, object]
 ) -> dict[str, str]:
-    """What detections.json says of the model: bundle, weight hash, and the lineage stored with the weights.
+    """What detections.json says of the model: bundle, version, weight hash, the lineage stored with weights.
 
     Raises:
         BundleError: the weights were trained on images prepared by another recipe.
@@ -142,4 +142,11 @@ def model_description(
         remedy = " ".join(f"--{name} {value}" for name, value in changed.items())
         raise BundleError(f"{weights} was trained with {remedy}, but asked for is {asked}. Give {remedy}.")
     kept = {name: file.metadata[name] for name in _KEPT if name in file.metadata}
-    return {"bundle": Path(bundle_root).absolute().name, "weights_sha256": file.sha256, **kept}
+    return {**_named(Path(bundle_root).absolute()), "weights_sha256": file.sha256, **kept}
+
+
+def _named(bundle: Path) -> dict[str, str]:
+    """Its name, and its version where metadata.json is there to say it."""
+    metadata = bundle / "configs" / "metadata.json"
+    version = json_object(metadata).get("version") if metadata.is_file() else None
+    return {"bundle": bundle.name, **({"version": str(version)} if version else {})}

@@ -15,7 +15,13 @@ from mammo_monai.inference.inferers import (
     make_inferer,
 )
 from mammo_monai.inference.operating_point import ShownAt, shown_at
-from mammo_monai.inference.predict import Predictor, Progress, detections_in_original
+from mammo_monai.inference.predict import (
+    Predictor,
+    Progress,
+    described_model,
+    detections_in_original,
+    explained_error,
+)
 from mammo_monai.inference.probability_map import ProbabilityMapInferer, probability_map_inferer
 from mammo_monai.inference.sections import section_grid
 from mammo_monai.inference.test_time import AugmentedInferer
@@ -40,8 +46,10 @@ __all__ = [
     "ShownAt",
     "SlidingWindowInferer2d",
     "WholeImageInferer",
+    "described_model",
     "detections_in_original",
     "drop_small",
+    "explained_error",
     "fit_dense_head",
     "fuse_files",
     "fuse_members",

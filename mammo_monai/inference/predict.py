@@ -110,7 +110,7 @@ class Predictor:
         self.operating_point = operating_point
         if operating_point is not None:
             operating_point.check_model(self.model.get("weights_sha256"))
-            operating_point.check_inference(self._settings())
+            operating_point.check_inference(inference_settings(inferer))
         self._is_warned = False
 
     def run(self) -> DetectionsFile:
@@ -132,10 +132,9 @@ class Predictor:
             found = [
                 journal.finished[each.record_id] for each in sources if each.record_id in journal.finished
             ]
-            model = {**self.model, "inference": self._settings(), "software": f"mammo-monai {__version__}"}
             if self.operating_point is not None:
                 found = [self.operating_point(each) for each in found]
-                model["operating_point"] = self.operating_point.describe()
+            model = described_model(self.model, self.inferer, self.operating_point)
             content = DetectionsFile(tuple(found), {**model, "failed": failed})
             write_detections(self.output, content.detections, content.model)
             journal.remove()
@@ -159,7 +158,7 @@ class Predictor:
             except (
                 Exception
             ) as error:  # whatever a file, a transform or the detector raises belongs to this image
-                explained = _explain(error, source)
+                explained = explained_error(error, source.record_id, source.image)
                 if self.on_error == "stop":
                     raise explained from error
                 logger.warning("skipped: %s", explained)
@@ -191,19 +190,6 @@ class Predictor:
                 "Take the resizing out of the preprocessing; the inferer resizes the whole image itself."
             )
 
-    def _settings(self) -> dict[str, object]:
-        public = {name: each for name, each in vars(self.inferer).items() if not name.startswith("_")}
-        for model in ("detector", "classifier"):
-            public.pop(model, None)
-        return {
-            "inferer": type(self.inferer).__name__,
-            # Fields alone: the file need not know in which module a class lives.
-            **{
-                name: describe(asdict(each) if isinstance(each, Execution) else each)
-                for name, each in public.items()
-            },
-        }
-
     def _fingerprint(self, sources: list[Source]) -> str:
         return fingerprint(
             {
@@ -214,6 +200,35 @@ class Predictor:
                 "sources": [(each.record_id, str(each.image), _stamp(each.image)) for each in sources],
             }
         )
+
+
+def described_model(
+    model: Mapping[str, object], inferer: Inferer, operating_point: ShownAt | None
+) -> dict[str, object]:
+    """What detections.json says of a model: its description, how it sees images, what is shown."""
+    about: dict[str, object] = {
+        **model,
+        "inference": inference_settings(inferer),
+        "software": f"mammo-monai {__version__}",
+    }
+    if operating_point is not None:
+        about["operating_point"] = operating_point.describe()
+    return about
+
+
+def inference_settings(inferer: Inferer) -> dict[str, object]:
+    """An inferer's class and public settings, as JSON values, without its model."""
+    public = {name: each for name, each in vars(inferer).items() if not name.startswith("_")}
+    for model in ("detector", "classifier"):
+        public.pop(model, None)
+    return {
+        "inferer": type(inferer).__name__,
+        # Fields alone: the file need not know in which module a class lives.
+        **{
+            name: describe(asdict(each) if isinstance(each, Execution) else each)
+            for name, each in public.items()
+        },
+    }
 
 
 def detections_in_original(
@@ -284,18 +299,14 @@ def _sources(dataset: Samples) -> list[Source]:
     return sources
 
 
-def _explain(error: Exception, source: Source) -> MammoError:
-    """The root of the error (MONAI wraps what a transform raises), with the file and what to do."""
+def explained_error(error: Exception, record_id: str, image: Path) -> MammoError:
+    """The root of an image's error (MONAI wraps what a transform raises), with the file and what to do."""
     cause: BaseException = error
     while cause.__cause__ is not None and not isinstance(cause, MammoError):
         cause = cause.__cause__
     kind = type(cause) if isinstance(cause, MammoError) else MammoError
     reason = str(cause) if isinstance(cause, MammoError) else f"{type(cause).__name__}: {cause}"
-    where = (
-        f"record {source.record_id}"
-        if str(source.image) in reason
-        else f"{source.image} (record {source.record_id})"
-    )
+    where = f"record {record_id}" if str(image) in reason else f"{image} (record {record_id})"
     return kind(f"{where}: {reason} Mend the image or leave it out; on_error='skip' predicts on the others.")
 
 

@@ -1,0 +1,109 @@
+"""A bundle's inference held in memory: marks images one by one, as `mammo-monai predict` marks them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from monai.transforms import Compose
+
+from mammo_monai.bundle.find import find_bundle
+from mammo_monai.bundle.parts import bundle_parts
+from mammo_monai.bundle.run import path_value
+from mammo_monai.data import MammogramDataset, load_samples
+from mammo_monai.errors import BundleError
+from mammo_monai.inference import (
+    Inferer,
+    ShownAt,
+    described_model,
+    detections_in_original,
+    explained_error,
+    shown_at,
+)
+from mammo_monai.records import Detections
+
+if TYPE_CHECKING:
+    from mammo_monai.data.samples import Sample
+
+_IDS = ("inferer", "preprocessing", "model", "device")
+
+
+@dataclass(frozen=True, eq=False)
+class Marker:
+    """Marks one image after the other with one model; serves one thread at a time.
+
+    Attributes:
+        model: what detections.json says of the model: bundle, version, weights_sha256, inference,
+            operating_point.
+        operating_point: what is shown; None shows everything above the bundle's own score threshold.
+    """
+
+    inferer: Inferer
+    transform: Compose
+    device: torch.device
+    model: Mapping[str, object]
+    operating_point: ShownAt | None = None
+
+    def __call__(self, image: Path | str, *, record_id: str | None = None) -> Detections:
+        """The marks of an image file, highest score first, in original pixels.
+
+        Args:
+            image: DICOM, PNG, … as `mammo-monai predict` takes them.
+            record_id: what the detections are called; None derives it from the file's name.
+
+        Raises:
+            MammoError: the image cannot be read, prepared or marked; the message names its file.
+        """
+        (sample,) = load_samples(str(image))
+        if record_id is not None:
+            sample["record_id"] = record_id
+        try:
+            found = self._marked(sample)
+        except Exception as error:  # whatever a file, a transform or the detector raises is this image's
+            raise explained_error(error, sample["record_id"], Path(image)) from error
+        return found if self.operating_point is None else self.operating_point(found)
+
+    def _marked(self, sample: Sample) -> Detections:
+        prepared = MammogramDataset([sample], self.transform)[0]
+        prediction = self.inferer(prepared["image"].to(self.device))
+        return detections_in_original(prepared, prediction, min_area_mm2=self.inferer.min_area_mm2)
+
+
+def load_marker(
+    bundle: str | Path,
+    *,
+    fppi: float | None = None,
+    weights: Path | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Marker:
+    """Builds a bundle's network, inferer and preprocessing, once for many images.
+
+    Args:
+        bundle: a folder or name, see `find_bundle`.
+        fppi: shows what the bundle's operating point for that many false positives per image shows; None
+            shows everything.
+        weights: another file than the bundle's own.
+        overrides: ids of inference.json and their values, as `mammo-monai predict` takes them (`device`,
+            `mode`, `precision` …).
+
+    Raises:
+        BundleError: as `bundle_parts` and `shown_at`, or an id is missing in inference.json.
+        WeightsError: no weights, damaged ones, or others than the operating point is for.
+    """
+    given = {} if weights is None else {"weights": path_value(weights)}
+    parts = bundle_parts(bundle, _IDS, {**given, **(overrides or {})})
+    root = find_bundle(bundle)
+    if missing := [name for name in _IDS[:3] if name not in parts]:
+        raise BundleError(f"{root.name}, inference.json: needs the ids {', '.join(missing)} to mark images.")
+    point = None if fppi is None else shown_at(root, fppi)
+    inferer, model = parts["inferer"], dict(parts["model"])
+    about = described_model(model, inferer, point)
+    if point is not None:
+        settings = about["inference"]
+        point.check_model(model.get("weights_sha256"))
+        point.check_inference(settings if isinstance(settings, Mapping) else {})
+    device = torch.device(parts.get("device", "cpu"))
+    return Marker(inferer, parts["preprocessing"], device, about, point)
