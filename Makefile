@@ -6,9 +6,9 @@ PY := .venv/bin/python
 # Coverage of these folders is 100 %, of all the rest together at least 90 %: scripts/check_coverage.py.
 WORKERS ?= 2
 
-.PHONY: help setup test lint demo bench constraints clean
+.PHONY: help setup test test-clinic label-env deploy-env lint demo bench constraints clean
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## .venv with the exact versions of constraints.txt; done once (PYTHON=… names the interpreter)
 $(STAMP): pyproject.toml constraints.txt scripts/setup.sh
@@ -32,6 +32,18 @@ else
 	@tail -n 1 build/test/output.txt
 endif
 
+# Installs what it tests against: Orthanc, DCMTK, Chromium (apt-get, as root), OHIF (npm), MONAI Label and Deploy.
+# What cannot be installed is skipped with its reason.
+test-clinic: $(STAMP) ## results, node, viewer and applications against real servers on this machine's loopback
+	sh scripts/clinic/setup.sh
+	$(PY) -m pytest -o addopts=--import-mode=importlib tests/clinic -q -rs $(ARGS)
+
+label-env: ## .venv-label: MONAI Label with this package, for `monailabel start_server`
+	sh scripts/clinic/label_env.sh
+
+deploy-env: ## .venv-deploy: MONAI Deploy with this package
+	sh scripts/clinic/deploy_env.sh
+
 demo: $(STAMP) ## the whole chain on synthetic mammograms, then eight real ones; opens nothing, writes runs/demo/
 	$(PY) scripts/demo.py
 
@@ -39,8 +51,8 @@ bench: $(STAMP) ## the benchmarks of scripts/bench, one after the other
 	@set -e; for each in scripts/bench/bench_*.py; do echo "== $$each"; $(PY) $$each; done
 
 constraints: ## resolves constraints.txt anew for Python 3.10 and later (UPGRADE=--upgrade takes the latest versions)
-	printf 'hatchling\neditables\nuv\n' | $(PY) -m uv pip compile pyproject.toml - --extra dev --universal \
+	printf 'hatchling\neditables\nuv\n' | $(PY) -m uv pip compile pyproject.toml - --extra dev --extra clinic --universal \
 	    --python-version 3.10 $(UPGRADE) --no-emit-index-url --no-annotate --no-header --output-file constraints.txt
 
 clean: ## removes .venv, caches and what the targets made; keeps runs/
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* build dist
+	rm -rf .venv .venv-label .venv-deploy .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* build dist

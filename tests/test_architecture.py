@@ -35,6 +35,8 @@ LAYER = {
 SAME_LAYER = {
     ("schema", "geometry"): "boxes are checked where files are read; geometry reads no file",
     ("experiments", "bundle"): "an experiment is a list of bundle runs; bundle knows of no experiment",
+    ("service", "bundle"): "a node and a review page mark with a bundle; bundle knows of no service",
+    ("apps", "bundle"): "an application of another platform wraps a bundle; bundle knows of no application",
 }
 TORCH_FREE = {name for name, layer in LAYER.items() if layer < 3} | {"readers", "phantoms", "reports"}
 
@@ -44,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     **{name: {"numpy"} for name, layer in LAYER.items() if layer < 2},
     "metrics": NUMBERS,
     "imaging": NUMBERS,
-    "dicom": NUMBERS | {"pydicom", "highdicom", "pynetdicom"},
+    "dicom": NUMBERS | {"pydicom", "highdicom", "pynetdicom", "dicomweb_client", "requests"},
     "readers": NUMBERS | {"pydicom", "nibabel", "xlrd", "defusedxml"},
     "phantoms": NUMBERS | {"pydicom"},
     "reports": NUMBERS | {"matplotlib"},
@@ -54,7 +56,9 @@ ALLOWED: dict[str, set[str]] = {
     "inference": NUMBERS | TORCH,
     "engines": NUMBERS | TORCH | {"ignite", "tqdm"},
     "bundle": NUMBERS | TORCH | {"jsonschema"},
-    **dict.fromkeys(("experiments", "service", "apps"), NUMBERS | TORCH),
+    "experiments": NUMBERS | TORCH,
+    "service": NUMBERS | {"pydicom", "prometheus_client"},  # what it marks with comes from `bundle`
+    "apps": NUMBERS | TORCH | {"pydicom", "monailabel"},  # monai.deploy is a part of monai by name
     "cli": {"numpy", "tqdm", "rich"},
     "": set(),
 }
@@ -65,7 +69,7 @@ ALLOWED_WHERE_USED: dict[str, set[str]] = {
     "inference": {"onnxruntime", "openvino", "ray"},
     "reports": {"reportlab"},
     "experiments": {"mlflow", "optuna"},
-    "apps": {"monailabel", "monai_deploy"},
+    "bundle": {"huggingface_hub"},
 }
 
 DATA_SETS = re.compile("cbis|inbreast|vindr", re.IGNORECASE)
