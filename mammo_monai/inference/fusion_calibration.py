@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from mammo_monai.errors import ManifestError, WeightsError
 from mammo_monai.files import sha256_of
+from mammo_monai.inference.operating_point import differing_settings
 from mammo_monai.metrics.calibration import hit_probabilities
 from mammo_monai.records import Detections
 from mammo_monai.schema import (
@@ -21,8 +21,6 @@ from mammo_monai.schema import (
     OperatingPoints,
     read_operating_points,
 )
-
-_FREE = {"execution"}  # speed and memory: may differ from what the points were chosen with
 
 
 @dataclass(frozen=True)
@@ -95,13 +93,7 @@ def calibration_for(path: Path, file: DetectionsFile, *, detections: Path) -> Me
         )
     told = file.model.get("inference")
     told = told if isinstance(told, dict) else {}
-    chosen = points.inference or {}
-    differing = [
-        f"{name} {told[name]} instead of {chosen[name]}"
-        for name in chosen
-        if name in told and name not in _FREE and _plain(told[name]) != _plain(chosen[name])
-    ]
-    if differing:
+    if differing := differing_settings(points, told):
         raise ManifestError(
             f"{path}: it was calibrated with another inference than that of {detections}: "
             f"{', '.join(differing)}. Scores differ between them. Predict as it was calibrated, or calibrate "
@@ -111,8 +103,3 @@ def calibration_for(path: Path, file: DetectionsFile, *, detections: Path) -> Me
         return points_calibration(points, {"operating_points_sha256": sha256_of(path)})
     except ManifestError as error:
         raise ManifestError(f"{path}: {error}") from error
-
-
-def _plain(value: object) -> str:
-    """Equal for what is equal in JSON: tuples and lists, numbers."""
-    return json.dumps(value, sort_keys=True, default=str)

@@ -80,13 +80,7 @@ class ShownAt:
         Raises:
             BundleError: a setting differs.
         """
-        chosen = self.file.inference or {}
-        differing = [
-            f"{name} {settings[name]} instead of {chosen[name]}"
-            for name in chosen
-            if name in settings and name not in _FREE and _plain(settings[name]) != _plain(chosen[name])
-        ]
-        if differing:
+        if differing := differing_settings(self.file, settings):
             raise BundleError(
                 f"{self.path}: the operating points were chosen with another inference: "
                 f"{', '.join(differing)}. Scores differ between them. Take the settings back (--mode is "
@@ -116,6 +110,19 @@ def shown_at(bundle: Path, fppi: float) -> ShownAt:
         f"{path}: no operating point for {fppi:g} false positives per image; there are {there}. "
         "Ask for one of these."
     )
+
+
+def differing_settings(chosen_with: OperatingPoints, settings: Mapping[str, object]) -> list[str]:
+    """In words, the settings of an inference that are not those the points were chosen with.
+
+    Settings that only one side knows are not compared: other versions have others.
+    """
+    chosen = chosen_with.inference or {}
+    return [
+        f"{name} {settings[name]} instead of {chosen[name]}"
+        for name in chosen
+        if name in settings and name not in _FREE and _plain(settings[name]) != _plain(chosen[name])
+    ]
 
 
 def _named(hashes: tuple[str | None, ...]) -> str:
