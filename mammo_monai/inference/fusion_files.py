@@ -38,12 +38,18 @@ def fuse_files(
 
     Raises:
         ManifestError: a file that is not what its format promises, or was thinned out by an operating point;
-            and as `fuse_members`. ValueError: likewise. WeightsError: a calibration of other weights.
+            and as `fuse_members`. ValueError: likewise, or two files of one content. WeightsError: a calibration of other weights.
         OSError: the output cannot be written.
     """
     rule.check_models(len(paths))
     if Path(output).absolute() in [Path(each).absolute() for each in paths]:
         raise ValueError(f"{output}: the ensemble would overwrite a member. Name another file with -o.")
+    hashes = [sha256_of(Path(path)) for path in paths]
+    if twice := [str(path) for n, path in enumerate(paths) if hashes[n] in hashes[:n]]:
+        raise ValueError(
+            f"{twice[0]}: the same detections as another member: a model fused with itself has two votes. "
+            "Name each model once; --fuse-weights gives one more weight."
+        )
     contents = [_whole(Path(path)) for path in paths]
     told = names or told_apart(
         [str(each.model.get("bundle") or path.stem) for path, each in zip(paths, contents, strict=True)]
@@ -53,10 +59,10 @@ def fuse_files(
             name,
             content,
             str(path),
-            sha256_of(path),
+            sha256,
             calibration_for(each, content, detections=path) if is_calibrated and each is not None else None,
         )
-        for name, path, content, each in zip(told, paths, contents, points, strict=True)
+        for name, path, content, sha256, each in zip(told, paths, contents, hashes, points, strict=True)
     ]
     fused = fuse_members(members, rule, is_calibrated=is_calibrated)
     write_detections(Path(output), fused.detections, fused.model)

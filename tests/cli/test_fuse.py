@@ -228,3 +228,14 @@ def test_files_are_fused_by_the_bundles_they_name_or_by_given_points(
     shutil.rmtree(calibrated[1])
     assert cli.main(fuse) == 2
     assert cli.main([*fuse, "--uncalibrated"]) == 0
+
+
+def test_a_model_is_not_fused_with_itself(
+    members: list[str], images: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(images, members, tmp_path / "d.json") == 0
+    part = next((tmp_path / "d.parts").glob("*.json"))
+    again = Path(shutil.copy(part, tmp_path / "again.json"))
+    assert cli.main(["fuse", str(part), str(again), "-o", str(tmp_path / "f.json"), "--uncalibrated"]) == 2
+    assert "again.json: the same detections as another member" in capsys.readouterr().err
+    assert not (tmp_path / "f.json").exists()
