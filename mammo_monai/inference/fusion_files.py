@@ -38,7 +38,8 @@ def fuse_files(
 
     Raises:
         ManifestError: a file that is not what its format promises, or was thinned out by an operating point;
-            and as `fuse_members`. ValueError: likewise, or two files of one content. WeightsError: a calibration of other weights.
+            and as `fuse_members`. ValueError: likewise, or two files of one content.
+        WeightsError: a calibration of other weights.
         OSError: the output cannot be written.
     """
     rule.check_models(len(paths))
