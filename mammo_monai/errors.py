@@ -1,5 +1,7 @@
 """The exceptions of this package: each says what was expected, what came, where, and what to do."""
 
+from collections.abc import Iterator
+
 
 class MammoError(Exception):
     """Base of every error this package raises on bad data; misuse of the API raises built-ins."""
@@ -31,3 +33,20 @@ class BundleError(MammoError):
 
 class TrainingError(MammoError):
     """Training cannot go on: a loss is not finite, or a checkpoint does not fit the run."""
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it was raised from, outermost first, each once: `raise inner from outer` is a ring.
+
+    >>> wrapped = KeyError("k")
+    >>> wrapped.__cause__ = cause = ValueError("v")
+    >>> cause.__cause__ = wrapped
+    >>> [type(each).__name__ for each in causes(wrapped)]
+    ['KeyError', 'ValueError']
+    """
+    seen: set[int] = set()
+    each: BaseException | None = error
+    while each is not None and id(each) not in seen:
+        seen.add(id(each))
+        yield each
+        each = each.__cause__

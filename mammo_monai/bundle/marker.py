@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,11 +14,12 @@ from monai.transforms import Compose
 from mammo_monai.bundle.find import find_bundle
 from mammo_monai.bundle.parts import bundle_parts
 from mammo_monai.bundle.run import path_value
-from mammo_monai.data import MammogramDataset, load_samples
+from mammo_monai.data import MammogramDataset, sample_of_file
 from mammo_monai.errors import BundleError
 from mammo_monai.inference import (
     Inferer,
     ShownAt,
+    check_inferer,
     described_model,
     detections_in_original,
     explained_error,
@@ -33,7 +35,7 @@ _IDS = ("inferer", "preprocessing", "model", "device")
 
 @dataclass(frozen=True, eq=False)
 class Marker:
-    """Marks one image after the other with one model; serves one thread at a time.
+    """Marks one image after the other with one model; threads wait for each other.
 
     Attributes:
         model: what detections.json says of the model: bundle, version, weights_sha256, inference,
@@ -46,6 +48,7 @@ class Marker:
     device: torch.device
     model: Mapping[str, object]
     operating_point: ShownAt | None = None
+    _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
     def __call__(self, image: Path | str, *, record_id: str | None = None) -> Detections:
         """The marks of an image file, highest score first, in original pixels.
@@ -57,11 +60,10 @@ class Marker:
         Raises:
             MammoError: the image cannot be read, prepared or marked; the message names its file.
         """
-        (sample,) = load_samples(str(image))
-        if record_id is not None:
-            sample["record_id"] = record_id
+        sample = sample_of_file(Path(image), record_id)
         try:
-            found = self._marked(sample)
+            with self._lock:
+                found = self._marked(sample)
         except Exception as error:  # whatever a file, a transform or the detector raises is this image's
             raise explained_error(error, sample["record_id"], Path(image)) from error
         return found if self.operating_point is None else self.operating_point(found)
@@ -92,7 +94,10 @@ def load_marker(
     Raises:
         BundleError: as `bundle_parts` and `shown_at`, or an id is missing in inference.json.
         WeightsError: no weights, damaged ones, or others than the operating point is for.
+        ValueError: weights given twice, or a precision that the device cannot.
     """
+    if weights is not None and "weights" in (overrides or {}):
+        raise ValueError("weights are given twice: by weights and among the overrides. Give them once.")
     given = {} if weights is None else {"weights": path_value(weights)}
     parts = bundle_parts(bundle, _IDS, {**given, **(overrides or {})})
     root = find_bundle(bundle)
@@ -106,4 +111,5 @@ def load_marker(
         point.check_model(model.get("weights_sha256"))
         point.check_inference(settings if isinstance(settings, Mapping) else {})
     device = torch.device(parts.get("device", "cpu"))
+    check_inferer(inferer, device)
     return Marker(inferer, parts["preprocessing"], device, about, point)

@@ -12,7 +12,7 @@ from mammo_monai.data.pasting import copy_paste
 from mammo_monai.data.patch_plan import PatchPlan
 from mammo_monai.data.patches import PatchDataset, patch_dataset, patch_transforms
 from mammo_monai.data.preparation import PreparedSet, prepare_manifest
-from mammo_monai.data.samples import load_samples, records_of, sample_of
+from mammo_monai.data.samples import load_samples, records_of, sample_of, sample_of_file
 
 __all__ = [
     "EpochDataLoader",
@@ -40,6 +40,7 @@ __all__ = [
     "prepare_manifest",
     "records_of",
     "sample_of",
+    "sample_of_file",
     "training_views",
     "write_mass_free_set",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from monai.bundle import ConfigParser
 
-from mammo_monai.errors import BundleError
+from mammo_monai.errors import BundleError, causes
 from mammo_monai.transforms import PrepareMammogramd, Recipe
 
 PREPROCESSING = "train#preprocessing"
@@ -31,9 +31,7 @@ def configured_recipe(config: Path, changes: Mapping[str, object]) -> Recipe:
             parser[f"{PREPROCESSING}#{name}"] = value
         transform = parser.get_parsed_content(PREPROCESSING)
     except Exception as error:  # MONAI wraps whatever a component raises, so no narrower class would do
-        cause: BaseException = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
+        *_, cause = causes(error)
         raise BundleError(f"{config}, id {PREPROCESSING}: {type(cause).__name__}: {cause}") from error
     for each in getattr(transform, "transforms", ()):
         if isinstance(each, PrepareMammogramd):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from mammo_monai.data.expansion import MASS_FREE, TrainingView, Views, training_views
 from mammo_monai.data.mass_free import mass_free_view
 from mammo_monai.data.mixing import MIXES, PARTNERS, Mix, mixed
-from mammo_monai.errors import MammoError
+from mammo_monai.errors import MammoError, causes
 
 Sample = dict[str, Any]
 
@@ -96,7 +96,7 @@ class MammogramDataset(CacheDataset):  # type: ignore[misc]  # monai carries no 
                 samples, transform, cache_rate=cache_rate, num_workers=cache_workers, progress=False
             )
         except RuntimeError as error:
-            raise _own_error(error) from error
+            _raise_own(error)
 
     def __len__(self) -> int:
         return len(self.views)
@@ -117,7 +117,7 @@ class MammogramDataset(CacheDataset):  # type: ignore[misc]  # monai carries no 
             try:
                 return _plain(self._made(self.views[position], sequence.spawn(1)[0]))
             except RuntimeError as error:
-                raise _own_error(error) from error
+                _raise_own(error)
 
     def _made(self, view: TrainingView, mixing: np.random.SeedSequence) -> Sample:
         if view.section == MASS_FREE:
@@ -175,11 +175,12 @@ def _plain(sample: Sample) -> Sample:
     }
 
 
-def _own_error(error: BaseException) -> BaseException:
-    """The package's error that MONAI's Compose wrapped, else the error itself."""
-    cause: BaseException | None = error
-    while cause is not None:
+def _raise_own(error: BaseException) -> NoReturn:
+    """Raises the package's error that MONAI's Compose wrapped, else the error itself.
+
+    Its own cause stays its cause: raised from what wraps it, causes would make a ring.
+    """
+    for cause in causes(error):
         if isinstance(cause, MammoError):
-            return cause
-        cause = cause.__cause__
-    return error
+            raise cause from cause.__cause__
+    raise error

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 def image_files(paths: Sequence[Path]) -> list[tuple[Path, str]]:
     """Image files named or found in folders, absolute, sorted within each folder, each once.
 
-    Folders are searched to any depth: files with a suffix in `IMAGE_SUFFIXES`, and files without suffix that
+    Folders are searched to any depth: files with a suffix in `IMAGE_SUFFIXES`, and files of other names that
     begin as DICOM does. What else lies there is passed over.
 
     Returns:
@@ -40,7 +40,7 @@ def _found(path: Path) -> Iterator[tuple[Path, str]]:
         if not _is_image(path):
             raise ManifestError(
                 f"{path}: files of kind {path.suffix or '(no suffix)'} cannot be read; expected a manifest "
-                f"(.json) or an image: {', '.join(IMAGE_SUFFIXES)}, or DICOM without suffix."
+                f"(.json) or an image: {', '.join(IMAGE_SUFFIXES)}, or DICOM of any name."
             )
         yield path, path.name
         return
@@ -53,7 +53,7 @@ def _found(path: Path) -> Iterator[tuple[Path, str]]:
     if not images:
         raise ManifestError(
             f"{path}: none of its {len(files)} files is an image: expected {', '.join(IMAGE_SUFFIXES)}, or "
-            "DICOM without suffix."
+            "DICOM of any name."
         )
     logger.debug("%s: %d images, %d other files passed over", path, len(images), len(files) - len(images))
     yield from ((each, each.relative_to(path).as_posix()) for each in images)
@@ -62,7 +62,14 @@ def _found(path: Path) -> Iterator[tuple[Path, str]]:
 def _is_image(path: Path) -> bool:
     if path.name.startswith("."):
         return False
-    return path.suffix.lower() in IMAGE_SUFFIXES or (not path.suffix and is_dicom(path))
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return True
+    try:
+        return is_dicom(path)  # archives name files by their UID, whose end looks like a suffix
+    except OSError:
+        if not path.suffix:
+            raise
+        return False
 
 
 def _with_unique_identities(found: dict[Path, str]) -> list[tuple[Path, str]]:

@@ -104,6 +104,25 @@ def load_samples(
     return samples
 
 
+def sample_of_file(file: Path, record_id: str | None = None) -> Sample:
+    """The sample dict of one image file of which nothing else is known; see `load_samples`.
+
+    Whatever its name, without a picture's suffix it is read as DICOM; what it is shows when it is loaded.
+
+    Args:
+        record_id: what the image is called; None derives it from the file's name.
+
+    Raises:
+        ManifestError: no such file, or a folder.
+    """
+    path = Path(file).absolute()
+    if not path.is_file():
+        there = "a folder: name its images one by one" if path.is_dir() else "nothing there"
+        raise ManifestError(f"{file}: expected an image file, got {there}.")
+    sample = sample_of(_record_of(path, path.name))
+    return sample if record_id is None else {**sample, "record_id": record_id, "patient_id": record_id}
+
+
 def records_of(
     path: str | Path | Sequence[str | Path], split: Split | str | None = None
 ) -> dict[str, ImageRecord]:

@@ -18,6 +18,7 @@ from mammo_monai.inference.operating_point import ShownAt, shown_at
 from mammo_monai.inference.predict import (
     Predictor,
     Progress,
+    check_inferer,
     described_model,
     detections_in_original,
     explained_error,
@@ -46,6 +47,7 @@ __all__ = [
     "ShownAt",
     "SlidingWindowInferer2d",
     "WholeImageInferer",
+    "check_inferer",
     "described_model",
     "detections_in_original",
     "drop_small",

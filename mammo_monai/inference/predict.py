@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from mammo_monai import __version__
-from mammo_monai.errors import GeometryError, MammoError, ManifestError
+from mammo_monai.errors import GeometryError, MammoError, ManifestError, causes
 from mammo_monai.geometry import ImageFrame, Scale, box_area, clip_boxes, rowcol_to_xyxy
 from mammo_monai.inference.fingerprint import describe, fingerprint
 from mammo_monai.inference.fusion import Candidates, drop_small
@@ -102,8 +102,7 @@ class Predictor:
         self.output = Path(output)
         self.model = dict(model or {})
         self.device = torch.device(device)
-        if isinstance(execution := getattr(inferer, "execution", None), Execution):
-            check_precision(execution.precision, self.device)  # now, not at the first image
+        check_inferer(inferer, self.device)
         self.on_error = on_error
         self.resume = resume
         self.on_progress = on_progress or _ProgressLog()
@@ -160,7 +159,8 @@ class Predictor:
             ) as error:  # whatever a file, a transform or the detector raises belongs to this image
                 explained = explained_error(error, source.record_id, source.image)
                 if self.on_error == "stop":
-                    raise explained from error
+                    remedy = "Mend the image or leave it out; on_error='skip' predicts on the others."
+                    raise type(explained)(f"{explained} {remedy}") from error
                 logger.warning("skipped: %s", explained)
                 failed.append(
                     {"record_id": source.record_id, "image": str(source.image), "error": str(explained)}
@@ -200,6 +200,16 @@ class Predictor:
                 "sources": [(each.record_id, str(each.image), _stamp(each.image)) for each in sources],
             }
         )
+
+
+def check_inferer(inferer: Inferer, device: torch.device) -> None:
+    """Refuses now, not at the first image, a precision that the device cannot.
+
+    Raises:
+        ValueError: the precision, and what the device can.
+    """
+    if isinstance(execution := getattr(inferer, "execution", None), Execution):
+        check_precision(execution.precision, device)
 
 
 def described_model(
@@ -300,14 +310,13 @@ def _sources(dataset: Samples) -> list[Source]:
 
 
 def explained_error(error: Exception, record_id: str, image: Path) -> MammoError:
-    """The root of an image's error (MONAI wraps what a transform raises), with the file and what to do."""
-    cause: BaseException = error
-    while cause.__cause__ is not None and not isinstance(cause, MammoError):
-        cause = cause.__cause__
+    """The root of an image's error (MONAI wraps what a transform raises), with the image's file."""
+    *_, root = chain = list(causes(error))
+    cause = next((each for each in chain if isinstance(each, MammoError)), root)
     kind = type(cause) if isinstance(cause, MammoError) else MammoError
     reason = str(cause) if isinstance(cause, MammoError) else f"{type(cause).__name__}: {cause}"
     where = f"record {record_id}" if str(image) in reason else f"{image} (record {record_id})"
-    return kind(f"{where}: {reason} Mend the image or leave it out; on_error='skip' predicts on the others.")
+    return kind(f"{where}: {reason}")
 
 
 def _checked_frame(sample: Sample) -> ImageFrame:

@@ -1,14 +1,16 @@
 """The marker held in memory against `predict`, with the weights in the box, on a breast drawn by the test."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from monai.transforms import Compose
 from numpy.testing import assert_allclose
 
 from mammo_monai.bundle import Marker, load_marker
 from mammo_monai.cli.main import main
-from mammo_monai.errors import BundleError, MammoError
+from mammo_monai.errors import BundleError, MammoError, ManifestError
 from mammo_monai.files import sha256_of
 from mammo_monai.schema import read_detections
 from tests.dicom_factory import write_mammogram
@@ -65,6 +67,33 @@ def test_an_image_that_cannot_be_read_is_named(marker: Marker, tmp_path: Path) -
     broken.write_bytes(b"no picture")
     with pytest.raises(MammoError, match=r"broken\.dcm"):
         marker(broken)
+
+
+def test_an_error_of_a_transform_is_told_with_the_film(marker: Marker, film: Path) -> None:
+    def fail(data: object) -> object:
+        raise KeyError("foreign")
+
+    failing = Marker(marker.inferer, Compose([fail]), marker.device, marker.model)
+    with pytest.raises(MammoError, match=r"film\.dcm .*KeyError: 'foreign'"):
+        failing(film)
+
+
+def test_a_folder_is_no_image(marker: Marker, film: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ManifestError, match="expected an image file, got a folder"):
+        marker(film.parent)
+    with caplog.at_level("INFO"):
+        marker(film)
+    assert not caplog.records  # a path may hold a name
+
+
+def test_a_film_named_by_its_uid_is_marked(marker: Marker, film: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copy(film, tmp_path / "1.2.840.113619.2.55"))
+    assert_allclose(marker(copy).boxes, marker(film).boxes)
+
+
+def test_weights_given_twice_are_refused(film: Path) -> None:
+    with pytest.raises(ValueError, match="given twice"):
+        load_marker(BUNDLE, weights=film, overrides={"weights": "other.safetensors"})
 
 
 def test_a_bundle_that_cannot_mark_is_refused(tmp_path: Path) -> None:

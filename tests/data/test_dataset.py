@@ -151,8 +151,9 @@ def test_foreign_errors_stay_as_they_are(manifest: Path) -> None:
     def fail(data: object) -> object:
         raise KeyError("foreign")
 
-    with pytest.raises(RuntimeError, match="applying transform"):
+    with pytest.raises(RuntimeError, match="applying transform") as raised:
         MammogramDataset(load_samples(manifest), Compose([fail]))[0]
+    assert isinstance(raised.value.__cause__, KeyError)  # a ring of causes would never end
 
 
 def test_untransformed_samples_are_there_for_those_who_only_need_names(manifest: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from mammo_monai.data.files import image_files
 from mammo_monai.errors import ManifestError
+from tests.dicom_factory import write_mammogram
 
 DICOM = b"\0" * 128 + b"DICM"
 
@@ -59,3 +60,10 @@ def test_folder_without_images_says_how_many_files_it_has(tmp_path: Path) -> Non
 def test_missing_path_is_named(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="gone: no such file or folder"):
         image_files([tmp_path / "gone"])
+
+
+def test_dicom_named_by_its_uid_is_an_image(tmp_path: Path) -> None:
+    film = write_mammogram(tmp_path / "1.2.840.10008.55")
+    (tmp_path / "notes.55").write_text("no image")
+    assert [path for path, _ in image_files([tmp_path])] == [film]
+    assert [path for path, _ in image_files([film])] == [film]
