@@ -79,6 +79,15 @@ def read_stored(path: Path | str, *, require_presentation: bool = True) -> Store
     dataset = open_mammogram(path, headers_only=False)
     if require_presentation:
         refuse_for_processing(path, dataset)
+    return stored_of(path, dataset)
+
+
+def stored_of(path: Path, dataset: Dataset) -> StoredMammogram:
+    """What `read_stored` gives, of a data set that is already open; `path` serves messages.
+
+    Raises:
+        DicomError: no pixels, a transfer syntax without a decoder, or broken LUTs.
+    """
     attributes = attributes_of(path, dataset)
     stored = decode_stored_values(path, dataset)
     expected = "LUTs, windows and bit depths as in PS3.3 C.7.6.3 and C.11"
