@@ -3,29 +3,53 @@
 from mammo_monai.bundle.check import check_bundle
 from mammo_monai.bundle.explainer import BundleExplainer, bundle_explainer
 from mammo_monai.bundle.find import bundle_names, find_bundle
+from mammo_monai.bundle.inspection import Inspection, inspect_bundle
 from mammo_monai.bundle.lineage import initialised_network, model_description, training_lineage
 from mammo_monai.bundle.marker import Marker, load_marker
+from mammo_monai.bundle.packing import Packed, Verified, pack_bundle, verify_pack
 from mammo_monai.bundle.parts import bundle_parts
 from mammo_monai.bundle.publish import Publication, publish_bundle
 from mammo_monai.bundle.published import weights_state
 from mammo_monai.bundle.run import parse_overrides, path_value, run_bundle
+from mammo_monai.bundle.transfer import (
+    HttpOptions,
+    Pulled,
+    PullOptions,
+    Pushed,
+    UntrustedBundleError,
+    pull_bundle,
+    push_bundle,
+)
 
 __all__ = [
     "BundleExplainer",
+    "HttpOptions",
+    "Inspection",
     "Marker",
+    "Packed",
     "Publication",
+    "PullOptions",
+    "Pulled",
+    "Pushed",
+    "UntrustedBundleError",
+    "Verified",
     "bundle_explainer",
     "bundle_names",
     "bundle_parts",
     "check_bundle",
     "find_bundle",
     "initialised_network",
+    "inspect_bundle",
     "load_marker",
     "model_description",
+    "pack_bundle",
     "parse_overrides",
     "path_value",
     "publish_bundle",
+    "pull_bundle",
+    "push_bundle",
     "run_bundle",
     "training_lineage",
+    "verify_pack",
     "weights_state",
 ]

@@ -1,0 +1,240 @@
+"""What a `$` expression of a configuration would do, read from its syntax tree; nothing is evaluated."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterator
+
+from monai.bundle import ConfigParser, ReferenceResolver
+
+from mammo_monai.bundle.inspection.code import Verdict, worst
+from mammo_monai.bundle.inspection.known_names import BUILTINS, RESERVED, is_dangerous, name_verdict
+
+_REFS = "__local_refs"
+_MAX_LENGTH = 20_000
+# Of objects that the configuration itself makes: methods that run them, and what they tell of themselves.
+_METHODS = frozenset(
+    [
+        "run",
+        "parameters",
+        "named_parameters",
+        "state_dict",
+        "to",
+        "eval",
+        "train",
+        "forward",
+        "cpu",
+        "cuda",
+        "keys",
+        "values",
+        "items",
+        "get",
+        "lower",
+        "upper",
+        "strip",
+        "split",
+        "join",
+        "replace",
+        "startswith",
+        "endswith",
+        "index",
+        "count",
+        "append",
+        "shape",
+        "size",
+        "ndim",
+        "dtype",
+        "device",
+        "item",
+        "numel",
+    ]
+)
+_RUN_STEPS = frozenset({"run", "train", "eval", "forward"})
+_OUTSIDE = re.compile(
+    r"(/|~|[A-Za-z]:[\\/]|\\\\|(file|https?|ftp|s3|gs|hdfs)://)|(.*[/\\])?\.\.([/\\].*)?$", re.DOTALL
+)
+_PLAIN = (
+    *(ast.Expression, ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.List),
+    *(ast.Tuple, ast.Dict, ast.Set, ast.Slice, ast.Starred, ast.JoinedStr, ast.FormattedValue, ast.keyword),
+    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.comprehension, ast.Subscript, ast.Call),
+    *(ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context),
+)
+
+
+class _EveryId(dict[str, object]):
+    """Stands for all ids of a configuration: MONAI puts them into an expression only where they are there."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+
+def leads_outside(text: str) -> bool:
+    """Whether a string is a path out of the bundle: absolute, a home, a URL, or through `..`.
+
+    >>> leads_outside("/etc/passwd"), leads_outside("models/../../x"), leads_outside("models/x")
+    (True, True, False)
+    """
+    return bool(_OUTSIDE.match(text))
+
+
+def expression_verdict(text: str, id: str) -> Verdict:
+    """The verdict on a string that begins with `$`, at an id of a configuration.
+
+    The text is first rewritten by MONAI's own functions, as a run does: ids become `__local_refs['id']`,
+    relative ones are completed with the keys above them, which could smuggle code in.
+    """
+    if len(text) > _MAX_LENGTH:
+        return Verdict("unreadable", f"{len(text)} characters")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            whole = ConfigParser.resolve_relative_ids(id.replace("#", "::"), text)
+            forms = [ReferenceResolver.update_refs_pattern(each, _EveryId()) for each in (whole, text)]
+            forms.append(ReferenceResolver.normalize_id(text))
+            trees = [_parsed(each[1:]) for each in forms]
+    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+        return Verdict("unreadable", f"cannot be parsed: {str(error).partition(chr(10))[0] or repr(error)}")
+    if trees[0] is None:
+        return Verdict("unreadable", "no Python expression; a run would fail here, or do what is not seen")
+    if not text.isascii() and any(_odd_names(text)):
+        return Verdict("dangerous", "letters that look like others: compare character by character")
+    try:
+        return worst([verdict for tree in trees if tree is not None for verdict in _verdicts(tree)])
+    except RecursionError:
+        return Verdict("unreadable", "nested too deep")
+
+
+def import_of(text: str) -> bool:
+    """Whether a `$` string is an import statement, which MONAI runs before anything else."""
+    try:
+        body = ast.parse(text[1:]).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return bool(body) and isinstance(body[0], ast.Import | ast.ImportFrom)
+
+
+def _parsed(text: str) -> ast.AST | None:
+    try:
+        return ast.parse(text.lstrip(" \t"), mode="eval")
+    except SyntaxError:
+        pass
+    try:
+        module = ast.parse(text)
+    except SyntaxError:
+        return None
+    return module if module.body and isinstance(module.body[0], ast.Import | ast.ImportFrom) else None
+
+
+def _verdicts(tree: ast.AST) -> list[Verdict]:
+    if isinstance(tree, ast.Module):
+        return [verdict for statement in tree.body for verdict in _statement(statement)]
+    nodes = list(ast.walk(tree))
+    bound = {name for each in nodes if isinstance(each, ast.comprehension) for name in _targets(each)}
+    found = [Verdict("path", "joins of ids and names")] if _is_path(tree) else []
+    if isinstance(tree, ast.Expression) and leads_outside(_first_text(tree.body)):
+        found.append(Verdict("unknown", "a path out of the bundle"))
+    texts = [str(each.value) for each in nodes if isinstance(each, ast.Constant)]
+    if any(".." in re.split(r"[/\\]", each) for each in texts):
+        found.append(Verdict("unknown", "a path out of the bundle"))
+    return found + list(_walk(tree, bound))
+
+
+def _statement(statement: ast.stmt) -> Iterator[Verdict]:
+    if not isinstance(statement, ast.Import | ast.ImportFrom):
+        yield Verdict("dangerous", "statements after an import")
+        return
+    for alias in statement.names:
+        from_module = f"{statement.module}." if isinstance(statement, ast.ImportFrom) else ""
+        name = f"{from_module}{alias.name}"
+        own = alias.name.rpartition(".")[2]
+        if alias.asname not in (None, own) and (name, alias.asname) != ("numpy", "np"):
+            yield Verdict("dangerous", f"imports {name} under the name {alias.asname}")
+        elif name in ("monai", "torch", "numpy", "ignite", "mammo_monai", "math"):
+            yield Verdict("known", f"imports {name}")
+        else:
+            yield name_verdict(name)
+
+
+def _walk(node: ast.AST, bound: set[str]) -> Iterator[Verdict]:
+    """Verdicts on a node and those below it; names and attribute chains are judged whole."""
+    chain = _chain(node)
+    if chain is not None:
+        yield _name(chain, bound)
+        return
+    if isinstance(node, ast.Attribute):
+        yield _attribute(node.attr)
+        yield from _walk(node.value, bound)
+        return
+    if _is_reference(node):
+        return
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _RUN_STEPS:
+        yield Verdict("run step", f".{node.func.attr}() of what the configuration made")
+    elif not isinstance(node, _PLAIN):
+        yield Verdict("unknown", f"code held in a configuration ({type(node).__name__})")
+    for child in ast.iter_child_nodes(node):
+        yield from _walk(child, bound)
+
+
+def _name(chain: list[str], bound: set[str]) -> Verdict:
+    if chain[0] in bound and (chain[0] in RESERVED or is_dangerous(chain[0])):
+        return Verdict("dangerous", f"gives {chain[0]} another meaning")
+    if chain[0] in bound:
+        return worst([_attribute(each) for each in chain[1:]])
+    if len(chain) == 1 and chain[0] in BUILTINS:
+        return Verdict("value", "a builtin")
+    return name_verdict(".".join(chain))
+
+
+def _attribute(name: str) -> Verdict:
+    if name in _METHODS:
+        return Verdict("value", f".{name}")
+    if is_dangerous(name):
+        return Verdict("dangerous", f"reaches {name}")
+    return Verdict("unknown", f"reaches into an object (.{name})")
+
+
+def _chain(node: ast.AST) -> list[str] | None:
+    """`a.b.c` as its names; None where it does not begin with a name."""
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.insert(0, node.attr)
+        node = node.value
+    return [node.id, *names] if isinstance(node, ast.Name) else None
+
+
+def _is_reference(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == _REFS
+        and isinstance(node.slice, ast.Constant)
+        and isinstance(node.slice.value, str)
+    )
+
+
+def _targets(node: ast.comprehension) -> list[str]:
+    return [each.id for each in ast.walk(node.target) if isinstance(each, ast.Name)]
+
+
+def _is_path(tree: ast.AST) -> bool:
+    return any(isinstance(each, ast.Constant) and "/" in str(each.value) for each in ast.walk(tree))
+
+
+def _first_text(node: ast.AST) -> str:
+    """The text that a string built by this expression begins with, as far as it stands there."""
+    while isinstance(node, ast.BinOp | ast.JoinedStr):
+        if isinstance(node, ast.BinOp):
+            node = node.left
+        elif not node.values:
+            return ""
+        else:
+            node = node.values[0]
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _odd_names(text: str) -> Iterator[str]:
+    """Words with letters outside ASCII that stand outside of quotes: names, which Python folds to others."""
+    bare = re.sub(r"'[^']*'|\"[^\"]*\"", "", text)
+    yield from (word for word in re.findall(r"\w+", bare) if not word.isascii())

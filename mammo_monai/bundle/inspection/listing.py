@@ -1,0 +1,203 @@
+"""Lists everything in a bundle that a run would evaluate, import or fetch, before anything runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+
+from mammo_monai.bundle.find import find_bundle
+from mammo_monai.bundle.inspection.code import Code, Kind, Verdict
+from mammo_monai.bundle.inspection.config_entries import Entry, OddKey, json_entries, yaml_entries
+from mammo_monai.bundle.inspection.downloads import download_codes
+from mammo_monai.bundle.inspection.expressions import expression_verdict, import_of, leads_outside
+from mammo_monai.bundle.inspection.known_names import target_verdict
+from mammo_monai.bundle.inspection.logging_entries import logging_codes
+from mammo_monai.bundle.packing.bundle_files import BundleFiles, open_bundle, read_bytes
+from mammo_monai.bundle.packing.contents import CODE, WHEEL_FOLDER
+from mammo_monai.bundle.packing.weight_faults import PICKLES, pickle_faults
+from mammo_monai.errors import BundleError
+
+_MAX_BYTES = 16_000_000
+_CONFIGS = (".json", ".yaml", ".yml")
+_INI = (".conf", ".ini", ".cfg")
+_UNPICKLED = (
+    ".pkl",
+    ".pickle",
+    ".joblib",
+    ".npy",
+    ".npz",
+    ".ckpt",
+    ".bin",
+    ".ts",
+    ".jit",
+    ".pt2",
+    ".zip",
+    ".tar",
+    ".gz",
+)
+_KINDS: dict[str, Kind] = {"_requires_": "requires", "_disabled_": "disabled", "_mode_": "mode"}
+# What metadata and figures say is shown to people; no run opens a path from there.
+_TEXTS = ("configs/metadata.json", "models/operating_points.json", "pack.json")
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found, in the order of files and ids."""
+
+    bundle: str
+    codes: tuple[Code, ...]
+
+    @property
+    def outside(self) -> tuple[Code, ...]:
+        """What is not on the list of what is safe: a person must read it before the bundle is run."""
+        return tuple(each for each in self.codes if not each.is_safe)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many there are of each category."""
+        return dict(sorted(Counter(each.category for each in self.codes).items()))
+
+    def as_json(self) -> dict[str, object]:
+        """For `--json`."""
+        codes = [{**asdict(each), "is_safe": each.is_safe} for each in self.codes]
+        return {"bundle": self.bundle, "is_safe": not self.outside, "counts": self.counts, "code": codes}
+
+
+def inspect_bundle(bundle: str | Path) -> Inspection:
+    """Reads every configuration of a bundle as text; imports and evaluates nothing of it.
+
+    Listed are `$` expressions, `_target_` names, imports, `_requires_`, `_disabled_`, `_mode_`, macros, the
+    classes and arguments in logging.conf, downloads, files of code and pickles. What is on no list of known
+    things is outside: the check cannot say that it is harmful, nor that it is not.
+
+    Args:
+        bundle: a zip, a folder, or a name, see `find_bundle`.
+
+    Raises:
+        BundleError: no such bundle, or a zip that must not be unpacked.
+    """
+    path = Path(bundle)
+    with open_bundle(path if path.exists() else find_bundle(bundle)) as files:
+        codes = [code for name in sorted(files.sizes) for code in _file_codes(files, name)]
+        codes += [_whole(name, "link", Verdict("unknown", "leads to another place")) for name in files.links]
+        return Inspection(files.name, tuple(codes))
+
+
+def _file_codes(files: BundleFiles, name: str) -> Iterator[Code]:
+    suffix = PurePosixPath(name.lower()).suffix
+    try:
+        if suffix in _CONFIGS:
+            yield from _config_codes(name, _text(files, name), suffix)
+        elif suffix in _INI:
+            yield from logging_codes(name, _text(files, name))
+        elif suffix in PICKLES:
+            yield _pickle(files, name)
+    except (ValueError, BundleError) as error:
+        yield _whole(name, "file", Verdict("unreadable", str(error)))
+    if suffix in CODE:
+        # A run puts the bundle's folder first in the search for modules: even an unused file can shadow one.
+        yield _whole(name, "script", Verdict("dangerous", "Python that a run can import"))
+    elif suffix in _UNPICKLED:
+        yield _whole(name, "file", Verdict("unknown", "may hold pickled objects or code"))
+    elif suffix == ".whl":
+        is_own = name.startswith(f"{WHEEL_FOLDER}/mammo_monai-")
+        verdict = Verdict("not run", "only installed by hand: compare its hash first")
+        yield _whole(name, "wheel", verdict if is_own else Verdict("unknown", "a package of its own"))
+
+
+def _text(files: BundleFiles, name: str) -> str:
+    return read_bytes(files, name, _MAX_BYTES).decode("utf-8-sig")
+
+
+def _config_codes(name: str, text: str, suffix: str) -> Iterator[Code]:
+    entries = json_entries(text) if suffix == ".json" else yaml_entries(text)
+    if _is_large_files(name):
+        yield from download_codes(name, [each for each in entries if isinstance(each, Entry)])
+    for entry in entries:
+        if isinstance(entry, OddKey):
+            if name != "pack.json":
+                yield _odd(name, entry)
+        elif code := _entry_code(name, entry):
+            yield code
+
+
+def _odd(name: str, entry: OddKey) -> Code:
+    if entry.is_tag:
+        return Code(name, entry.id.strip("#"), "tag", entry.text, "dangerous", "asks YAML to build an object")
+    reason = "a key that could become code in a relative id"
+    return Code(name, entry.id, "key", entry.text, "dangerous", reason)
+
+
+def _entry_code(name: str, entry: Entry) -> Code | None:
+    """The code an entry stands for; None for a plain value."""
+    value, kind = entry.value, _KINDS.get(entry.key)
+    text = value if isinstance(value, str) else ""
+    if entry.key == "_target_":
+        found: tuple[Kind, Verdict] | None = ("target", _target(value))
+    elif entry.key == "_debug_":
+        found = ("mode", Verdict("dangerous", "stops in a debugger"))
+    elif text.startswith("$"):
+        found = (kind or ("import" if import_of(text) else "expression"), expression_verdict(text, entry.id))
+    elif text.startswith("%"):
+        found = ("macro", _macro(text))
+    elif entry.key == "_mode_":
+        found = ("mode", _mode(text))
+    elif kind and text:
+        found = (kind, Verdict("value", "an id, or plain text"))
+    else:
+        found = _path(name, text)
+    return None if found is None else _code(name, entry, *found)
+
+
+def _path(name: str, text: str) -> tuple[Kind, Verdict] | None:
+    # `download_codes` says it of large_files.
+    if name in _TEXTS or _is_large_files(name) or not leads_outside(text):
+        return None
+    return "path", Verdict("unknown", "a path or address out of the bundle")
+
+
+def _target(value: object) -> Verdict:
+    if not isinstance(value, str):
+        return Verdict("unknown", "no name, but a value that is called")
+    if value.startswith(("$", "@", "%")):
+        inner = expression_verdict(value, "") if value.startswith("$") else Verdict("unknown", "")
+        if inner.category in ("dangerous", "unreadable"):
+            return inner
+        return Verdict("unknown", "computed: what it calls is not told by the text")
+    return target_verdict(value)
+
+
+def _mode(text: str) -> Verdict:
+    if text == "default":
+        return Verdict("value", "calls its target")
+    if text == "callable":
+        return Verdict("value", "gives its target to others to call")
+    return Verdict("dangerous", "calls its target in a debugger, or computes how")
+
+
+def _macro(text: str) -> Verdict:
+    named = text[1:].replace("#", "::").split("::")[0].lower()
+    if named.endswith(_CONFIGS) or any(f"{suffix}::" in text.lower() for suffix in _CONFIGS):
+        return Verdict("unknown", "text of another file, found from the working directory")
+    return Verdict("value", "a copy of another id")
+
+
+def _pickle(files: BundleFiles, name: str) -> Code:
+    faults = pickle_faults(files, name)
+    verdict = Verdict("dangerous", faults[0]) if faults else Verdict("known", "a pickle with tensors only")
+    return _whole(name, "weights", verdict)
+
+
+def _code(name: str, entry: Entry, kind: Kind, verdict: Verdict) -> Code:
+    text = entry.value if isinstance(entry.value, str) else repr(entry.value)
+    return Code(name, entry.id, kind, text, verdict.category, verdict.reason)
+
+
+def _is_large_files(name: str) -> bool:
+    return PurePosixPath(name).name.lower().startswith("large_files")
+
+
+def _whole(name: str, kind: Kind, verdict: Verdict) -> Code:
+    return Code(name, "", kind, PurePosixPath(name).name, verdict.category, verdict.reason)

@@ -1,0 +1,73 @@
+"""What a logging.conf would run: Python evaluates classes and arguments of its handlers and formatters."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+from collections.abc import Iterator
+
+from mammo_monai.bundle.inspection.code import Code, Verdict
+from mammo_monai.bundle.inspection.known_names import is_dangerous
+
+# Source: Python's logging.config, "Configuration file format": class and args are evaluated in the namespace
+# of the package logging, where os and sys are.
+_EVALUATED = ("class", "args", "kwargs", "()", "factory")
+_CLASSES = frozenset({"StreamHandler", "NullHandler", "Formatter"})
+_WRITERS = re.compile(r"(handlers\.)?\w*Handler")
+
+
+def logging_codes(file: str, text: str) -> list[Code]:
+    """The evaluated fields of an INI file in the format of `logging.config.fileConfig`.
+
+    Raises:
+        ValueError: not such a file.
+    """
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    return list(_codes(file, parser))
+
+
+def _codes(file: str, parser: configparser.RawConfigParser) -> Iterator[Code]:
+    for section in parser.sections():
+        for field in parser.options(section):
+            value = parser.get(section, field).strip()
+            if field in _EVALUATED and value:
+                verdict = _verdict(field, value)
+                yield Code(file, f"{section}#{field}", "logging", value, verdict.category, verdict.reason)
+
+
+def _verdict(field: str, value: str) -> Verdict:
+    if "%(" in value:
+        return Verdict("dangerous", "put together from other fields before it is evaluated")
+    try:
+        tree = ast.parse(value, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return Verdict("unreadable", "no Python expression")
+    return _class(tree) if field == "class" else _arguments(tree)
+
+
+def _class(tree: ast.expr) -> Verdict:
+    name = ast.unparse(tree).removeprefix("logging.")
+    if name in _CLASSES:
+        return Verdict("known", "writes to the terminal, or nowhere")
+    if _WRITERS.fullmatch(name):
+        return Verdict("unknown", "a handler that writes files or sends messages")
+    return Verdict("dangerous", "evaluated or imported when logging starts")
+
+
+def _arguments(tree: ast.expr) -> Verdict:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute):
+            name = ast.unparse(node)
+            if name not in ("sys", "sys.stdout", "sys.stderr"):
+                kind = "reaches" if any(map(is_dangerous, name.split("."))) else "evaluates"
+                return Verdict("dangerous", f"{kind} {name}")
+        elif not isinstance(
+            node, ast.Constant | ast.Tuple | ast.List | ast.Dict | ast.Set | ast.expr_context
+        ):
+            return Verdict("dangerous", f"evaluates code ({type(node).__name__})")
+    return Verdict("value", "literals, or the terminal")
