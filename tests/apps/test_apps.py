@@ -1,0 +1,32 @@
+from pathlib import Path
+
+import pytest
+
+from mammo_monai.apps import APPS, app_folder, copy_app
+from mammo_monai.errors import BundleError
+
+
+def test_the_label_application_is_a_folder_that_monai_label_starts() -> None:
+    folder = app_folder("monai-label")
+    assert folder.is_absolute()
+    assert (folder / "main.py").is_file()
+    assert "monai-label" in APPS
+
+
+@pytest.mark.parametrize("name", ["monai_label", "", "../bundle", "nothing"])
+def test_an_unknown_application_is_named_with_those_there_are(name: str) -> None:
+    with pytest.raises(BundleError, match=r"not found: expected monai-deploy or monai-label"):
+        app_folder(name)
+
+
+def test_a_copy_is_the_application_without_what_runs_left(tmp_path: Path) -> None:
+    copy = copy_app("monai-label", tmp_path / "mine")
+    names = {path.name for path in copy.iterdir()}
+    assert {"main.py", "stand_in", "application.py"} <= names
+    assert names.isdisjoint({"bin", "lib", "logs", "model", "__pycache__"})
+
+
+def test_a_copy_is_not_mixed_with_other_files(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="expected nothing there"):
+        copy_app("monai-label", tmp_path)
+    assert list(tmp_path.iterdir()) == []
