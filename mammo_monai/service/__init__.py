@@ -1,0 +1,1 @@
+"""Services that run for long: the node that marks what an archive sends it."""
