@@ -11,7 +11,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "mammo_monai", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "mammo_monai",
+    max_examples=50,  # the suite's fifteen minutes; a test that needs more says so
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("mammo_monai")
 

@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     **{name: {"numpy"} for name, layer in LAYER.items() if layer < 2},
     "metrics": NUMBERS,
     "imaging": NUMBERS,
-    "dicom": NUMBERS | {"pydicom", "highdicom", "pynetdicom", "dicomweb_client", "requests"},
+    "dicom": NUMBERS | {"pydicom", "pynetdicom", "dicomweb_client", "requests"},
     "readers": NUMBERS | {"pydicom", "nibabel", "xlrd", "defusedxml"},
     "phantoms": NUMBERS | {"pydicom"},
     "reports": NUMBERS | {"matplotlib"},

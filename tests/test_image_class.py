@@ -26,7 +26,7 @@ def test_an_image_with_a_lesion_of_the_label_is_positive(record: ImageRecord, la
     assert is_positive(record, label=label) == (label in record.labels)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(record=records())
 def test_malignancy_is_that_of_reading_the_rule_aloud(record: ImageRecord) -> None:
     told = [(each.pathology, each.birads) for each in record.lesions]

@@ -28,9 +28,13 @@ VERBS = (
     "calibrate",
     "compare",
     "report",
+    "dicom",
+    "review",
+    "serve",
     "experiment",
     "bundle",
     "weights",
+    "apps",
 )
 DESCRIPTION = (
     "Marks masses in mammograms: DICOM in, boxes with honest figures out. "
@@ -44,6 +48,9 @@ EPILOG = """examples:
   mammo-monai predict manifest.json --split test --bundle coco_to_inbreast_mass_retinanet -o detections.json
   mammo-monai evaluate detections.json --manifest manifest.json --split test -o metrics.json
   mammo-monai report metrics.json --manifest manifest.json -o report.html
+  mammo-monai dicom sr detections.json -o results
+  mammo-monai dicom pull PACS@pacs.example.org:11112 PatientID=4711 -o films
+  mammo-monai review detections.json
 
 exit codes: 0 done, 1 done in part (what failed is named), 2 not done (the error says why)."""
 

@@ -267,7 +267,7 @@ def test_a_truncated_or_foreign_file_is_no_zip(pack: Path, tmp_path: Path, keep:
         verify_pack(tmp_path / "short.zip")
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_flipped_byte_changes_what_is_unpacked_unseen(
     pack: Path, tmp_path: Path, data: st.DataObject

@@ -28,7 +28,7 @@ from mammo_monai.transforms import evaluation_transforms, image_recipe, training
 from tests.transforms.films import INSIDE, LESION, assert_same_sample, copy_of, film_sample
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     corners=st.lists(st.tuples(*[st.integers(-1, 8)] * 4), max_size=3),

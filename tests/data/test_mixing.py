@@ -40,7 +40,7 @@ def xyxy(sample: dict[str, Any]) -> np.ndarray:
     return rowcol_to_xyxy(sample["box"].numpy().astype(np.float64))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=SEEDS)
 def test_a_pasted_mass_lies_in_its_box_and_nothing_else_has_changed(seed: int) -> None:
     host, donor = textured([INSIDE]), textured([SMALL], seed=1)

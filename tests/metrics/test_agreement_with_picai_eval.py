@@ -33,7 +33,7 @@ def assert_same_curve(matches: Matches, rows) -> None:
         assert sensitivity_at_fppi(curve, fppi) == pytest.approx(max(allowed), abs=1e-6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(scene=scenes())
 def test_the_same_matches_give_the_same_curve_and_area(scene: Scene) -> None:
     matches = matched(scene)

@@ -36,14 +36,14 @@ def test_a_hundred_random_sets_give_the_same_ten_figures_and_ap(seed: int) -> No
         assert_same(crowded(each, n_scores=(3, 20, 1000)[each % 3]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(scene=scenes())
 def test_small_sets_full_of_ties_give_the_same(scene: Scene) -> None:
     if any(lesions for lesions, _ in scene.plain()):
         assert_same(scene)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(scene=scenes(), limits=st.sets(st.sampled_from([0.05, 0.2, 1 / 3, 0.5, 0.6, 1.0]), min_size=1))
 def test_so_do_other_limits_which_an_overlap_may_equal(scene: Scene, limits: set[float]) -> None:
     if any(lesions for lesions, _ in scene.plain()):

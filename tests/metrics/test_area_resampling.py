@@ -138,7 +138,7 @@ def test_one_patient_alone_bounds_nothing() -> None:
     assert math.isnan(interval.low)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(pair=rating_pairs(), data=st.data())
 def test_a_swap_exchanges_the_ranks_of_a_patient(pair: tuple[Ratings, Ratings], data) -> None:
     first, second = pair

@@ -26,7 +26,7 @@ def pooled(scene: Scene) -> PooledImages:
     return pool_images(scene.detections, [each.lesions for each in scene.records])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(scene=scenes(), min_iou=st.sampled_from([0.2, 0.5]))
 def test_average_precision_agrees_with_the_slow_reference(scene: Scene, min_iou: float) -> None:
     matches = match_pooled(pooled(scene), min_iou=min_iou)
@@ -60,7 +60,7 @@ def test_steps_without_the_envelope_give_no_larger_area() -> None:
     assert steps == pytest.approx((1 / 2 + 2 / 3) / 2)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(scene=scenes(), min_iou=st.sampled_from([0.05, 0.2, 1 / 3, 0.5, 0.75, 1.0]))
 def test_coco_agrees_with_the_slow_reference(scene: Scene, min_iou: float) -> None:
     expected = coco_reference.average_precision(scene.plain(), min_iou)

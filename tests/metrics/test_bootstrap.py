@@ -53,7 +53,7 @@ def test_wilson_without_cases_is_undefined() -> None:
         wilson_interval(0, 0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(scene=scenes(), data=st.data(), doubles=st.booleans())
 def test_weights_count_patients_as_copies_of_their_images_would(scene: Scene, data, doubles: bool) -> None:
     patient = np.arange(len(scene.records)) // 2
@@ -71,7 +71,7 @@ def test_weights_count_patients_as_copies_of_their_images_would(scene: Scene, da
     np.testing.assert_allclose(drawn, [expected, expected], atol=1e-9)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(scene=mammograms(), rule=rules(), data=st.data())
 def test_weights_count_copies_of_patients_by_every_rule(scene: Scene, rule: FrocRule, data) -> None:
     assume(is_defined(scene, rule))

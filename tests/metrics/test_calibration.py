@@ -70,7 +70,7 @@ def test_platt_finds_the_curve_the_hits_were_drawn_from() -> None:
     assert (curve.slope, curve.intercept) == pytest.approx((2.5, -1.0), abs=0.05)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(rows=scores_and_hits)
 def test_platt_is_finite_and_no_worse_than_any_step_away(rows: list[tuple[float, bool]]) -> None:
     scores, hits = np.array([each for each, _ in rows]), np.array([each for _, each in rows])
@@ -119,7 +119,7 @@ def test_the_temperature_finds_the_one_the_hits_were_drawn_with() -> None:
     assert fit_temperature(*sample(200_000, slope=0.5)).temperature == pytest.approx(2.0, abs=0.05)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(rows=scores_and_hits)
 def test_no_other_temperature_is_likelier(rows: list[tuple[float, bool]]) -> None:
     scores, hits = np.array([each for each, _ in rows]), np.array([each for _, each in rows])
@@ -155,7 +155,7 @@ def test_a_temperature_of_1_leaves_scores_as_they_are() -> None:
     assert hit_probabilities(TemperatureCurve(2.0), [0.9]) == pytest.approx([0.75])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(rows=scores_and_hits)
 def test_isotonic_is_that_of_scikit_learn(rows: list[tuple[float, bool]]) -> None:
     scores, hits = np.array([each for each, _ in rows]), np.array([each for _, each in rows])

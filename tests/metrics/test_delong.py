@@ -58,7 +58,7 @@ def test_the_interval_is_normal_on_the_logit_scale() -> None:
     assert (interval.method, interval.note) == ("delong", "")
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(given_cases=two_scores())
 def test_the_variance_is_that_of_all_pairs(given_cases) -> None:
     scores, _, truth = given_cases
@@ -66,7 +66,7 @@ def test_the_variance_is_that_of_all_pairs(given_cases) -> None:
     assert delong_variance(scores, truth) == pytest.approx(expected, abs=1e-12)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(given_cases=two_scores())
 def test_the_paired_test_is_that_of_all_pairs(given_cases) -> None:
     first, second, truth = given_cases

@@ -122,7 +122,7 @@ def test_a_missing_entry_is_an_error() -> None:
         evaluate_detections([record(0)], [])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(scene=scenes(), doubles=st.booleans())
 def test_the_file_agrees_with_the_slow_reference_and_survives_json(
     scene: Scene, doubles: bool, tmp_path_factory: pytest.TempPathFactory

@@ -30,7 +30,7 @@ def matched(scene: Scene, *, min_iou: float = 0.2, label: int = 0) -> Matches:
     return match_pooled(images, min_iou=min_iou)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(
     scene=scenes(),
     doubles=st.booleans(),
@@ -53,7 +53,7 @@ def test_sensitivity_at_every_fppi_agrees_with_the_slow_reference(
         assert sensitivity_at_fppi(curve.corners(), fppi) == pytest.approx(expected, abs=1e-9)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(scene=scenes(scores=(0.125, 0.25, 0.375, 0.5, 0.625, 0.75)), doubles=st.booleans())
 def test_every_point_of_the_curve_agrees_with_the_slow_reference(scene: Scene, doubles: bool) -> None:
     curve = froc_curve(matched(scene), count_double_hits=doubles)
@@ -67,7 +67,7 @@ def test_every_point_of_the_curve_agrees_with_the_slow_reference(scene: Scene, d
     assert np.abs(np.array(sorted(measured)) - np.array(sorted(ours))).max() < 1e-9
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(scene=scenes(), fppi=st.sampled_from(OPERATING_FPPI), doubles=st.booleans())
 def test_the_score_at_an_fppi_keeps_false_positives_within_it(
     scene: Scene, fppi: float, doubles: bool

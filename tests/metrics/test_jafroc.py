@@ -69,7 +69,7 @@ def test_the_figures_are_those_counted_by_hand(scene: Scene) -> None:
     assert weighted.weighting == "image"
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(scene=scenes(), variant=VARIANTS, weighting=WEIGHTINGS, doubles=st.booleans())
 def test_the_figure_agrees_with_a_double_loop(scene: Scene, variant, weighting, doubles: bool) -> None:
     rule = FrocRule(n_bootstrap=0, count_double_hits=doubles)

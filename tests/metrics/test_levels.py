@@ -49,7 +49,7 @@ def curve_of(scene: Scene, rule: FrocRule) -> FrocCurve:
     return froc_curve(match_by_rule(pooled(scene), rule), count_double_hits=rule.count_double_hits)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=125, deadline=None)
 @given(scene=mammograms(), rule=rules())
 def test_every_rule_gives_the_curve_of_the_slow_reference(scene: Scene, rule: FrocRule) -> None:
     if not is_defined(scene, rule):
@@ -65,7 +65,7 @@ def test_every_rule_gives_the_curve_of_the_slow_reference(scene: Scene, rule: Fr
     assert {round(fppi, 9) for fppi, _ in slow} == {round(fppi, 9) for fppi in curve.fppi.tolist()}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(scene=mammograms(), rule=rules())
 def test_a_curve_never_falls_and_ends_within_one(scene: Scene, rule: FrocRule) -> None:
     assume(is_defined(scene, rule))
@@ -78,7 +78,7 @@ def test_a_curve_never_falls_and_ends_within_one(scene: Scene, rule: FrocRule) -
         assert 0 == curve.sensitivity[0] <= curve.sensitivity[-1] <= 1
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(scene=mammograms(), rule=rules(), data=st.data())
 def test_the_order_of_images_changes_no_curve(scene: Scene, rule: FrocRule, data) -> None:
     assume(is_defined(scene, rule))
@@ -87,7 +87,7 @@ def test_the_order_of_images_changes_no_curve(scene: Scene, rule: FrocRule, data
     np.testing.assert_array_equal(curve_of(shuffled, rule).points, curve_of(scene, rule).points)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(scene=mammograms(), rule=rules())
 def test_growing_functions_of_the_scores_change_no_curve(scene: Scene, rule: FrocRule) -> None:
     assume(is_defined(scene, rule))
@@ -100,7 +100,7 @@ def test_growing_functions_of_the_scores_change_no_curve(scene: Scene, rule: Fro
     np.testing.assert_allclose(theirs.score[1:], ours.score[1:] ** 3 / 7 - 2)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(scene=mammograms(), rule=rules(), x=st.sampled_from([0.5, 1, 4]), y=st.sampled_from([0.25, 1, 2]))
 def test_pixels_of_another_size_change_no_curve(scene: Scene, rule: FrocRule, x: float, y: float) -> None:
     assume(is_defined(scene, rule))
@@ -116,7 +116,7 @@ def test_distances_in_mm_follow_the_spacing() -> None:
     assert curve_of(stretched(scene, 2, 1, keeps_mm=False), rule).sensitivity[-1] == 0  # 2 mm
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(scene=mammograms(), rule=rules(levels=("image",)))
 def test_levels_agree_where_every_unit_has_one_lesion(scene: Scene, rule: FrocRule) -> None:
     records = []

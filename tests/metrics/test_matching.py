@@ -189,7 +189,7 @@ def test_pooled_records_are_kept_in_their_order() -> None:
     assert pool_images([found(0)], [[]]).records == ()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(scene=scenes())
 def test_counts_per_image_agree_with_the_slow_reference(scene: Scene) -> None:
     images = pool_images(scene.detections, [each.lesions for each in scene.records])
@@ -204,7 +204,7 @@ def test_counts_per_image_agree_with_the_slow_reference(scene: Scene) -> None:
         assert counted == froc_reference.count(image, 0.0, 0.2)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(scene=scenes())
 def test_overlap_of_a_hit_is_the_iou_of_its_boxes(scene: Scene) -> None:
     images = pool_images(scene.detections, [each.lesions for each in scene.records])
@@ -215,7 +215,7 @@ def test_overlap_of_a_hit_is_the_iou_of_its_boxes(scene: Scene) -> None:
     np.testing.assert_array_equal(matches.detection[matches.lesion[rows]], rows)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(scene=scenes())
 def test_leaving_lesions_out_keeps_the_false_positives(scene: Scene) -> None:
     matches = match_pooled(pool_images(scene.detections, [each.lesions for each in scene.records]))

@@ -28,7 +28,7 @@ def parts(scene: Scene) -> tuple[Matches, np.ndarray, np.ndarray]:
     return matches, is_normal, np.array([names.index(each.patient_id) for each in scene.records])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(scene=scenes())
 def test_counts_agree_with_counting_by_hand(scene: Scene) -> None:
     matches, is_normal, patient = parts(scene)

@@ -50,7 +50,7 @@ def four_images(*falses: float) -> Scene:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(scene=scenes(max_images=6, scores=(0.1, 0.2, 0.25, 0.5, 0.6, 0.9)), doubles=st.booleans())
 def test_thresholds_are_those_found_by_trying_every_score(scene: Scene, doubles: bool) -> None:
     images = scene.plain()
@@ -140,7 +140,7 @@ def test_detections_that_count_for_nothing_have_no_point() -> None:
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(scene=mammograms(), rule=rules())
 def test_every_rule_gives_thresholds_that_keep_to_it(scene: Scene, rule: FrocRule) -> None:
     assume(is_defined(scene, rule))

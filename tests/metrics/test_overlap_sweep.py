@@ -40,7 +40,7 @@ def two_by_two(scene: Scene) -> np.ndarray:
     return np.arange(len(scene.records)) // 2
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(scene=scenes(), limits=st.lists(st.sampled_from([0.0, 0.2, 1 / 3, 0.5, 0.75]), min_size=1))
 def test_matches_of_every_limit_are_those_of_matching_alone(scene: Scene, limits: list[float]) -> None:
     images = pooled(scene)

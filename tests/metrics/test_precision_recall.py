@@ -43,7 +43,7 @@ def or_none(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(scene=scenes(), doubles=st.booleans())
 def test_counts_and_figures_are_those_of_counting_by_hand(scene: Scene, doubles: bool) -> None:
     rule = FrocRule(n_bootstrap=0, count_double_hits=doubles)
@@ -54,7 +54,7 @@ def test_counts_and_figures_are_those_of_counting_by_hand(scene: Scene, doubles:
         assert ours == pytest.approx(slow.figures(*counts))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(scene=scenes(), doubles=st.booleans())
 def test_no_score_gives_a_better_f1_and_no_higher_one_the_same(scene: Scene, doubles: bool) -> None:
     matches = matched(scene)

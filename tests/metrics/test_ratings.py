@@ -45,7 +45,7 @@ def made(positive: list[float], negative: list[float], /, **changes) -> Ratings:
     return Ratings(**{**values, **changes})
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(given_ratings=ratings())
 def test_the_area_is_that_of_all_pairs(given_ratings: Ratings) -> None:
     weight = None if given_ratings.weight is None else given_ratings.weight.tolist()
@@ -53,7 +53,7 @@ def test_the_area_is_that_of_all_pairs(given_ratings: Ratings) -> None:
     assert rank_area(given_ratings) == pytest.approx(expected, abs=1e-12)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(given_ratings=ratings(), counts=st.lists(st.integers(0, 3), min_size=4, max_size=4))
 def test_weights_count_patients_as_copies_of_their_ratings_would(
     given_ratings: Ratings, counts: list[int]

@@ -56,7 +56,7 @@ def test_area_and_curve_agree_with_scikit_learn_on_hundreds_of_cases(first_seed:
         assert set(curve.corners().score) <= set(kept)
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(given_cases=cases())
 def test_the_corners_are_the_same_line_with_no_point_too_many(given_cases) -> None:
     curve = roc_curve(*given_cases)
@@ -68,7 +68,7 @@ def test_the_corners_are_the_same_line_with_no_point_too_many(given_cases) -> No
         assert up * next_right != right * next_up
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(given_cases=cases())
 def test_the_area_is_the_share_of_pairs_and_the_area_under_the_curve(given_cases) -> None:
     scores, truth = given_cases
@@ -113,7 +113,7 @@ def test_the_curve_runs_from_nothing_to_everything() -> None:
     assert curve.specificity.tolist() == [1, 1, 0.5, 0]
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(given_cases=cases(), specificity=st.sampled_from([0.1, 0.5, 0.8, 0.9, 1.0]))
 def test_sensitivity_is_the_best_that_leaves_enough_negatives(given_cases, specificity: float) -> None:
     scores, truth = given_cases

@@ -62,7 +62,7 @@ def detector(n_images: int, sees: float, seed: int, *, patients: int | None = No
     return Scene(records, tuple(rows))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(scenes_of_two=scene_pairs(), data=st.data())
 def test_a_draw_of_patients_compares_copies_of_their_images(scenes_of_two, data) -> None:
     first, second = scenes_of_two
@@ -77,7 +77,7 @@ def test_a_draw_of_patients_compares_copies_of_their_images(scenes_of_two, data)
     np.testing.assert_allclose(measured, [np.nan if each is None else each for each in expected], atol=1e-9)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(scenes_of_two=scene_pairs(), data=st.data(), doubles=st.booleans())
 def test_a_swap_exchanges_what_two_detectors_marked_on_a_patient(scenes_of_two, data, doubles: bool) -> None:
     first, second = scenes_of_two

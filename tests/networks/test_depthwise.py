@@ -70,7 +70,7 @@ def assert_close_in_bfloat16(ours: list[Tensor], exact: list[Tensor]) -> None:
 
 
 @given(layer=layers)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @torch.no_grad()
 def test_every_size_kernel_and_stride_gives_timms_maps(layer: dict[str, Any]) -> None:
     theirs = timm_layer(layer).double()
@@ -100,7 +100,7 @@ def test_gradients_in_float32_are_timms(layer: dict[str, Any]) -> None:
 
 
 @given(layer=layers, is_channels_last=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_gradients_under_autocast_are_those_of_float64_but_for_rounding(
     layer: dict[str, Any], is_channels_last: bool
 ) -> None:

@@ -30,13 +30,13 @@ planes = arrays.arrays(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(plane=planes)
 def test_packed_rows_unpack_to_the_plane(plane: np.ndarray) -> None:
     assert unpacked(packed_rows(plane)) == plane.tobytes()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(plane=planes)
 def test_no_run_crosses_a_row(plane: np.ndarray) -> None:
     assert packed_rows(plane) == b"".join(packed_rows(row[None]) for row in plane)

@@ -23,7 +23,7 @@ def counts(manifest: Manifest) -> list[tuple[int, int]]:
     return [slow.abnormal_and_normal(manifest.images(name)) for name in ("training", "validation", "test")]
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(
     found=patients(min_patients=2),
     n_folds=st.integers(2, 8),
@@ -45,7 +45,7 @@ def test_test_lists_part_the_set_and_each_fold_parts_it_by_patient(
         assert fold.test
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(found=patients(min_patients=5), n_folds=st.integers(2, 5), seed=st.integers(0, 5))
 def test_folds_differ_by_at_most_one_patient_in_each_stratum_and_in_all(
     found: list[list[bool]], n_folds: int, seed: int

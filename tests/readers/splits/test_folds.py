@@ -39,7 +39,7 @@ def last_tests(folds: Folds) -> list[tuple[str, ...]]:
     return [fold.stages[-1].test for fold in folds.folds]
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(
     name=st.sampled_from(FOLD_SCHEMES),
     one=patients(min_patients=3, max_patients=15),

@@ -29,7 +29,7 @@ def made(name: FoldSchemeName, *manifests: Manifest) -> Folds:
     return make_folds(manifests, fold_scheme(name), seed=2)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     name=st.sampled_from(FOLD_SCHEMES),
     one=patients(min_patients=5, max_patients=9),

@@ -48,7 +48,7 @@ def test_dealing_in_turn_parts_patients_evenly_in_every_stratum(
         assert max(numbers) - min(numbers) <= 1
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(found=patients(min_patients=2, max_patients=9), n_images=st.integers(1, 30), seed=st.integers(0, 3))
 def test_chosen_patients_have_the_number_of_images_that_the_slow_search_finds_nearest(
     found: list[list[bool]], n_images: int, seed: int
@@ -60,7 +60,7 @@ def test_chosen_patients_have_the_number_of_images_that_the_slow_search_finds_ne
     assert abs(total - n_images) == slow.nearest_sum(sizes, n_images)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(found=patients(min_patients=8), n_images=st.integers(4, 20))
 def test_chosen_images_come_from_both_strata_by_their_shares(found: list[list[bool]], n_images: int) -> None:
     n_abnormal = sum(len(images) for images in found if any(images))

@@ -44,7 +44,7 @@ def shares(draw: st.DrawFn) -> dict[str, float]:
     return {name: part / sum(parts) for name, part in zip(LISTS, parts, strict=True)}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(records=data_sets(), fractions=shares(), seed=st.integers(0, 5))
 def test_every_image_is_in_one_list_and_every_patient_too(
     records: list[ImageRecord], fractions: dict[str, float], seed: int
@@ -55,7 +55,7 @@ def test_every_image_is_in_one_list_and_every_patient_too(
     check_patient_disjoint(manifest)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(records=data_sets(), fractions=shares(), seed=st.integers(0, 5))
 def test_each_stratum_is_dealt_by_the_fractions(
     records: list[ImageRecord], fractions: dict[str, float], seed: int
@@ -71,7 +71,7 @@ def test_each_stratum_is_dealt_by_the_fractions(
         assert share == 0 or sum(parts[name]) > 0 or sum(whole) < 3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(records=data_sets(), order=st.randoms(use_true_random=False))
 def test_the_order_of_the_records_does_not_matter(records: list[ImageRecord], order: random.Random) -> None:
     shuffled = list(records)
@@ -79,7 +79,7 @@ def test_the_order_of_the_records_does_not_matter(records: list[ImageRecord], or
     assert split_records(shuffled, seed=3) == split_records(records, seed=3)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(records=data_sets(), cuts=st.tuples(st.integers(0, 160), st.integers(0, 160)))
 def test_a_leak_is_found_where_the_slow_search_finds_one(
     records: list[ImageRecord], cuts: tuple[int, int]
@@ -186,7 +186,7 @@ SCHEMES = [
 ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     scheme=st.sampled_from(SCHEMES),
     n_training=st.integers(5, 30),

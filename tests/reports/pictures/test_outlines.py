@@ -23,7 +23,7 @@ def one_part(seed: int) -> np.ndarray:
     return ndimage.binary_fill_holes(parts == 1) if count else np.zeros((30, 21), dtype=bool)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000))
 def test_an_outline_without_tolerance_encloses_the_pixels_of_its_mask(seed: int) -> None:
     mask = one_part(seed)

@@ -80,7 +80,7 @@ def test_a_region_outside_the_image_is_refused() -> None:
         draw_overlay(PIXELS, [], region=(70, 0, 80, 10))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(x=st.floats(0, 50), y=st.floats(0, 80), side=st.floats(0, 40))
 def test_the_region_around_a_box_is_a_square_inside_the_image(x: float, y: float, side: float) -> None:
     box = (x, y, min(x + side, 60), min(y + side, 90))
