@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
+import trustme
 
 from mammo_monai.dicom.network import TlsFiles
 
@@ -15,30 +15,20 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TlsFiles
     """Those of server, nameless (for another host) and client, of one authority; stranger, of another."""
     folder = tmp_path_factory.mktemp("tls")
 
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+    def signed(name: str, authority: trustme.CA, host: str) -> TlsFiles:
+        files = TlsFiles(*(folder / f"{name}.{part}" for part in ("pem", "key", "ca")))
+        leaf = authority.issue_cert(host)
+        leaf.cert_chain_pems[0].write_to_path(files.certificate)
+        leaf.private_key_pem.write_to_path(files.key)
+        authority.cert_pem.write_to_path(files.ca)
+        return files
 
-    def authority(name: str) -> None:
-        new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-        openssl("req", "-x509", *new, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}")
-
-    def signed(name: str, by: str, host: str) -> TlsFiles:
-        new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-        openssl("req", *new, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        (folder / f"{name}.ext").write_text(f"subjectAltName={host}\n")
-        openssl(
-            *("x509", "-req", "-in", f"{name}.csr", "-CA", f"{by}.pem", "-CAkey", f"{by}.key"),
-            *("-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext", "-out", f"{name}.pem"),
-        )
-        return TlsFiles(folder / f"{name}.pem", folder / f"{name}.key", folder / f"{by}.pem")
-
-    authority("authority")
-    authority("other")
+    authority, other = trustme.CA(), trustme.CA()
     return {
-        "server": signed("server", "authority", "IP:127.0.0.1"),
-        "client": signed("client", "authority", "DNS:client"),
-        "nameless": signed("nameless", "authority", "DNS:elsewhere.example.org"),
-        "stranger": signed("stranger", "other", "IP:127.0.0.1"),
+        "server": signed("server", authority, "127.0.0.1"),
+        "client": signed("client", authority, "client.example.org"),
+        "nameless": signed("nameless", authority, "elsewhere.example.org"),
+        "stranger": signed("stranger", other, "127.0.0.1"),
     }
 
 

@@ -42,7 +42,7 @@ def raw_server(answer: bytes | None, *, is_silent: bool = False) -> Iterator[Pee
                     return
                 held.append(connection)
                 if not is_silent:
-                    connection.settimeout(1)
+                    connection.settimeout(10)
                     try:
                         connection.recv(4096)
                         if answer:

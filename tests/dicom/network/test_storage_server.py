@@ -29,7 +29,7 @@ from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.dsutils import encode_file_meta
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance, Verification
 
-from mammo_monai.dicom.network import Peer
+from mammo_monai.dicom.network import Peer, TlsFiles
 from mammo_monai.dicom.network.commitment_messages import (
     NO_SUCH_INSTANCE,
     CommitmentReport,
@@ -391,47 +391,26 @@ def test_a_report_needs_a_context_for_it(kept: Kept) -> None:
 # TLS
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_certificates(tmp_path_factory.mktemp("tls"))
-
-
-def make_certificates(folder: Path) -> Path:
-    """An authority, a certificate of the node for 127.0.0.1, one of a client, by openssl."""
-    import subprocess
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca", "-days", "2")
-    for name in ("node", "client"):
-        openssl("req", *new_key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        (folder / "names").write_text("subjectAltName=IP:127.0.0.1")
-        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
-        openssl("x509", "-req", "-in", f"{name}.csr", *signed, "-out", f"{name}.pem")
-    return folder
-
-
-def _client(folder: Path, *, shows_itself: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=folder / "ca.pem")
+def _client(files: TlsFiles, *, shows_itself: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=files.ca)
     if shows_itself:
-        context.load_cert_chain(folder / "client.pem", folder / "client.key")
+        context.load_cert_chain(files.certificate, files.key)
     return context
 
 
-def test_mutual_tls_lets_in_who_shows_a_certificate(kept: Kept, certificates: Path) -> None:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates / "ca.pem")
-    context.load_cert_chain(certificates / "node.pem", certificates / "node.key")
+def test_mutual_tls_lets_in_who_shows_a_certificate(kept: Kept, certificates: dict[str, TlsFiles]) -> None:
+    own, client = certificates["server"], certificates["client"]
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=own.ca)
+    context.load_cert_chain(own.certificate, own.key)
     context.verify_mode = ssl.CERT_REQUIRED
     with ExitStack() as stack:
         server = stack.enter_context(serving(kept, tls=context, network_timeout_s=5))
         # Says nothing, and holds up nobody.
         stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
-        known = (_client(certificates, shows_itself=True), "127.0.0.1")
+        known = (_client(client, shows_itself=True), "127.0.0.1")
         with association(server, tls_args=known) as opened:
             assert opened.send_c_store(mammogram_dataset(grey_ramp())).Status == 0x0000
-        unknown = (_client(certificates, shows_itself=False), "127.0.0.1")
+        unknown = (_client(client, shows_itself=False), "127.0.0.1")
         with association(server, tls_args=unknown) as opened:
             assert not opened.is_established
         with association(server) as opened:
