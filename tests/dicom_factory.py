@@ -117,3 +117,12 @@ def code_item(value: str, scheme: str = "SCT") -> Sequence:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, "a view"
     return Sequence([item])
+
+
+def write_breast(path: Path) -> Path:
+    """Writes a right breast of 420 × 260 px with one bright disk; returns its path."""
+    rows, columns = np.mgrid[:420, :260]
+    breast = ((rows - 200) / 190) ** 2 + ((columns - 260) / 180) ** 2 < 1
+    disk = (rows - 230) ** 2 + (columns - 170) ** 2 < 22**2
+    pixels = breast * 5000 + (disk & breast) * 6000 + (rows * 7 + columns * 13) % 300
+    return write_mammogram(path, pixels.astype(np.uint16))

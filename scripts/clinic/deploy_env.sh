@@ -13,30 +13,14 @@
 #       --no-emit-index-url --no-annotate --no-header
 set -eu
 cd "$(dirname "$0")/../.."
+name=deploy-env
 venv=.venv-deploy
 requirements=mammo_monai/apps/monai_deploy/requirements.txt
 own_constraints=scripts/clinic/deploy_constraints.txt
-made_from="pyproject.toml constraints.txt $own_constraints $requirements scripts/clinic/deploy_env.sh"
+made_from="pyproject.toml constraints.txt $own_constraints $requirements scripts/clinic/deploy_env.sh
+    scripts/clinic/own_venv.sh"
 
-fail() {
-    printf '\nmake deploy-env: %s\n' "$*" >&2
-    exit 1
-}
-
-is_supported() {
-    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' >/dev/null 2>&1
-}
-
-find_python() {
-    for each in ${PYTHON:-.venv/bin/python python3 python3.13 python3.12 python3.11 python3.10 python}; do
-        if is_supported "$each"; then
-            echo "$each"
-            return
-        fi
-    done
-    fail "needs Python 3.10 to 3.13; tried: ${PYTHON:-.venv/bin/python, python3, python3.13 … python3.10, python}." \
-        "Install one, or name it: make deploy-env PYTHON=/path/to/python3"
-}
+. scripts/clinic/own_venv.sh
 
 check_machine() {
     [ "$(uname -s)" = Linux ] || fail "the SDK runs on Linux, this is $(uname -s)."
@@ -45,37 +29,15 @@ check_machine() {
         fail "holoscan needs glibc 2.35 or later (Debian 12, Ubuntu 22.04), this machine has ${glibc:-another libc}."
 }
 
-find_uv() {
-    for each in .venv/bin/python "$venv/bin/python"; do
-        if "$each" -m uv --version >/dev/null 2>&1; then
-            echo "$each"
-            return
-        fi
-    done
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt uv >&2 ||
-        fail "could not fetch uv, see above. Is the network up, and can pip reach a package registry?"
-    echo "$venv/bin/python"
-}
-
 # Bytecode is compiled now: where PYTHONDONTWRITEBYTECODE is set, each start would compile torch and monai anew.
 install_packages() {
     "$uv" -m uv pip install --python "$venv/bin/python" --constraints "$venv/constraints.txt" \
         --build-constraints constraints.txt --compile-bytecode --requirements "$requirements" --editable '.[decoders]'
 }
 
-stamp=$(cat $made_from | cksum)
-if is_supported "$venv/bin/python" && [ "$(cat "$venv/.stamp" 2>/dev/null)" = "$stamp" ]; then
-    echo "deploy-env: $venv is up to date"
-    exit 0
-fi
+leave_if_up_to_date
 check_machine
-if ! { is_supported "$venv/bin/python" && "$venv/bin/python" -m pip --version >/dev/null 2>&1; }; then
-    python=$(find_python)
-    echo "deploy-env: $("$python" --version) → $venv"
-    "$python" -m venv --clear "$venv" || fail "could not make $venv with $python (see above)." \
-        "On Debian and Ubuntu: apt-get install python3-venv."
-fi
-uv=$(find_uv)
+make_venv
 awk -F '==' 'NR == FNR { own[$1]; next } !($1 in own)' "$own_constraints" constraints.txt |
     cat - "$own_constraints" >"$venv/constraints.txt"
 echo "deploy-env: installing the MONAI Deploy App SDK (several GB with torch; minutes the first time)"

@@ -9,42 +9,13 @@
 #       --no-emit-index-url --no-annotate --no-header
 set -eu
 cd "$(dirname "$0")/../.."
+name=label-env
 venv=.venv-label
 stand_in=mammo_monai/apps/monai_label/stand_in
 made_from="pyproject.toml constraints.txt scripts/clinic/label_constraints.txt scripts/clinic/label_overrides.txt
-    scripts/clinic/label_env.sh $stand_in/pyproject.toml $stand_in/pydicom_seg.py"
+    scripts/clinic/label_env.sh scripts/clinic/own_venv.sh $stand_in/pyproject.toml $stand_in/pydicom_seg.py"
 
-fail() {
-    printf '\nmake label-env: %s\n' "$*" >&2
-    exit 1
-}
-
-is_supported() {
-    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' >/dev/null 2>&1
-}
-
-find_python() {
-    for each in ${PYTHON:-.venv/bin/python python3 python3.13 python3.12 python3.11 python3.10 python}; do
-        if is_supported "$each"; then
-            echo "$each"
-            return
-        fi
-    done
-    fail "needs Python 3.10 to 3.13; tried: ${PYTHON:-.venv/bin/python, python3, python3.13 … python3.10, python}." \
-        "Install one, or name it: make label-env PYTHON=/path/to/python3"
-}
-
-find_uv() {
-    for each in .venv/bin/python "$venv/bin/python"; do
-        if "$each" -m uv --version >/dev/null 2>&1; then
-            echo "$each"
-            return
-        fi
-    done
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt uv >&2 ||
-        fail "could not fetch uv, see above. Is the network up, and can pip reach a package registry?"
-    echo "$venv/bin/python"
-}
+. scripts/clinic/own_venv.sh
 
 # The folder of scripts and sample applications in MONAI Label's wheel has a name that breaks the wheel format:
 # uv leaves out what is in it (the command `monailabel`), pip does not mind.
@@ -60,18 +31,8 @@ install_packages() {
         "monailabel==0.8.5" psutil scikit-image setuptools SimpleITK "./$stand_in" --editable .
 }
 
-stamp=$(cat $made_from | cksum)
-if is_supported "$venv/bin/python" && [ "$(cat "$venv/.stamp" 2>/dev/null)" = "$stamp" ]; then
-    echo "label-env: $venv is up to date"
-    exit 0
-fi
-if ! { is_supported "$venv/bin/python" && "$venv/bin/python" -m pip --version >/dev/null 2>&1; }; then
-    python=$(find_python)
-    echo "label-env: $("$python" --version) → $venv"
-    "$python" -m venv --clear "$venv" || fail "could not make $venv with $python (see above)." \
-        "On Debian and Ubuntu: apt-get install python3-venv."
-fi
-uv=$(find_uv)
+leave_if_up_to_date
+make_venv
 echo "label-env: installing MONAI Label (several GB with torch; minutes the first time)"
 # The second try copies instead of linking: some file systems refuse links between the cache and the venv.
 install_packages || UV_LINK_MODE=copy install_packages ||

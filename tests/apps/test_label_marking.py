@@ -16,7 +16,7 @@ from mammo_monai.apps.weight_versions import WeightVersions
 from mammo_monai.bundle import bundle_parts, find_bundle, load_marker
 from mammo_monai.errors import BundleError, WeightsError
 from mammo_monai.records import Detections
-from tests.dicom_factory import write_mammogram
+from tests.dicom_factory import write_breast
 
 BUNDLE = "cbis_mass_detection"
 CLASSIFIER = "cbis_whole_image_classifier"
@@ -25,12 +25,8 @@ UNTRAINED = "coco_to_cbis_mass_retinanet"
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A right breast of 420 × 260 px with one bright disk."""
-    rows, columns = np.mgrid[:420, :260]
-    breast = ((rows - 200) / 190) ** 2 + ((columns - 260) / 180) ** 2 < 1
-    disk = (rows - 230) ** 2 + (columns - 170) ** 2 < 22**2
-    pixels = (breast * 5000 + (disk & breast) * 6000 + (rows * 7 + columns * 13) % 300).astype(np.uint16)
-    return write_mammogram(tmp_path_factory.mktemp("film") / "film.dcm", pixels)
+    """A right breast with one bright disk."""
+    return write_breast(tmp_path_factory.mktemp("film") / "film.dcm")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from monai.transforms import Compose
 from numpy.testing import assert_allclose
@@ -13,19 +12,15 @@ from mammo_monai.cli.main import main
 from mammo_monai.errors import BundleError, MammoError, ManifestError
 from mammo_monai.files import sha256_of
 from mammo_monai.schema import read_detections
-from tests.dicom_factory import write_mammogram
+from tests.dicom_factory import write_breast
 
 BUNDLE = "cbis_mass_detection"
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A right breast of 420 × 260 px with one bright disk."""
-    rows, columns = np.mgrid[:420, :260]
-    breast = ((rows - 200) / 190) ** 2 + ((columns - 260) / 180) ** 2 < 1
-    disk = (rows - 230) ** 2 + (columns - 170) ** 2 < 22**2
-    pixels = (breast * 5000 + (disk & breast) * 6000 + (rows * 7 + columns * 13) % 300).astype(np.uint16)
-    return write_mammogram(tmp_path_factory.mktemp("film") / "film.dcm", pixels)
+    """A right breast with one bright disk."""
+    return write_breast(tmp_path_factory.mktemp("film") / "film.dcm")
 
 
 @pytest.fixture(scope="module")
