@@ -3,6 +3,8 @@
 .DELETE_ON_ERROR:
 STAMP := .venv/.stamp
 PY := .venv/bin/python
+# Bytecode is kept: without it every process that the tests start compiles torch and MONAI anew, 27 s each.
+unexport PYTHONDONTWRITEBYTECODE
 # Coverage of these folders is 100 %, of all the rest together at least 90 %: scripts/check_coverage.py.
 WORKERS ?= 2
 
