@@ -42,7 +42,7 @@ TOUR = "basicViewerTour"
 PICTURE = {"width": 1400, "height": 900}
 WAIT_MS = 60_000  # for a page on a busy machine
 DRAWN_MS = 20_000  # for the boxes, once the image is there
-ATTEMPTS = 6
+ATTEMPTS = 12
 _TIMEOUT_S = 120
 
 

@@ -77,6 +77,11 @@ def wait_until(page: Page, claim: str) -> None:
     raise AssertionError(f"never true: {claim}")
 
 
+def wait_for_count(page: Page, selector: str, count: int) -> None:
+    """Waits until so many elements are there: the page draws a frame after its input."""
+    wait_until(page, f"document.querySelectorAll({json.dumps(selector)}).length === {count}")
+
+
 def go_to(page: Page, server: ReviewServer, film: Path) -> int:
     number = number_of(server, film)
     page.click(f'#list [data-number="{number}"]')
@@ -100,20 +105,24 @@ def drag(page: Page, start: tuple[float, float], end: tuple[float, float], butto
 
 
 def box_of(page: Page, selector: str) -> dict[str, float]:
-    found = page.locator(selector).bounding_box()
-    assert found is not None
-    return dict(found)
+    """Where an element lies; marks are drawn anew on each change, and for a moment are not there."""
+    for _ in range(100):
+        found = page.locator(selector).bounding_box()
+        if found is not None:
+            return dict(found)
+        page.wait_for_timeout(50)
+    raise AssertionError(f"{selector} has no place on the page")
 
 
 def test_a_reader_looks_rejects_moves_draws_and_exports(
     page: Page, server: ReviewServer, films: list[Path]
 ) -> None:
     number = go_to(page, server, films[0])
-    assert page.locator(".mark").count() == 2  # the third is below the operating point
+    wait_for_count(page, ".mark", 2)  # the third is below the operating point
     page.locator("#threshold").fill("0.05")
-    assert page.locator(".mark").count() == 3
+    wait_for_count(page, ".mark", 3)
     page.get_by_role("button", name="1 FPPI").click()
-    assert page.locator(".mark").count() == 2
+    wait_for_count(page, ".mark", 2)
 
     page.locator('li[data-id="m2"] [data-verdict=rejected]').click()
     page.wait_for_selector(".mark.rejected[data-id=m2]")
@@ -137,7 +146,7 @@ def test_a_reader_looks_rejects_moves_draws_and_exports(
     page.reload()
     page.wait_for_selector(f'#list [data-number="{number}"].done')
     go_to(page, server, films[0])
-    assert page.locator(".mark.rejected[data-id=m2]").count() == 1
+    wait_for_count(page, ".mark.rejected[data-id=m2]", 1)
     assert page.locator("#title").get_attribute("data-done") == "reviewed by AB"
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SHOTS / "reviewed.png")
@@ -208,7 +217,7 @@ def test_two_windows_never_overwrite_each_other_silently(
     second.keyboard.press("Escape")  # decides nothing: it is asked again
     second.get_by_role("button", name="Take what is saved").click()
     second.wait_for_selector(".mark.accepted[data-id=m1]")
-    assert second.locator(".mark.rejected").count() == 0
+    wait_for_count(second, ".mark.rejected", 0)
 
 
 def test_a_server_that_stops_is_said_and_nothing_is_lost_when_it_answers_again(
@@ -304,6 +313,6 @@ def test_no_case_runs_out_of_its_window(
     go_to(page, server, films[film])
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert page.evaluate(ALL_HAVE_NAMES)
-    assert page.locator(".mark").count() == {"dense": N_DENSE, "empty": 0, "narrow": 2}[name]
+    wait_for_count(page, ".mark", {"dense": N_DENSE, "empty": 0, "narrow": 2}[name])
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SHOTS / f"{name}.png")
