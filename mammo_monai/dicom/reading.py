@@ -110,7 +110,10 @@ def _read(path: Path, headers_only: bool) -> Dataset:
         raise DicomError(f"{path}: expected a DICOM file, found {_what_is_there(path)}. Check the path.")
     with damage_refused(path):
         try:
-            return dcmread(path, stop_before_pixels=headers_only)
+            dataset = dcmread(path, stop_before_pixels=headers_only)
+            if not dataset:  # compressed pixels that end too early: pydicom gives back no element at all
+                raise EOFError("it ends in the middle of its pixel data, or before the first element")
+            return dataset
         except InvalidDicomError:
             return _read_without_preamble(path, headers_only)
         except PermissionError as error:

@@ -120,6 +120,14 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, kind: str, share: float) ->
         read_mammogram(path)
 
 
+def test_compressed_pixels_cut_short_are_called_damaged_and_not_no_mammogram(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 1 << 14, (60, 90)).astype(np.uint16)
+    path = write_mammogram(tmp_path / "1.dcm", noise, syntax=RLELossless)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(DicomError, match=r"1\.dcm: expected a whole DICOM file.*copy it again"):
+        read_mammogram(path)
+
+
 def test_random_damage_gives_pixels_or_a_dicom_error_and_nothing_else(tmp_path: Path) -> None:
     path = write_scanned_film(tmp_path / "1.dcm", grey_ramp((20, 33), bits=16))
     raw, rng = path.read_bytes(), np.random.default_rng(3)
