@@ -12,7 +12,7 @@ from mammo_monai.files import sha256_of
 from mammo_monai.metrics.evaluation import evaluate_detections
 from mammo_monai.metrics.image_ratings import marks_nothing
 from mammo_monai.metrics.rule import FrocRule
-from mammo_monai.records import ImageRecord, Split
+from mammo_monai.records import ImageRecord, Split, is_positive
 from mammo_monai.schema import (
     check_detections,
     read_detections,
@@ -47,7 +47,8 @@ def evaluate_files(
     Raises:
         ManifestError: a file is not what its format promises, they do not join one to one, or a box does not
             touch its image.
-        UndefinedMetricError: the split is empty, or has no lesion and `require_lesions`.
+        UndefinedMetricError: the split is empty, or with `require_lesions` has no lesion, or no image of the
+            class that the rule calls positive or its opposite.
     """
     manifest, content = read_manifest(manifest_path), read_detections(detections_path)
     check_detections(detections_path, content, manifest.images(), manifest=manifest_path)
@@ -57,6 +58,8 @@ def evaluate_files(
     needs_lesions = not (marks_nothing(detections) and rule is not None and rule.positive == "malignant")
     if require_lesions and operating_points is None and needs_lesions:
         _reject_without_truth(manifest_path, records, split, (rule or FrocRule()).label)
+    if require_lesions and rule is not None and rule.positive != "lesion":
+        _reject_without_class(manifest_path, records, split, rule)
     if len(detections) < len(content.detections):
         logger.info("left out %d images of other lists", len(content.detections) - len(detections))
     thresholds = None
@@ -89,6 +92,18 @@ def _reject_without_truth(
         f"{path}, {which}: expected lesions to score, none of the {len(records)} images has one of label "
         f"{label}{there}. Make the manifest with its annotations (`mammo-monai manifest`); to count false "
         "positives on images without lesions give the thresholds of other images (--operating-points)."
+    )
+
+
+def _reject_without_class(
+    path: Path, records: Sequence[ImageRecord], split: Split | str | None, rule: FrocRule
+) -> None:
+    if not records or any(is_positive(each, rule.positive, label=rule.label) is not None for each in records):
+        return
+    which = getattr(split, "value", split) or "all lists"
+    raise UndefinedMetricError(
+        f"{path}, {which}: expected images known to be {rule.positive} or not, by pathology or BI-RADS, none of "
+        f"the {len(records)} is. Add either to the manifest, or score by lesions (--positive lesion)."
     )
 
 

@@ -84,3 +84,10 @@ def test_images_without_truth_are_refused_only_where_lesions_are_required(files)
     with pytest.raises(UndefinedMetricError, match=r"manifest\.json, all lists: .* has one of label 3"):
         evaluate_files(*files, rule=rule, require_lesions=True)
     assert evaluate_files(*files, require_lesions=True)["n_lesions"] > 0
+
+
+def test_images_of_no_known_class_are_refused_where_truth_is_required(files) -> None:
+    rule = FrocRule(positive="malignant", n_bootstrap=0)
+    assert evaluate_files(*files, rule=rule)["roc"] == []
+    with pytest.raises(UndefinedMetricError, match="expected images known to be malignant or not"):
+        evaluate_files(*files, rule=rule, require_lesions=True)
