@@ -102,8 +102,8 @@ def _reject_without_class(
         return
     which = getattr(split, "value", split) or "all lists"
     raise UndefinedMetricError(
-        f"{path}, {which}: expected images known to be {rule.positive} or not, by pathology or BI-RADS, none of "
-        f"the {len(records)} is. Add either to the manifest, or score by lesions (--positive lesion)."
+        f"{path}, {which}: expected images known to be {rule.positive} or not, by pathology or BI-RADS, none "
+        f"of the {len(records)} is. Add either to the manifest, or score by lesions (--positive lesion)."
     )
 
 
