@@ -81,8 +81,12 @@ def write_json_atomic(path: Path, content: object) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
+    """Hexadecimal SHA-256 of a file's bytes; of a folder, of the names and hashes of the files in it."""
     digest = hashlib.sha256()
+    if Path(path).is_dir():
+        for each in sorted(each for each in Path(path).iterdir() if each.is_file()):
+            digest.update(f"{sha256_of(each)}  {each.name}\n".encode())
+        return digest.hexdigest()
     with Path(path).open("rb") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)

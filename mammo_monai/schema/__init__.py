@@ -12,12 +12,9 @@ from mammo_monai.schema.class_scores import (
     read_class_scores,
     write_class_scores,
 )
-from mammo_monai.schema.detections import (
-    DETECTIONS_SCHEMA,
-    DetectionsFile,
-    read_detections,
-    write_detections,
-)
+from mammo_monai.schema.detection_rows import DETECTIONS_SCHEMA, DetectionsFormat, detections_format
+from mammo_monai.schema.detection_streams import finish_shards, iter_detections, read_model, write_shard
+from mammo_monai.schema.detections import DetectionsFile, read_detections, write_detections
 from mammo_monai.schema.detections_check import check_detections
 from mammo_monai.schema.manifest import (
     MANIFEST_SCHEMA,
@@ -52,6 +49,7 @@ __all__ = [
     "ClassScore",
     "ClassScoresFile",
     "DetectionsFile",
+    "DetectionsFormat",
     "Finding",
     "IsotonicCurve",
     "Manifest",
@@ -62,11 +60,15 @@ __all__ = [
     "ReliabilityBin",
     "TemperatureCurve",
     "check_detections",
+    "detections_format",
+    "finish_shards",
+    "iter_detections",
     "read_audit",
     "read_class_scores",
     "read_detections",
     "read_manifest",
     "read_metrics",
+    "read_model",
     "read_operating_points",
     "write_audit",
     "write_class_scores",
@@ -74,4 +76,5 @@ __all__ = [
     "write_manifest",
     "write_metrics",
     "write_operating_points",
+    "write_shard",
 ]

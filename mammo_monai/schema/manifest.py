@@ -163,7 +163,8 @@ def _quarantined(path: Path, row: int, item: object) -> Quarantined:
 
 
 def _absolute(manifest: Path, image: str) -> Path:
-    return Path(os.path.normpath(manifest.parent.absolute() / image))
+    # Text until the end: three Paths for each of 100 000 images were half of the time of reading.
+    return Path(os.path.normpath(os.path.join(os.getcwd(), manifest.parent, image)))  # noqa: PTH109, PTH118
 
 
 def _lesions(where: str, item: Json, width: int, height: int) -> tuple[Lesion, ...]:
