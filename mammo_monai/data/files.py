@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -73,5 +74,5 @@ def _is_image(path: Path) -> bool:
 
 
 def _with_unique_identities(found: dict[Path, str]) -> list[tuple[Path, str]]:
-    names = list(found.values())
-    return [(file, name if names.count(name) == 1 else file.as_posix()) for file, name in found.items()]
+    counts = Counter(found.values())
+    return [(file, name if counts[name] == 1 else file.as_posix()) for file, name in found.items()]

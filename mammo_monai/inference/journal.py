@@ -1,58 +1,69 @@
 """A prediction run's journal: finished images, one a line, so that a killed run does not begin again.
 
-`<output>.partial.jsonl` holds a first line with the fingerprint of the run, then one line per image.
-Lines are only appended, and reach the disk before the next image starts.
+`<output>.partial.jsonl` holds a first line with the fingerprint of the run, then one line per image: its row
+as in detections.json, or why it failed. In memory stand the lines' places alone, eight bytes an image.
 """
 
 from __future__ import annotations
 
-import json
+import glob
 import logging
-import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
-from mammo_monai.inference.fusion import Candidates
+import numpy as np
+from numpy.typing import NDArray
+
+from mammo_monai.inference.line_file import LineFile
+from mammo_monai.inference.operating_point import ShownAt
+from mammo_monai.inference.written import Failure, Written, counted
 from mammo_monai.records import Detections
+from mammo_monai.schema import write_detections
+from mammo_monai.schema.detection_rows import detections_of, row_of
 
 logger = logging.getLogger(__name__)
-JOURNAL_SCHEMA = "mammo-monai/predict-journal/1"
+JOURNAL_SCHEMA = "mammo-monai/predict-journal/2"
+_NO_LINE = -1
 
 
 class Journal:
-    """Open journal of one output file; a context manager.
+    """Open journal of one .json or .jsonl output; a context manager.
 
     Args:
         output: the detections file the run will write.
         fingerprint: of everything that decides the result; a journal with another one is discarded.
+        numbers: each image's number by its record id; not kept.
         resume: False discards any journal.
 
     Attributes:
-        finished: detections by record id: those read back and those added since.
+        is_done: of each image, whether its detections are known; shape (N,).
+        is_failed: of each image, whether it is known to fail; shape (N,).
     """
 
-    def __init__(self, output: Path, fingerprint: str, *, resume: bool = True) -> None:
+    def __init__(
+        self, output: Path, fingerprint: str, numbers: Mapping[str, int], *, resume: bool = True
+    ) -> None:
         self.path = journal_path(output)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.touch()
-        except OSError as error:
-            raise _not_written(self.path, error) from error
-        lines, self.finished = _read(self.path, fingerprint) if resume else ([], {})
-        head = json.dumps({"schema": JOURNAL_SCHEMA, "fingerprint": fingerprint}).encode() + b"\n"
-        self._stream: BinaryIO = self.path.open("r+b" if lines else "w+b")
-        if lines:
-            # What a kill left of a last line must go: the next line would be glued to it.
-            self._stream.truncate(sum(len(line) for line in lines))
-            self._stream.seek(0, os.SEEK_END)
-        else:
-            try:
-                self._append(head)
-            except OSError:
-                self._stream.close()
-                self.path.unlink(missing_ok=True)
-                raise
+        self.output = output
+        for part in output.parent.glob(f".{glob.escape(output.name)}.*.part*"):  # halves that a kill left
+            part.unlink()
+        self._places: NDArray[np.int64] = np.full(len(numbers), _NO_LINE, dtype=np.int64)
+        self.is_failed: NDArray[np.bool_] = np.zeros(len(numbers), dtype=np.bool_)
+
+        def accept(place: int, row: Mapping[str, object]) -> None:
+            failure = row.get("failed")
+            record_id = Failure.of(failure).record_id if failure else detections_of("", row).record_id
+            self._note(numbers[record_id], place, is_failed=bool(failure))
+
+        head = {"schema": JOURNAL_SCHEMA, "fingerprint": fingerprint}
+        self._file = LineFile(self.path, head, accept, resume=resume)
+        told(self._file)
+
+    @property
+    def is_done(self) -> NDArray[np.bool_]:
+        """See the class."""
+        return np.asarray((self._places != _NO_LINE) & ~self.is_failed)
 
     def __enter__(self) -> Journal:
         """The journal itself."""
@@ -62,35 +73,34 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Closes the file, and removes it where no image is finished: nothing to go on from."""
-        self._stream.close()
-        if not self.finished:
+        self._file.close()
+        if (self._places == _NO_LINE).all():
             self.path.unlink(missing_ok=True)
 
-    def add(self, detections: Detections) -> None:
+    def add(self, number: int, detections: Detections) -> None:
         """Appends one finished image."""
-        row = {
-            "record_id": detections.record_id,
-            "image": str(detections.image) if detections.image is not None else None,
-            "boxes": detections.boxes.tolist(),
-            "scores": detections.scores.tolist(),
-            "labels": detections.labels.tolist(),
-            "image_score": detections.image_score,
-        }
-        self._append(json.dumps(row).encode() + b"\n")
-        self.finished[detections.record_id] = detections
+        self._note(number, self._file.append(row_of(self.path, detections)), is_failed=False)
 
-    def remove(self) -> None:
-        """Deletes the journal: the output is written."""
-        self._stream.close()
-        self.path.unlink(missing_ok=True)
+    def fail(self, number: int, failure: Failure) -> None:
+        """Appends one image that failed."""
+        self._note(number, self._file.append({"failed": failure.row()}), is_failed=True)
 
-    def _append(self, line: bytes) -> None:
-        try:
-            self._stream.write(line)
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
-        except OSError as error:
-            raise _not_written(self.path, error) from error
+    def write(self, model: Mapping[str, object], shown: ShownAt | None) -> Written:
+        """Writes the output, images in the order of the data set, and deletes the journal."""
+        failed = [self._file.line_at(place)["failed"] for place in self._places[self.is_failed].tolist()]
+        written = Written(self.output, {**model, "failed": failed}, n_failed=len(failed))
+        write_detections(self.output, counted(self._finished(shown), written), written.model)
+        self._file.remove()
+        return written
+
+    def _finished(self, shown: ShownAt | None) -> Iterator[Detections]:
+        for place in self._places[self.is_done].tolist():
+            found = detections_of(str(self.path), self._file.line_at(place))
+            yield found if shown is None else shown(found)
+
+    def _note(self, number: int, place: int, *, is_failed: bool) -> None:
+        self._places[number] = place
+        self.is_failed[number] = is_failed
 
 
 def journal_path(output: Path) -> Path:
@@ -102,50 +112,15 @@ def journal_path(output: Path) -> Path:
     return output.with_name(output.name + ".partial.jsonl")
 
 
-def _not_written(path: Path, error: OSError) -> OSError:
-    return OSError(
-        error.errno,
-        f"could not write {path}, where finished images are kept: {error.strerror or error}. "
-        "Make room or choose another output; the same command then goes on from there.",
-    )
-
-
-def _read(path: Path, fingerprint: str) -> tuple[list[bytes], dict[str, Detections]]:
-    """The journal's readable lines (none if it is not of this run) and the detections they hold."""
-    if not path.exists() or not path.stat().st_size:
-        return [], {}
-    whole = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-    if not whole or not _is_of_run(whole[0], fingerprint):
+def told(file: LineFile) -> None:
+    """Warns of lines that a journal had and that are of no use."""
+    if file.is_foreign:
         logger.warning(
             "%s belongs to a run with other settings, images or weights: it is discarded and all images are "
             "computed again.",
-            path,
+            file.path,
         )
-        return [], {}
-    finished: dict[str, Detections] = {}
-    for number, line in enumerate(whole[1:], start=1):
-        try:
-            detections = _detections(line)
-        except (ValueError, KeyError, TypeError):
-            logger.warning(
-                "%s: line %d cannot be read; images from there on are computed again.", path, number + 1
-            )
-            return whole[:number], finished
-        finished[detections.record_id] = detections
-    return whole, finished
-
-
-def _is_of_run(line: bytes, fingerprint: str) -> bool:
-    try:
-        return bool(json.loads(line) == {"schema": JOURNAL_SCHEMA, "fingerprint": fingerprint})
-    except ValueError:
-        return False
-
-
-def _detections(line: bytes) -> Detections:
-    row = json.loads(line)
-    found = Candidates.of(row["boxes"], row["scores"], row["labels"])
-    image = Path(row["image"]) if row["image"] is not None else None
-    return Detections(
-        row["record_id"], found.boxes, found.scores, found.labels, image, image_score=row.get("image_score")
-    )
+    if file.bad_line is not None:
+        logger.warning(
+            "%s: line %d cannot be read; images from there on are computed again.", file.path, file.bad_line
+        )

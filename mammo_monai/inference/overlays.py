@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ PICTURE_SIZE = (960, 1280)
 
 
 def save_overlays(
-    detections: Sequence[Detections],
+    detections: Iterable[Detections],
     folder: Path,
     *,
     records: Sequence[ImageRecord] = (),

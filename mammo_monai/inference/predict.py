@@ -1,4 +1,4 @@
-"""Predicts on a data set and writes detections.json: boxes in original pixels, resumable after a kill."""
+"""Predicts on a data set and writes detections: boxes in original pixels, resumable after a kill."""
 
 from __future__ import annotations
 
@@ -7,35 +7,33 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from mammo_monai import __version__
-from mammo_monai.errors import GeometryError, MammoError, ManifestError, causes
+from mammo_monai.errors import GeometryError, MammoError, causes
 from mammo_monai.geometry import ImageFrame, Scale, box_area, clip_boxes, rowcol_to_xyxy
+from mammo_monai.inference.decode_ahead import Loaded, decoded_ahead
 from mammo_monai.inference.fingerprint import describe, fingerprint
 from mammo_monai.inference.fusion import Candidates, drop_small
 from mammo_monai.inference.inferers import Inferer, SectionsInferer
-from mammo_monai.inference.journal import Journal
+from mammo_monai.inference.journal import Journal, journal_path
 from mammo_monai.inference.operating_point import ShownAt
-from mammo_monai.inference.precision import check_precision
+from mammo_monai.inference.run_lock import only_run
+from mammo_monai.inference.runtimes import torch_precision
+from mammo_monai.inference.shard_journal import ShardJournal, remove_leftovers
+from mammo_monai.inference.single_pass import SinglePassInferer
+from mammo_monai.inference.sources import Sample, Samples, Source, Sources
 from mammo_monai.inference.views import Execution, Prediction
+from mammo_monai.inference.written import Failure, Results, Written, written_before
 from mammo_monai.records import Detections
-from mammo_monai.schema import DetectionsFile, write_detections
+from mammo_monai.schema import detections_format, read_model
+from mammo_monai.schema.detection_shards import SHARD_ROWS
 
 logger = logging.getLogger(__name__)
-Sample = Mapping[str, Any]
 LOG_EVERY_S = 10.0
-
-
-class Samples(Protocol):
-    """Transformed sample dicts by index: a `monai.data.Dataset`, or a plain list."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Sample: ...
 
 
 @dataclass(frozen=True)
@@ -48,33 +46,32 @@ class Progress:
     eta_s: float | None
 
 
-@dataclass(frozen=True)
-class Source:
-    """What is known of an image before it is loaded."""
-
-    record_id: str
-    image: Path
-
-
 class Predictor:
     """Predicts on every image of a data set; `run` writes the detections file.
 
-    Finished images are kept in a journal beside the output (see `journal`), so the same run started again
-    after a kill goes on where it stopped. Other settings, weights, transforms or images discard the journal.
+    Memory does not grow with the images that are done. Those stand in a journal beside the output (see
+    `journal` and `shard_journal`), so the same run started again after a kill goes on where it stopped.
+    Other settings, weights, transforms or images discard the journal.
 
     Args:
         inferer: see `inferers`.
         dataset: samples with `image`, `frame`, `record_id`, `image_path`, `pixel_spacing_mm`; a MONAI data
             set's untransformed `data` names the images, so finished ones are not loaded again.
-        output: the detections file.
+        output: the detections file: `.json`, `.jsonl`, or the folder `.parquet`.
         model: description of the model for the file; `inference`, `software` and `failed` are added.
         device: where the detector is.
         on_error: "stop" raises at the first image that fails; "skip" goes on and lists
-            `{record_id, image, error}` in the file under `model.failed`, and the image has no entry.
+            `{record_id, image, error}` in the file under `model.failed`, and the image has no entry. A run
+            that goes on tries failed images again with "stop", and not with "skip".
         resume: False ignores and overwrites a journal.
         on_progress: called after each image; None logs a line every ten seconds.
         operating_point: what the file shows, and notes under `model.operating_point`; None shows everything.
-            The journal keeps everything, so a run goes on with another point.
+            The journal of .json and .jsonl keeps everything, so such a run goes on with another point.
+        workers: threads that load images ahead of the network, see `decode_ahead`; results are the same.
+
+    Attributes:
+        shard_rows: images of a Parquet shard.
+        written: what `run` wrote; None before.
 
     Raises:
         ValueError: another word for `on_error`, or a precision that the device cannot.
@@ -94,9 +91,12 @@ class Predictor:
         resume: bool = True,
         on_progress: Callable[[Progress], None] | None = None,
         operating_point: ShownAt | None = None,
+        workers: int = 1,
     ) -> None:
         if on_error not in ("stop", "skip"):
             raise ValueError(f"on_error must be stop or skip, got {on_error!r}.")
+        if workers < 0:
+            raise ValueError(f"workers must be at least 0, got {workers}.")
         self.inferer = inferer
         self.dataset = dataset
         self.output = Path(output)
@@ -107,75 +107,107 @@ class Predictor:
         self.resume = resume
         self.on_progress = on_progress or _ProgressLog()
         self.operating_point = operating_point
+        self.workers = workers
         if operating_point is not None:
             operating_point.check_model(self.model.get("weights_sha256"))
             operating_point.check_inference(inference_settings(inferer))
+        self.shard_rows = SHARD_ROWS
+        self.written: Written | None = None
         self._is_warned = False
 
-    def run(self) -> DetectionsFile:
+    def run(self) -> Written:
         """Predicts what is not yet predicted, writes the file, removes the journal.
 
+        A .jsonl or .parquet output of the same run that is finished is left as it is.
+
         Returns:
-            The content of the file, images in the order of the data set.
+            What was written, in `written` too: counts, and the detections in the order of the data set.
 
         Raises:
             ManifestError: no image, or a record id used twice.
             MammoError: an image failed and `on_error` is "stop"; the message names its file.
-            OSError: the output cannot be written.
+            OSError: the output cannot be written, or another process is writing it.
         """
+        _check_kind(self.output)
+        with only_run(self.output):
+            sources = Sources(self.dataset)
+            key = self._fingerprint(sources)
+            shown = fingerprint({"run": key, "operating_point": self.operating_point})
+            self.written = self._finished_before(shown) or self._predicted(sources, key, shown)
+        done = self.written
+        scored = f" ({done.n_scored} with a score of their own)" if done.n_scored else ""
+        logger.info("wrote %s: %d images%s, %d failed", self.output, done.n_images, scored, done.n_failed)
+        return done
+
+    def _predicted(self, sources: Sources, key: str, shown: str) -> Written:
+        model = described_model(self.model, self.inferer, self.operating_point)
+        numbers, point = sources.numbers(), self.operating_point
+        if detections_format(self.output) == "parquet":
+            given: dict[str, Any] = {"resume": self.resume, "shard_rows": self.shard_rows}
+            with ShardJournal(self.output, shown, numbers, **given) as shards:
+                del numbers
+                self._predict_missing(sources, shards, point)
+                return shards.write({**model, "run_sha256": shown})
+        with Journal(self.output, key, numbers, resume=self.resume) as journal:
+            del numbers
+            self._predict_missing(sources, journal, None)
+            is_stream = detections_format(self.output) == "jsonl"
+            return journal.write({**model, "run_sha256": shown} if is_stream else model, point)
+
+    def _finished_before(self, shown: str) -> Written | None:
+        """The output of this very run, if it is finished: a loop around the command must not begin again."""
+        if not self.resume or detections_format(self.output) == "json" or not self.output.exists():
+            return None
+        try:
+            model = read_model(self.output)
+        except MammoError:
+            return None
+        if model.get("run_sha256") != shown:
+            return None
+        logger.info("%s is finished: nothing to compute. Remove it to predict again.", self.output)
         if self.output.is_dir():
-            raise IsADirectoryError(f"could not write {self.output}: it is a folder; name a file in it.")
-        sources = _sources(self.dataset)
-        with Journal(self.output, self._fingerprint(sources), resume=self.resume) as journal:
-            failed = self._predict_missing(sources, journal)
-            found = [
-                journal.finished[each.record_id] for each in sources if each.record_id in journal.finished
-            ]
-            if self.operating_point is not None:
-                found = [self.operating_point(each) for each in found]
-            model = described_model(self.model, self.inferer, self.operating_point)
-            content = DetectionsFile(tuple(found), {**model, "failed": failed})
-            write_detections(self.output, content.detections, content.model)
-            journal.remove()
-        n_scored = sum(each.image_score is not None for each in found)
-        scored = f" ({n_scored} with a score of their own)" if n_scored else ""
-        logger.info("wrote %s: %d images%s, %d failed", self.output, len(found), scored, len(failed))
-        return content
+            remove_leftovers(self.output)
+        else:
+            journal_path(self.output).unlink(missing_ok=True)
+        return written_before(self.output)
 
-    def _predict_missing(self, sources: list[Source], journal: Journal) -> list[dict[str, str]]:
-        failed: list[dict[str, str]] = []
-        missing = [n for n, source in enumerate(sources) if source.record_id not in journal.finished]
-        if len(missing) < len(sources):
-            logger.info(
-                "%s: %d of %d images are done", journal.path, len(sources) - len(missing), len(sources)
-            )
+    def _predict_missing(self, sources: Sources, journal: Results, shown: ShownAt | None) -> None:
+        is_done = journal.is_done | journal.is_failed if self.on_error == "skip" else journal.is_done
+        missing = np.flatnonzero(~is_done)
+        before = len(sources) - len(missing)
+        if before:
+            logger.info("%s: %d of %d images are done", self.output, before, len(sources))
         start = time.monotonic()
-        for count, index in enumerate(missing, start=1):
-            source = sources[index]
-            try:
-                found = self._predict(index, source)
-            except (
-                Exception
-            ) as error:  # whatever a file, a transform or the detector raises belongs to this image
-                explained = explained_error(error, source.record_id, source.image)
-                if self.on_error == "stop":
-                    remedy = "Mend the image or leave it out; on_error='skip' predicts on the others."
-                    raise type(explained)(f"{explained} {remedy}") from error
-                logger.warning("skipped: %s", explained)
-                failed.append(
-                    {"record_id": source.record_id, "image": str(source.image), "error": str(explained)}
-                )
-            else:
-                journal.add(found)
-            eta_s = (time.monotonic() - start) / count * (len(missing) - count)
-            done = len(sources) - len(missing) + count
-            self.on_progress(Progress(done, len(sources), source.record_id, eta_s))
-        return failed
+        pin = self.device.type == "cuda"
+        with decoded_ahead(self.dataset, missing.tolist(), workers=self.workers, pin=pin) as images:
+            for count, loaded in enumerate(images, start=1):
+                source = sources[loaded.number]
+                try:
+                    found = self._predict(loaded, source)
+                except Exception as error:  # whatever a file, a transform or the detector raises
+                    journal.fail(loaded.number, self._failure(error, source))
+                else:
+                    journal.add(loaded.number, found if shown is None else shown(found))
+                eta_s = (time.monotonic() - start) / count * (len(missing) - count)
+                self.on_progress(Progress(before + count, len(sources), source.record_id, eta_s))
 
-    def _predict(self, index: int, source: Source) -> Detections:
-        sample = self.dataset[index]
+    def _failure(self, error: Exception, source: Source) -> Failure:
+        """An image's error, to be listed; raises it instead where the run is to stop."""
+        explained = explained_error(error, source.record_id, source.image)
+        if self.on_error == "stop":
+            remedy = "Mend the image or leave it out; on_error='skip' predicts on the others."
+            raise type(explained)(f"{explained} {remedy}") from error
+        logger.warning("skipped: %s", explained)
+        return Failure(source.record_id, str(source.image), str(explained))
+
+    def _predict(self, loaded: Loaded, source: Source) -> Detections:
+        if loaded.sample is None:
+            raise loaded.error or RuntimeError("nothing was loaded")
+        sample = loaded.sample
         self._check_resolution(_checked_frame(sample))
-        prediction = self.inferer(sample["image"].to(self.device))
+        # From page-locked memory the copy runs while the GPU computes; elsewhere this changes nothing.
+        image = sample["image"].to(self.device, non_blocking=True)
+        prediction = self.inferer(image)
         score = prediction.get("image_score")
         told = "" if score is None else f", image score {float(score):.4f}"
         logger.debug("%s: %d candidates%s", source.record_id, len(prediction["box"]), told)
@@ -183,33 +215,34 @@ class Predictor:
 
     def _check_resolution(self, frame: ImageFrame) -> None:
         shrinks = any(isinstance(step, Scale) and step.to_width < step.width for step in frame.steps)
-        if shrinks and isinstance(self.inferer, SectionsInferer) and not self._is_warned:
+        if shrinks and isinstance(self.inferer, SectionsInferer | SinglePassInferer) and not self._is_warned:
             self._is_warned = True
             logger.warning(
-                "sections are cut from a reduced image, not at full resolution: small masses may be lost. "
-                "Take the resizing out of the preprocessing; the inferer resizes the whole image itself."
+                "sections and tiles are cut from a reduced image, not at full resolution: small masses may "
+                "be lost. Take the resizing out of the preprocessing; the inferer resizes the whole image "
+                "itself."
             )
 
-    def _fingerprint(self, sources: list[Source]) -> str:
+    def _fingerprint(self, sources: Sources) -> str:
         return fingerprint(
             {
                 "inferer": self.inferer,
                 "transform": getattr(self.dataset, "transform", None),
                 "model": self.model,
                 "software": __version__,
-                "sources": [(each.record_id, str(each.image), _stamp(each.image)) for each in sources],
+                "sources": sources.digest(),
             }
         )
 
 
 def check_inferer(inferer: Inferer, device: torch.device) -> None:
-    """Refuses now, not at the first image, a precision that the device cannot.
+    """Refuses now, not at the first image, a precision or an engine that the device cannot.
 
     Raises:
         ValueError: the precision, and what the device can.
     """
     if isinstance(execution := getattr(inferer, "execution", None), Execution):
-        check_precision(execution.precision, device)
+        torch_precision(execution.engine, execution.precision, device)
 
 
 def described_model(
@@ -293,22 +326,6 @@ def _image_score(prediction: Prediction) -> float | None:
     return score
 
 
-def _sources(dataset: Samples) -> list[Source]:
-    raw = getattr(dataset, "data", dataset)
-    sources = [Source(str(raw[n]["record_id"]), Path(raw[n]["image_path"])) for n in range(len(raw))]
-    if not sources:
-        raise ManifestError("no image to predict on: the data set is empty. Check the path and the split.")
-    first: dict[str, Source] = {}
-    for source in sources:
-        if source.record_id in first:
-            raise ManifestError(
-                f"record_id {source.record_id} stands for both {first[source.record_id].image} and "
-                f"{source.image}: an image may be predicted once. Name it once, or make the manifest again."
-            )
-        first[source.record_id] = source
-    return sources
-
-
 def explained_error(error: Exception, record_id: str, image: Path) -> MammoError:
     """The root of an image's error (MONAI wraps what a transform raises), with the image's file."""
     *_, root = chain = list(causes(error))
@@ -335,12 +352,15 @@ def _checked_frame(sample: Sample) -> ImageFrame:
     return frame
 
 
-def _stamp(image: Path) -> tuple[int, int] | None:
-    """Size and time of change: another file under the same name is another image."""
-    if not image.exists():
-        return None
-    status = image.stat()
-    return status.st_size, status.st_mtime_ns
+def _check_kind(output: Path) -> None:
+    """Refuses a folder where a file is to be written, and a file where a folder is."""
+    is_folder = detections_format(output) == "parquet"
+    if output.is_dir() and not is_folder:
+        raise IsADirectoryError(f"could not write {output}: it is a folder; name a file in it.")
+    if output.is_file() and is_folder:
+        raise NotADirectoryError(
+            f"could not write {output}: it is a file; .parquet is a folder of shards. Name another."
+        )
 
 
 class _ProgressLog:

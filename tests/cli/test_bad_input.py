@@ -236,7 +236,8 @@ def test_a_full_disk_is_no_fault_of_an_image(
     def full(stream: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("mammo_monai.inference.journal.os.fsync", full)
+    monkeypatch.setattr("mammo_monai.inference.line_file.SYNC_EVERY_S", 0)
+    monkeypatch.setattr("mammo_monai.inference.line_file.os.fsync", full)
     line = refused(*_predict(data, tmp_path / "d.json", _film(data), "--on-error", "skip"))
     assert "d.json.partial.jsonl, where finished images are kept: No space left on device. Make room" in line
     assert list(tmp_path.iterdir()) == []

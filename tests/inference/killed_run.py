@@ -41,4 +41,6 @@ def predictor(output: Path, samples: SlowSamples, *, threshold: float = 0.3) -> 
 if __name__ == "__main__":
     from tests.inference import killed_run  # classes count by module name, which is __main__ here
 
-    killed_run.predictor(Path(sys.argv[1]), killed_run.SlowSamples(stuck=int(sys.argv[2]))).run()
+    run = killed_run.predictor(Path(sys.argv[1]), killed_run.SlowSamples(stuck=int(sys.argv[2])))
+    run.shard_rows = 3
+    run.run()

@@ -120,6 +120,7 @@ def test_the_file_says_how_it_was_made(tmp_path: Path) -> None:
                 "skip_empty": True,
                 "precision": "fp32",
                 "channels_last": False,
+                "engine": "torch",
             },
         },
         "software": f"mammo-monai {__version__}",

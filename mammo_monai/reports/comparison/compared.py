@@ -30,7 +30,14 @@ from mammo_monai.metrics import (
 from mammo_monai.metrics.matching import Matches
 from mammo_monai.records import Detections, ImageRecord
 from mammo_monai.reports.runs import SourceFile
-from mammo_monai.schema import DetectionsFile, Manifest, check_detections, read_detections, read_manifest
+from mammo_monai.schema import (
+    DetectionsFile,
+    Manifest,
+    check_detections,
+    detections_format,
+    read_detections,
+    read_manifest,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +155,7 @@ def compare_files(
         raise ValueError(
             f"expected two different names (--name twice, for A and for B), got {', '.join(options.names)}."
         )
-    paths = [path / "detections.json" if path.is_dir() else path for path in (first, second)]
+    paths = [_detections_in(path) for path in (first, second)]
     content, files = read_manifest(manifest), [read_detections(path) for path in paths]
     for path, file in zip(paths, files, strict=True):
         check_detections(path, file, content.images(), manifest=manifest)
@@ -259,3 +266,8 @@ def _sides(comparison: Comparison) -> tuple[tuple[Matches, MarkedAt], ...]:
         (comparison.pair.first, comparison.first.marked),
         (comparison.pair.second, comparison.second.marked),
     )
+
+
+def _detections_in(path: Path) -> Path:
+    """The detections of a run's folder; a file, or a folder of shards, is what it is."""
+    return path / "detections.json" if path.is_dir() and detections_format(path) == "json" else path

@@ -18,7 +18,7 @@ from mammo_monai.errors import DicomError, ManifestError
 from mammo_monai.files import sha256_of
 from mammo_monai.readers.folder.files import files_below, is_image, without_masks
 from mammo_monai.records import Detections, ImageRecord, Laterality, ViewPosition, record_id_of
-from mammo_monai.schema import read_detections, read_manifest
+from mammo_monai.schema import detections_format, read_detections, read_manifest
 from mammo_monai.schema.fields import Json
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def read_worklist(source: Path, *, manifest: Path | None = None) -> Worklist:
     if source.is_dir() and (source / DETECTIONS).is_file():
         source = source / DETECTIONS
     records = _records(manifest)
-    if source.is_dir():
+    if source.is_dir() and detections_format(source) == "json":
         detections, model, sha256 = _unmarked(source, records), {}, ""
     else:
         content = read_detections(source)

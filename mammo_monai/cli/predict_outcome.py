@@ -1,0 +1,35 @@
+"""What `mammo-monai predict` says at its end, and the overlays it draws, without holding all detections."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mammo_monai.cli.fusion_options import fused_text
+
+if TYPE_CHECKING:
+    from mammo_monai.inference import Written
+
+
+def show_outcome(args: argparse.Namespace, images: list[str], written: Written | None) -> int:
+    """Draws the overlays that were asked for, prints what was marked; 1 if images failed and were skipped.
+
+    Args:
+        written: of the run; None counts in the output.
+    """
+    from mammo_monai.inference.written import written_before
+    from mammo_monai.schema import DetectionsFile, iter_detections, read_manifest
+
+    written = written or written_before(args.output)
+    if args.overlays:
+        from mammo_monai.inference.overlays import save_overlays
+
+        records = read_manifest(Path(images[0])).images() if images[0].endswith(".json") else ()
+        save_overlays(iter_detections(args.output), args.overlays, records=records)
+    fused = f", {fused_text(DetectionsFile((), written.model))}" if len(args.bundle) > 1 else ""
+    print(
+        f"{args.output}: {written.n_images} images, {written.n_marks} marks, "
+        f"{written.n_failed} images failed{fused}"
+    )
+    return 1 if written.n_failed else 0
