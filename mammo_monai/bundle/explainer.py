@@ -13,8 +13,8 @@ from mammo_monai.errors import BundleError
 from mammo_monai.inference.saliency import ClassifierExplainer, DetectorExplainer
 
 if TYPE_CHECKING:
-    from mammo_monai.inference.predict import Samples
     from mammo_monai.inference.saliency import Explainer
+    from mammo_monai.inference.sources import Samples
 
 _IDS = ("detector", "classifier", "inferer", "dataset", "model")
 

@@ -60,12 +60,23 @@ class Marker:
         Raises:
             MammoError: the image cannot be read, prepared or marked; the message names its file.
         """
-        sample = sample_of_file(Path(image), record_id)
+        return self.of_sample(sample_of_file(Path(image), record_id), named=Path(image))
+
+    def of_sample(self, sample: Sample, *, named: Path | None = None) -> Detections:
+        """The marks of a sample of `load_samples`, with what a manifest tells of its image.
+
+        Args:
+            named: how messages call the image's file; None: as the sample does.
+
+        Raises:
+            MammoError: as marking a file.
+        """
         try:
             with self._lock:
                 found = self._marked(sample)
         except Exception as error:  # whatever a file, a transform or the detector raises is this image's
-            raise explained_error(error, sample["record_id"], Path(image)) from error
+            image = Path(sample["image_path"]) if named is None else named
+            raise explained_error(error, sample["record_id"], image) from error
         return found if self.operating_point is None else self.operating_point(found)
 
     def _marked(self, sample: Sample) -> Detections:

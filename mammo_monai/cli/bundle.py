@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mammo_monai.cli import bundle_hand_over, bundle_transfer
+from mammo_monai.cli import bundle_export, bundle_hand_over, bundle_transfer
 
 
 def add_parser(subparsers: Any) -> None:
@@ -25,6 +25,7 @@ def add_parser(subparsers: Any) -> None:
     add("--version", metavar="N.N.N", help="of the bundle (that of its metadata.json)")
     add("--large", action="store_true", help="allow more than 25 MB")
     verb.set_defaults(run=run)
+    bundle_export.add_commands(verbs)
     bundle_hand_over.add_commands(verbs)
     bundle_transfer.add_commands(verbs)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mammo_monai.bundle import Inspection, Pulled, Verified
+    from mammo_monai.bundle.exporting import Exported
     from mammo_monai.bundle.inspection import Code
 
 _WIDTH = 160
@@ -47,6 +48,31 @@ def pulled_lines(made: Pulled) -> list[str]:
     if not made.is_pinned:
         lines.append("not compared with a SHA-256 from its sender (--sha256): only accidents would be seen.")
     return [*lines, *made.verified.notes]
+
+
+def exported_lines(made: Exported) -> list[str]:
+    """What was written, and how it compares with torch."""
+    checks: Any = made.record.checks
+    boxes, maps = checks["boxes"], checks["maps"]
+    worst = max(each["largest_difference"] for each in maps)
+    lines = [f"{made.model}: {made.record.engine} {made.record.precision}, record {made.record_path.name}"]
+    lines.append(f"maps differ by {worst:.2g} at most, on {len(maps)} sizes")
+    if boxes["matched"] is not None:
+        text = f"IoU {boxes['min_iou']} with scores within {boxes['max_score_difference']}"
+        lines.append(f"{boxes['matched']:.1%} of {boxes['n_boxes']} boxes matched at {text}")
+    lines.append(f"compared on {checks['n_images']} images ({checks['images']})")
+    for one, other in zip(
+        *(checks.get("froc", {}).get(name, ()) for name in ("torch", "engine")), strict=True
+    ):
+        both = " against ".join(_sensitivity(each) for each in (other, one))
+        lines.append(f"sensitivity @ {one['fppi']:g} FPPI: {both} by torch")
+    return lines
+
+
+def _sensitivity(point: Mapping[str, Any]) -> str:
+    if point["sensitivity"] is None:
+        return "undefined"
+    return f"{point['sensitivity']:.3f} ({point['low']:.3f} to {point['high']:.3f})"
 
 
 def _lines(codes: Sequence[Code]) -> list[str]:

@@ -25,9 +25,11 @@ from mammo_monai.inference.predict import (
 )
 from mammo_monai.inference.probability_map import ProbabilityMapInferer, probability_map_inferer
 from mammo_monai.inference.sections import section_grid
+from mammo_monai.inference.single_pass import SinglePassInferer
 from mammo_monai.inference.test_time import AugmentedInferer
 from mammo_monai.inference.views import Execution, Prediction
 from mammo_monai.inference.whole_image import WholeImageInferer, whole_image_inferer
+from mammo_monai.inference.written import Written
 
 __all__ = [
     "FUSION_METHODS",
@@ -45,8 +47,10 @@ __all__ = [
     "Progress",
     "SectionsInferer",
     "ShownAt",
+    "SinglePassInferer",
     "SlidingWindowInferer2d",
     "WholeImageInferer",
+    "Written",
     "check_inferer",
     "described_model",
     "detections_in_original",

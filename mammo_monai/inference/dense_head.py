@@ -29,7 +29,7 @@ from mammo_monai.inference.patch_scores import PatchNetwork, mass_probability, s
 from mammo_monai.networks.weight_files import read_weights, save_state
 
 if TYPE_CHECKING:
-    from mammo_monai.inference.predict import Samples
+    from mammo_monai.inference.sources import Samples
     from mammo_monai.networks.contract import Classifier
 
 logger = logging.getLogger(__name__)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, get_args
 
 from monai.data.utils import dense_patch_slices
 from torch import Tensor
 
 from mammo_monai.inference.fusion import MIN_AREA_MM2_P2, MIN_IOU_P2, merge_boxes_p2
-from mammo_monai.inference.precision import Precision
+from mammo_monai.inference.runtimes import EngineName, InferencePrecision
 from mammo_monai.inference.sections import section_grid
+from mammo_monai.inference.single_pass import SinglePassInferer
 from mammo_monai.inference.test_time import AugmentedInferer, Fusion, TestTime
 from mammo_monai.inference.views import (
     DEFAULT_EXECUTION,
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Mode = Literal["full", "sections", "sliding"]
+Mode = Literal["full", "sections", "single_pass", "sliding"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 WINDOW_MULTIPLE_PX = 128
 
 
@@ -45,8 +47,16 @@ class ExecutionOptions(TypedDict, total=False):
     """Keywords of `make_inferer` for speed and memory; meaning and defaults in `Execution`."""
 
     batch_size: int
-    precision: Precision
+    precision: InferencePrecision
     channels_last: bool
+    engine: EngineName
+    skip_empty: bool
+
+
+class InfererOptions(ExecutionOptions, total=False):
+    """What `make_inferer` takes besides: `section_short_side_px` of `SectionsInferer`."""
+
+    section_short_side_px: int | None
 
 
 class Inferer(Protocol):
@@ -103,6 +113,8 @@ class SectionsInferer:
     """P2's inference: the resized whole image and 25 overlapping sections, merged.
 
     Give it the breast crop at original resolution: the resizing of the whole image happens here.
+    Engine openvino in float32 is faster and gives the same boxes; bfloat16 does not, see
+    docs/explanation/fast-inference.md.
     A mass cut by a section's border can leave a piece that overlaps the whole mass by an IoU of at most 0.2;
     such a piece is not merged, as in P2, and counts as a false positive.
 
@@ -193,6 +205,9 @@ class SlidingWindowInferer2d:
         return as_prediction(merge_boxes_p2(found.boxes, found.scores, found.labels, min_iou=self.min_iou))
 
 
+_OPTIONS = InfererOptions.__annotations__.keys() | ExecutionOptions.__annotations__.keys()
+
+
 def make_inferer(
     detector: Detector,
     mode: Mode = "full",
@@ -203,27 +218,31 @@ def make_inferer(
     test_time: TestTime = "none",
     scales: Sequence[float] = (1.0,),
     fusion: Fusion = "heads",
-    **execution: Unpack[ExecutionOptions],
+    **options: Unpack[InfererOptions],
 ) -> Inferer:
     """The inferer of a mode, for bundle configs: one set of values serves all, `mode` alone is overridden.
 
     Args:
-        mode: "full", "sections" (P2) or "sliding".
-        short_side_px: of the whole image, in modes full and sections.
-        window_px, overlap: in mode sliding.
+        mode: "full", "sections" (P2), "single_pass" (P2's resolutions, each pixel once) or "sliding".
+        short_side_px: of the whole image, in modes full, sections and single_pass.
+        window_px, overlap: in mode sliding; in mode single_pass a tile has at most 1.5 windows' pixels.
         test_time, scales, fusion: test-time augmentation in mode full, see `test_time.AugmentedInferer`;
             test_time "none" and scale 1.0 alone show the image once. Other modes leave them out, with a
             warning.
-        execution: `batch_size`, `precision`, `channels_last`, see `Execution`; `batch_size` matters where an
-            image is shown more than once.
+        options: `section_short_side_px` in modes sections and single_pass; and the fields of `Execution`.
+            `batch_size` matters where an image is shown more than once.
 
     Raises:
         ValueError: another mode, or a value its inferer refuses.
         TypeError: an unknown option.
     """
-    if unknown := sorted(execution.keys() - ExecutionOptions.__annotations__.keys()):
+    if unknown := sorted(options.keys() - _OPTIONS):
         raise TypeError(f"make_inferer() got an unexpected keyword argument {unknown[0]!r}.")
-    how = Execution(**execution)
+    if mode not in MODES:
+        raise ValueError(f"mode must be {', '.join(MODES[:-1])} or {MODES[-1]}, got {mode!r}.")
+    values: dict[str, Any] = dict(options)
+    section_short_side_px: int | None = values.pop("section_short_side_px", None)
+    how = Execution(**values)
     is_augmented = test_time != "none" or tuple(scales) != (1.0,)
     if is_augmented and mode != "full":
         logger.warning("mode %s shows the image once: test_time and scales work in mode full only", mode)
@@ -238,8 +257,19 @@ def make_inferer(
         )
     if mode == "full":
         return FullImageInferer(detector, short_side_px=short_side_px, execution=how)
-    if mode == "sections":
-        return SectionsInferer(detector, short_side_px=short_side_px, execution=how)
     if mode == "sliding":
         return SlidingWindowInferer2d(detector, window_px, overlap, execution=how)
-    raise ValueError(f"mode must be full, sections or sliding, got {mode!r}.")
+    if mode == "sections":
+        return SectionsInferer(
+            detector,
+            short_side_px=short_side_px,
+            section_short_side_px=section_short_side_px,
+            execution=how,
+        )
+    return SinglePassInferer(
+        detector,
+        short_side_px=short_side_px,
+        section_short_side_px=section_short_side_px,
+        max_tile_px=3 * window_px**2 // 2,
+        execution=how,
+    )

@@ -115,14 +115,22 @@ def shown_at(bundle: Path, fppi: float) -> ShownAt:
 def differing_settings(chosen_with: OperatingPoints, settings: Mapping[str, object]) -> list[str]:
     """In words, the settings of an inference that are not those the points were chosen with.
 
-    Settings that only one side knows are not compared: other versions have others.
+    Settings that only one side knows are not compared: other versions have others. Engines and precisions
+    count as the same but int8, whose scores are off by more than .1 here and there (docs/how-to/engines.md).
     """
     chosen = chosen_with.inference or {}
-    return [
+    is_int8, was_int8 = _is_int8(settings), _is_int8(chosen)
+    of_integers = [f"precision {'int8' if is_int8 else 'of floating point'} instead of the other"]
+    return (of_integers if chosen and is_int8 != was_int8 else []) + [
         f"{name} {settings[name]} instead of {chosen[name]}"
         for name in chosen
         if name in settings and name not in _FREE and _plain(settings[name]) != _plain(chosen[name])
     ]
+
+
+def _is_int8(settings: Mapping[str, object]) -> bool:
+    execution = settings.get("execution")
+    return isinstance(execution, Mapping) and execution.get("precision") == "int8"
 
 
 def _named(hashes: tuple[str | None, ...]) -> str:

@@ -23,8 +23,8 @@ from mammo_monai.inference.fusion import Candidates
 from mammo_monai.inference.map_boxes import BoxRule, MapBoxes
 from mammo_monai.inference.patch_grid import Where, dense_grid, in_boxes, in_breast, sliding_grid
 from mammo_monai.inference.patch_scores import PatchNetwork, sliding_scores
-from mammo_monai.inference.precision import Precision
 from mammo_monai.inference.probability_grid import Border, ProbabilityGrid
+from mammo_monai.inference.runtimes import EngineName, InferencePrecision
 from mammo_monai.inference.views import (
     DEFAULT_EXECUTION,
     Execution,
@@ -107,6 +107,7 @@ class MapOptions(TypedDict, total=False):
     share_of_peak: float
     max_iou: float
     channels_last: bool
+    engine: EngineName
 
 
 class ProbabilityMapInferer:
@@ -137,7 +138,8 @@ class ProbabilityMapInferer:
         execution: Execution = DEFAULT_EXECUTION,
     ) -> None:
         self.classifier = classifier
-        self._network = _patch_network(classifier)
+        self._passes = Passes(classifier, execution)
+        self._network = _patch_network(self._passes.detector)
         self._scan, self._boxes, self._dense_head = scan, boxes, dense_head
         if scan.mode == "dense" and dense_head is None:
             logger.warning(
@@ -151,7 +153,6 @@ class ProbabilityMapInferer:
         self.boxes = asdict(boxes)
         self.min_area_mm2 = min_area_mm2
         self.execution = execution
-        self._passes = Passes(classifier, execution)
 
     def __call__(self, image: Tensor) -> Prediction:
         """See `Inferer`; label 0, and every score the probability of a patch or a threshold of the map.
@@ -227,7 +228,7 @@ def probability_map_inferer(
     stride_px: int = 56,
     min_area_mm2: float | None = None,
     batch_size: int = 64,
-    precision: Precision = "fp32",
+    precision: InferencePrecision = "fp32",
     **options: Unpack[MapOptions],
 ) -> ProbabilityMapInferer:
     """The inferer of P3's mass probability map, for bundle configs: plain values only.
@@ -237,7 +238,7 @@ def probability_map_inferer(
         mode, stride_px, options: see `Scan` and `MapBoxes`.
         min_area_mm2: see `Inferer`.
         batch_size: patches in one call of the network, or of its head in mode dense.
-        precision, channels_last: see `Execution`.
+        precision, channels_last, engine: see `Execution`.
         dense_head: path of the file that `DenseHead.save` wrote; read in mode dense alone.
 
     Raises:
@@ -257,7 +258,10 @@ def probability_map_inferer(
         dense_head=_dense_head(classifier, mode, options.get("dense_head")),
         min_area_mm2=min_area_mm2,
         execution=Execution(
-            batch_size=batch_size, precision=precision, channels_last=options.get("channels_last", False)
+            batch_size=batch_size,
+            precision=precision,
+            channels_last=options.get("channels_last", False),
+            engine=options.get("engine", "torch"),
         ),
     )
 

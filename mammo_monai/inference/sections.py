@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from mammo_monai.errors import GeometryError
 
 SECTIONS_PER_AXIS = 5
+SECTIONS_PER_SIDE = 3  # lengths of a section in a side of the image
 
 
 def section_grid(width: int, height: int) -> NDArray[np.int64]:
@@ -40,6 +41,6 @@ def section_grid(width: int, height: int) -> NDArray[np.int64]:
 
 
 def _starts(side: int) -> tuple[NDArray[np.int64], int]:
-    length = -(-side // 3)
+    length = -(-side // SECTIONS_PER_SIDE)
     steps = np.arange(SECTIONS_PER_AXIS, dtype=np.int64)
     return (steps * (side - length)) // (SECTIONS_PER_AXIS - 1), length

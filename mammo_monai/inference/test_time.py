@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mammo_monai.geometry import clip_boxes, flip_boxes
 from mammo_monai.inference.fusion import Candidates, fuse_passes
+from mammo_monai.inference.runtimes import head_maps
 from mammo_monai.inference.views import (
     DEFAULT_EXECUTION,
     Execution,
@@ -122,7 +123,7 @@ class AugmentedInferer:
         if len(mirrors) == 1:
             return self._passes.of_each([view])
         if self.fusion == "heads":
-            detector = cast(MammoRetinaNetDetector, self.detector)
+            detector = cast(MammoRetinaNetDetector, self._passes.detector)
             with self._passes.computing(view.pixels.device):
                 output = mean_detections(detector, view.pixels, mirrors, batch_size=self.execution.batch_size)
             return [self._passes.candidates(view, output)]
@@ -158,7 +159,9 @@ def mean_detections(
     batch, sizes = padded_batch([pixels], detector.size_divisible[0])
     normalised = detector.network.feature_extractor.normalised(batch, sizes)
     chunks = [mirrors[start : start + batch_size] for start in range(0, len(mirrors), batch_size)]
-    parts = [_head_maps(detector, torch.cat([each.of(normalised) for each in chunk])) for chunk in chunks]
+    parts = [
+        head_maps(detector.network, torch.cat([each.of(normalised) for each in chunk])) for chunk in chunks
+    ]
     grow_px = tuple(
         COARSEST_STRIDE_PX * any(is_reversed)
         for is_reversed in zip(*((each.rows, each.cols) for each in mirrors), strict=True)
@@ -211,17 +214,6 @@ def _turned(offsets: Tensor, mirror: Mirror) -> Tensor:
     """Offsets (A·4, h, w) with the shift of the centre turned round along reversed axes."""
     signs = offsets.new_tensor([-1.0 if mirror.rows else 1.0, -1.0 if mirror.cols else 1.0, 1.0, 1.0])
     return offsets * signs.repeat(len(offsets) // 4)[:, None, None]
-
-
-def _head_maps(detector: MammoRetinaNetDetector, normalised: Tensor) -> dict[str, list[Tensor]]:
-    """Head maps of normalised images (K, 3, H, W), finest level first."""
-    network = detector.network
-    c3, c4, c5 = network.feature_extractor.body_maps(normalised)
-    maps = list(network.feature_extractor.fpn({"0": c3, "1": c4, "2": c5}).values())
-    return {
-        detector.cls_key: network.classification_head(maps),
-        detector.box_reg_key: network.regression_head(maps),
-    }
 
 
 def _grown(level: Tensor, batch: Tensor, grow_px: Sequence[int]) -> tuple[int, int]:

@@ -18,7 +18,14 @@ from torch import Tensor
 
 from mammo_monai.geometry import Crop, ImageFrame, Scale, box_area, clip_boxes, rowcol_to_xyxy, xyxy_to_rowcol
 from mammo_monai.inference.fusion import Candidates, concatenate
-from mammo_monai.inference.precision import Precision, autocast, check_precision
+from mammo_monai.inference.precision import autocast
+from mammo_monai.inference.runtimes import (
+    EngineName,
+    InferencePrecision,
+    check_choice_of_engine,
+    on_engine,
+    torch_precision,
+)
 from mammo_monai.transforms.presets import MAX_ASPECT
 from mammo_monai.transforms.sample import resize_image
 
@@ -26,6 +33,9 @@ if TYPE_CHECKING:
     from mammo_monai.networks.contract import Detector
 
 Prediction = dict[str, Tensor]
+# On a CPU a larger batch is no faster, and a ResNet-50 holds about 1 GB for every million pixels: one
+# full-size film in sections stays below 2 GB in all (scripts/bench/bench_memory.py).
+CPU_BATCH_PX = 1_500_000
 
 
 @dataclass(frozen=True)
@@ -41,20 +51,25 @@ class Execution:
     """How views are computed: speed and memory, not the rule.
 
     Attributes:
-        batch_size: views in one call of the detector; only views of one size share a call, so that a batch
-            adds no padding.
+        batch_size: views in one call of the detector, at most; only views of one size share a call, so that a
+            batch adds no padding, and on a CPU only up to `CPU_BATCH_PX` pixels in all.
         skip_empty: sections and windows that show only background (no pixel above the image's darkest) are
-            not computed; a mass cannot be marked on them. The whole image always is.
-        precision: fp32, bf16, or fp16 (GPU only). channels_last: the detector's weights are put into that
-            memory format. On CPU bf16 and channels_last together take about 0.4 of the time.
+            not computed; a mass cannot be marked on them. The whole image always is. Tiles of `single_pass`
+            are cut to the breast.
+        precision: fp32, bf16, fp16 (GPU only) or int8 (engine openvino, of an exported model).
+        channels_last: the detector's weights are put into that memory format. On CPU bf16 and channels_last
+            together take about 0.4 of the time.
+        engine: what computes the network, see `runtimes`.
     """
 
     batch_size: int = 4
     skip_empty: bool = True
-    precision: Precision = "fp32"
+    precision: InferencePrecision = "fp32"
     channels_last: bool = False
+    engine: EngineName = "torch"
 
     def __post_init__(self) -> None:
+        check_choice_of_engine(self.engine, self.precision)
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}.")
 
@@ -69,7 +84,7 @@ class Passes:
         if execution.channels_last:
             # Changes the layout of the 4-D weights in place, not their values.
             detector.network.to(memory_format=torch.channels_last)
-        self.detector = detector
+        self.detector = on_engine(detector, execution.engine, execution.precision)
         self.execution = execution
         self.max_boxes = max_boxes
 
@@ -98,7 +113,7 @@ class Passes:
         Raises:
             ValueError: a precision that the device cannot compute.
         """
-        precision = check_precision(self.execution.precision, device)
+        precision = torch_precision(self.execution.engine, self.execution.precision, device)
         # fp32 enters no autocast: autocast(enabled=False) would switch off a caller's own.
         with eval_mode(self.detector), torch.inference_mode(), autocast(precision, device):
             yield
@@ -107,11 +122,15 @@ class Passes:
         batches: list[list[View]] = []
         for view in views:
             fits = batches and batches[-1][0].pixels.shape == view.pixels.shape
-            if fits and len(batches[-1]) < self.execution.batch_size:
+            if fits and len(batches[-1]) < self._most_in_a_call(view.pixels):
                 batches[-1].append(view)
             else:
                 batches.append([view])
         return batches
+
+    def _most_in_a_call(self, pixels: Tensor) -> int:
+        asked = self.execution.batch_size
+        return min(asked, max(1, CPU_BATCH_PX // pixels.numel())) if pixels.device.type == "cpu" else asked
 
     def _detect(self, views: Sequence[View]) -> list[Candidates]:
         with self.computing(views[0].pixels.device):
@@ -137,8 +156,13 @@ def whole_view(image: Tensor) -> View:
 
 def cropped(image: Tensor, x_min: int, y_min: int, x_max: int, y_max: int) -> View:
     """A rectangle of the image, half-open, in its own pixels."""
+    return part_of(whole_view(image), x_min, y_min, x_max, y_max)
+
+
+def part_of(view: View, x_min: int, y_min: int, x_max: int, y_max: int) -> View:
+    """A rectangle of a view, half-open, in the view's pixels."""
     step = Crop(x_min, y_min, x_max - x_min, y_max - y_min)
-    return View(image[:, y_min:y_max, x_min:x_max], whole_view(image).frame.then(step))
+    return View(view.pixels[:, y_min:y_max, x_min:x_max], view.frame.then(step))
 
 
 def resized(view: View, short_side_px: int | None) -> View:

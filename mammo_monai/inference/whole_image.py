@@ -8,7 +8,8 @@ import torch
 from monai.networks.utils import eval_mode
 from torch import Tensor
 
-from mammo_monai.inference.precision import Precision, autocast, check_precision
+from mammo_monai.inference.precision import autocast
+from mammo_monai.inference.runtimes import EngineName, InferencePrecision, on_engine, torch_precision
 from mammo_monai.inference.test_time import MIRRORS, TestTime
 from mammo_monai.inference.views import DEFAULT_EXECUTION, Execution, Prediction, whole_view
 
@@ -52,6 +53,7 @@ class WholeImageInferer:
         self.test_time: TestTime = test_time
         self.min_area_mm2: float | None = None
         self.execution = execution
+        self._on_engine = on_engine(classifier, execution.engine, execution.precision)
 
     def __call__(self, image: Tensor) -> Prediction:
         """The score of one image (1, H, W) in [0, 1].
@@ -65,10 +67,10 @@ class WholeImageInferer:
             TypeError: the classifier does not answer with two probabilities per image.
         """
         pixels = whole_view(image).pixels
-        precision = check_precision(self.execution.precision, pixels.device)
+        precision = torch_precision(self.execution.engine, self.execution.precision, pixels.device)
         mirrored = [mirror.of(pixels) for mirror in MIRRORS[self.test_time]]
         size = self.execution.batch_size
-        with eval_mode(self.classifier), torch.inference_mode(), autocast(precision, pixels.device):
+        with eval_mode(self._on_engine), torch.inference_mode(), autocast(precision, pixels.device):
             scores = [
                 score
                 for start in range(0, len(mirrored), size)
@@ -83,7 +85,7 @@ class WholeImageInferer:
         }
 
     def _scores(self, images: list[Tensor]) -> list[Tensor]:
-        outputs = self.classifier(images)
+        outputs = self._on_engine(images)
         shapes = [tuple(each["probabilities"].shape) for each in outputs] if isinstance(outputs, list) else []
         if shapes != [(2,)] * len(images) or not isinstance(outputs, list):
             raise TypeError(
@@ -99,8 +101,9 @@ def whole_image_inferer(
     *,
     test_time: TestTime = "none",
     batch_size: int = 4,
-    precision: Precision = "fp32",
+    precision: InferencePrecision = "fp32",
     channels_last: bool = False,
+    engine: EngineName = "torch",
 ) -> WholeImageInferer:
     """The inferer of a bundle for whole images; see `WholeImageInferer` and `Execution`.
 
@@ -110,5 +113,7 @@ def whole_image_inferer(
     Raises:
         ValueError: a value out of range.
     """
-    execution = Execution(batch_size=batch_size, precision=precision, channels_last=channels_last)
+    execution = Execution(
+        batch_size=batch_size, precision=precision, channels_last=channels_last, engine=engine
+    )
     return WholeImageInferer(classifier, test_time=test_time, execution=execution)

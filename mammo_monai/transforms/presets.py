@@ -109,7 +109,7 @@ def evaluation_transforms(
 
 
 def inference_transforms(
-    mode: Literal["full", "sections", "sliding"] = "full",
+    mode: Literal["full", "sections", "single_pass", "sliding"] = "full",
     *,
     intensity: IntensityMethod = "range",
     candidates: int = 0,

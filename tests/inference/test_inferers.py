@@ -293,7 +293,7 @@ def test_only_sections_filter_by_size() -> None:
     [
         (
             lambda d: make_inferer(d, cast(Any, "patches")),
-            "mode must be full, sections or sliding, got 'patches'",
+            "mode must be full, sections, single_pass or sliding, got 'patches'",
         ),
         (lambda d: make_inferer(d, "sliding", window_px=200), "multiple of 128, got 200"),
         (lambda d: make_inferer(d, "sliding", overlap=1.0), r"overlap must be in \[0, 1\), got 1.0"),

@@ -137,6 +137,17 @@ def test_the_same_inference_passes_however_fast_it_runs(settings: dict[str, obje
     at(0.5, replace(FILE, inference=None)).check_inference({"inferer": "SectionsInferer"})
 
 
+def test_other_engines_pass_and_integers_do_not() -> None:
+    for engine, precision in (("onnx", "fp32"), ("openvino", "bf16")):
+        at(0.5).check_inference({"execution": {"engine": engine, "precision": precision}})
+    with pytest.raises(BundleError, match="precision int8 instead of the other"):
+        at(0.5).check_inference({"execution": {"engine": "openvino", "precision": "int8"}})
+    of_integers = replace(FILE, inference={"execution": {"engine": "openvino", "precision": "int8"}})
+    at(0.5, of_integers).check_inference({"execution": {"engine": "openvino", "precision": "int8"}})
+    with pytest.raises(BundleError, match="precision of floating point instead of the other"):
+        at(0.5, of_integers).check_inference({"execution": {"precision": "fp32"}})
+
+
 def test_another_inference_is_refused() -> None:
     with pytest.raises(
         BundleError,

@@ -101,15 +101,15 @@ def test_scores_reach_the_file_and_a_resumed_run_keeps_them(
     assert "classifier" not in inference
 
 
-def test_the_journal_keeps_scores_and_reads_journals_without(tmp_path: Path) -> None:
+def test_the_journal_keeps_scores(tmp_path: Path) -> None:
     output = tmp_path / "d.json"
-    with Journal(output, "f") as journal:
-        journal.add(Detections("a", image_score=1 / 3))
-        journal.add(Detections("b"))
-    path = journal_path(output)
-    path.write_text(path.read_text().replace(', "image_score": null', ""))
-    with Journal(output, "f") as journal:
-        assert [each.image_score for each in journal.finished.values()] == [1 / 3, None]
+    with Journal(output, "f", {"a": 0, "b": 1}) as journal:
+        journal.add(0, Detections("a", image_score=1 / 3))
+        journal.add(1, Detections("b"))
+    with Journal(output, "f", {"a": 0, "b": 1}) as journal:
+        written = journal.write({}, None)
+    assert [each.image_score for each in written.detections] == [1 / 3, None]
+    assert (written.n_scored, journal_path(output).exists()) == (1, False)
 
 
 @pytest.mark.parametrize("score", [float("nan"), 1.5])

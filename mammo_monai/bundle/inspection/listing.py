@@ -16,6 +16,7 @@ from mammo_monai.bundle.inspection.known_names import target_verdict
 from mammo_monai.bundle.inspection.logging_entries import logging_codes
 from mammo_monai.bundle.packing.bundle_files import BundleFiles, open_bundle, read_bytes
 from mammo_monai.bundle.packing.contents import CODE, WHEEL_FOLDER
+from mammo_monai.bundle.packing.exported_faults import EXPORTED, exported_faults
 from mammo_monai.bundle.packing.weight_faults import PICKLES, pickle_faults
 from mammo_monai.errors import BundleError
 
@@ -99,6 +100,8 @@ def _file_codes(files: BundleFiles, name: str) -> Iterator[Code]:
     if suffix in CODE:
         # A run puts the bundle's folder first in the search for modules: even an unused file can shadow one.
         yield _whole(name, "script", Verdict("dangerous", "Python that a run can import"))
+    elif EXPORTED.fullmatch(name):
+        yield _exported(files, name)
     elif suffix in _UNPICKLED:
         yield _whole(name, "file", Verdict("unknown", "may hold pickled objects or code"))
     elif suffix == ".whl":
@@ -187,6 +190,13 @@ def _macro(text: str) -> Verdict:
 def _pickle(files: BundleFiles, name: str) -> Code:
     faults = pickle_faults(files, name)
     verdict = Verdict("dangerous", faults[0]) if faults else Verdict("known", "a pickle with tensors only")
+    return _whole(name, "weights", verdict)
+
+
+def _exported(files: BundleFiles, name: str) -> Code:
+    """A network for an engine: read as data by ONNX Runtime or OpenVINO, if it is what its record says."""
+    faults = exported_faults(files)
+    verdict = Verdict("unknown", faults[0]) if faults else Verdict("known", "a network, read as data")
     return _whole(name, "weights", verdict)
 
 

@@ -19,8 +19,11 @@ _TEXTS = re.compile(
     r"(LICENSE|NOTICE)(\.md|\.txt)?|large_files\.(yml|yaml|json)"
     r"|configs/[\w.\-]+\.(json|yaml|yml|conf)|docs/[\w.\-/]+\.(md|txt)"
     r"|models/(README\.md|SHA256SUMS|operating_points\.json)"
+    r"|models/model(_int8)?\.(onnx|xml)\.json"  # records of exported models
 )
-_WEIGHTS = re.compile(r"models/(?!checkpoint)[\w.\-]+\.safetensors|models/model\.(pt|pth)")
+_WEIGHTS = re.compile(
+    r"models/(?!checkpoint)[\w.\-]+\.safetensors|models/model\.(pt|pth)|models/model(_int8)?\.(onnx|xml|bin)"
+)
 _RESULTS = ("eval", "training", "tensorboard", "runs", "overlays", "prepared", "mlruns", "logs")
 _IMAGES = (
     ".dcm",

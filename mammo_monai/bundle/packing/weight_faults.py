@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from mammo_monai.bundle.packing.bundle_files import BundleFiles, blocks, sha256_in
+from mammo_monai.bundle.packing.exported_faults import exported_faults
 from mammo_monai.bundle.published import METADATA, WEIGHTS
 from mammo_monai.errors import WeightsError
 from mammo_monai.networks.weight_files import read_weights
@@ -51,7 +52,7 @@ def weight_faults(files: BundleFiles, metadata: Mapping[str, Any]) -> list[str]:
             faults += [f"{name} {fault}" for fault in header_faults(files, name)]
         elif name.endswith(PICKLES):
             faults += pickle_faults(files, name)
-    return faults
+    return faults + exported_faults(files, declared)
 
 
 def header_faults(files: BundleFiles, name: str) -> list[str]:

@@ -13,13 +13,13 @@ import numpy as np
 from mammo_monai import __version__
 from mammo_monai.errors import GeometryError, ManifestError
 from mammo_monai.inference.fingerprint import fingerprint
-from mammo_monai.inference.predict import Sample, Samples
 from mammo_monai.inference.saliency.check import SanityCheck, sanity_check
 from mammo_monai.inference.saliency.check_files import save_check, save_strip
 from mammo_monai.inference.saliency.explain import Explainer, Finding, Question
 from mammo_monai.inference.saliency.files import film_in_original, is_finished, save_finding, unit_of
 from mammo_monai.inference.saliency.frames import map_in_original
 from mammo_monai.inference.saliency.methods import MethodOptions, saliency_map
+from mammo_monai.inference.sources import Sample, Samples
 from mammo_monai.records import Detections
 from mammo_monai.reports.saliency.notes import SaliencyNote
 from mammo_monai.reports.saliency.page import write_saliency_page
