@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
 from mammo_monai.data.dataset import EpochIndex
+
+STAND_IN = "is_stand_in"  # key of a sample that only keeps its process in step, see EpochSampler
 
 
 class View(Protocol):
@@ -40,12 +42,21 @@ class ViewedDataset(Protocol):
 class EpochSampler(DistributedSampler[int]):
     """Indices of an epoch, shuffled by (seed, epoch); each process of a distributed run gets its share.
 
+    The order is that of one process. It is cut into batches of all processes together, `batch_size` times as
+    many samples as there are processes, and each is dealt out: what the processes see in a step is exactly
+    what one process with that batch size sees in it. Samples with lesions are dealt first and every batch
+    begins with another process, so that all get alike many. Nothing is left out or seen twice. Where a last
+    batch has fewer samples than there are processes, the others repeat one of them to keep step: a stand-in,
+    which `EpochDataLoader` marks and training gives no weight; figures count each image once.
+
     A MONAI engine calls `set_epoch` of a sampler of this base class at the start of every epoch.
 
     Args:
         lesion_fraction: share of samples with lesions in every batch, in [0, 1]; the rest are without. An
             epoch keeps its length; the scarcer kind is repeated, each sample as often as any other, give or
             take one. None leaves the data's own share.
+        batch_size: of one process.
+        drop_last: several processes leave out a last batch that is not full. With one the loader does.
 
     Raises:
         ValueError: `lesion_fraction` is out of range, or asks for a kind of sample that is not there.
@@ -58,6 +69,8 @@ class EpochSampler(DistributedSampler[int]):
         shuffle: bool,
         seed: int,
         lesion_fraction: float | None = None,
+        batch_size: int = 1,
+        drop_last: bool = False,
     ) -> None:
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         super().__init__(
@@ -66,19 +79,52 @@ class EpochSampler(DistributedSampler[int]):
             rank=torch.distributed.get_rank() if distributed else 0,
             shuffle=shuffle,
             seed=seed,
+            drop_last=drop_last,
         )
         self.lesion_fraction = lesion_fraction
-        has_lesion = np.array([view.has_lesion for view in dataset.views])
-        self._lesions, self._normals = np.flatnonzero(has_lesion), np.flatnonzero(~has_lesion)
+        self.batch_size = batch_size
+        self._has_lesion = np.array([view.has_lesion for view in dataset.views], dtype=bool)
+        self._lesions, self._normals = np.flatnonzero(self._has_lesion), np.flatnonzero(~self._has_lesion)
         if lesion_fraction is not None:
             self._check(lesion_fraction)
+
+    def __len__(self) -> int:
+        """How many indices this process gets, a stand-in counted."""
+        count = len(self._has_lesion)
+        if self.num_replicas == 1:
+            return count
+        full, rest = divmod(count, self.num_replicas * self.batch_size)
+        own = len(range(self._place(full), rest, self.num_replicas))
+        return full * self.batch_size + (0 if self.drop_last or not rest else max(1, own))
+
+    @property
+    def ends_with_stand_in(self) -> bool:
+        """Whether this process's last sample only keeps step with the others."""
+        full, rest = divmod(len(self._has_lesion), self.num_replicas * self.batch_size)
+        return bool(self.num_replicas > 1 and rest and not self.drop_last and self._place(full) >= rest)
 
     def __iter__(self) -> Iterator[EpochIndex]:
         generator = np.random.default_rng([self.seed, self.epoch])
         order = self._balanced(generator) if self.lesion_fraction is not None else self._plain(generator)
-        # Padded by repeating from the start, so that every process has as many; then dealt out in turn.
-        order = np.resize(order, self.total_size)[self.rank :: self.num_replicas]
+        if self.num_replicas > 1:
+            order = self._dealt(order)
         return (EpochIndex(int(index), self.epoch) for index in order)
+
+    def _place(self, batch: int) -> int:
+        """This process's turn when a batch is dealt."""
+        return (self.rank + batch) % self.num_replicas
+
+    def _dealt(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
+        size = self.num_replicas * self.batch_size
+        dealt = []
+        for number, start in enumerate(range(0, len(order), size)):
+            batch = order[start : start + size]
+            if len(batch) < size and self.drop_last:
+                break
+            lesions_first = batch[np.argsort(~self._has_lesion[batch], kind="stable")]
+            own = lesions_first[self._place(number) :: self.num_replicas]
+            dealt.append(own if len(own) else batch[:1])
+        return np.concatenate(dealt) if dealt else order[:0]
 
     def _plain(self, generator: np.random.Generator) -> NDArray[np.int64]:
         count = len(self._lesions) + len(self._normals)
@@ -86,10 +132,9 @@ class EpochSampler(DistributedSampler[int]):
 
     def _balanced(self, generator: np.random.Generator) -> NDArray[np.int64]:
         fraction = self.lesion_fraction or 0.0
-        # The k-th sample of a process is with lesion where floor(k × fraction) steps up: every run of
-        # samples, so every batch, holds its share to within one.
-        steps = np.floor(np.arange(self.num_samples + 1) * fraction + 1e-9)
-        is_lesion = np.repeat(np.diff(steps) > 0, self.num_replicas)
+        # The k-th sample is with lesion where floor(k × fraction) steps up: every run of samples, so every
+        # batch, holds its share to within one.
+        is_lesion = np.diff(np.floor(np.arange(len(self._has_lesion) + 1) * fraction + 1e-9)) > 0
         order = np.empty(len(is_lesion), dtype=np.int64)
         for rows, wanted in ((self._lesions, is_lesion), (self._normals, ~is_lesion)):
             order[wanted] = self._repeated(rows, int(wanted.sum()), generator)
@@ -122,6 +167,17 @@ class EpochDataLoader(DataLoader[Any]):
         """Call before iterating; a pass repeats the epoch set last."""
         self.sampler.set_epoch(epoch)  # type: ignore[attr-defined]  # always an EpochSampler, see data_loader
 
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # all that is asked of torch's iterator
+        batches = super().__iter__()
+        if not cast(EpochSampler, self.sampler).ends_with_stand_in:
+            return batches
+        return _last_marked(batches, len(self))
+
+
+def _last_marked(batches: Iterator[Any], count: int) -> Iterator[Any]:
+    for number, batch in enumerate(batches, start=1):
+        yield [{**sample, STAND_IN: True} for sample in batch] if number == count else batch
+
 
 def data_loader(
     dataset: ViewedDataset,
@@ -141,9 +197,17 @@ def data_loader(
     Args:
         seed: of the order; the augmentation has the data set's own.
         lesion_fraction: see `EpochSampler`.
+        batch_size: of each process: several see as many times more in a step.
         drop_last: leave out a last batch that is not full.
     """
-    sampler = EpochSampler(dataset, shuffle=shuffle, seed=seed, lesion_fraction=lesion_fraction)
+    sampler = EpochSampler(
+        dataset,
+        shuffle=shuffle,
+        seed=seed,
+        lesion_fraction=lesion_fraction,
+        batch_size=batch_size,
+        drop_last=drop_last,
+    )
     return EpochDataLoader(
         dataset,  # type: ignore[arg-type]  # see EpochSampler
         batch_size=batch_size,

@@ -3,6 +3,7 @@
 from mammo_monai.engines.checkpoint import CheckpointHandler
 from mammo_monai.engines.classification import ClassificationEvaluator
 from mammo_monai.engines.classification_scores import ClassScorer
+from mammo_monai.engines.curves import TensorBoardHandler
 from mammo_monai.engines.distributed import distributed_model, leave_process_group, process_device
 from mammo_monai.engines.ema import WeightAverage
 from mammo_monai.engines.evaluator import DetectionEvaluator
@@ -39,6 +40,7 @@ __all__ = [
     "ModelTrainer",
     "ProgressHandler",
     "StageHandler",
+    "TensorBoardHandler",
     "TrainingPlan",
     "TrainingStage",
     "Validation",

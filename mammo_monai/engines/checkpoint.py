@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
 from ignite.engine import Events
 from monai.engines import Evaluator
+from torch import distributed
 
-from mammo_monai.engines.distributed import is_first_process
+from mammo_monai.engines.distributed import gather_lists, is_first_process
 from mammo_monai.engines.random_state import random_state, restore_random_state
 from mammo_monai.engines.trainer import ModelTrainer
 from mammo_monai.errors import TrainingError
@@ -31,6 +32,9 @@ class CheckpointHandler:
     The last checkpoint holds epoch, weights, optimiser, schedule, average, loss scaler, random generators and
     the best figure so far: a run that was killed goes on as if nothing had happened, bit for bit on a CPU.
     Both files are written atomically. Without validation the newest weights count as the best.
+
+    Several processes share one folder: the first writes, all read. A run may go on with another number of
+    processes as long as the batch of all together stays.
 
     Args:
         output_dir: one run, one folder.
@@ -82,18 +86,28 @@ class CheckpointHandler:
 
     def _start(self, trainer: ModelTrainer) -> None:
         path = self.output_dir / LAST
-        if self.resume and path.is_file():
+        if self.resume and self._is_there(path):
             self._restore(trainer, path)
             logger.info("going on after epoch %d of %d", trainer.state.epoch, trainer.state.max_epochs)
             self._stop_early(trainer)
 
+    def _is_there(self, path: Path) -> bool:
+        seen = gather_lists([path.is_file()])
+        if len(set(seen)) > 1:
+            raise TrainingError(
+                f"{path}: {sum(seen)} of {len(seen)} processes see this checkpoint. Give all machines one "
+                "shared output_dir, or start over with --resume false."
+            )
+        return seen[0]
+
     def _finish_epoch(self, trainer: ModelTrainer) -> None:
         epoch = trainer.state.epoch
-        if is_first_process():
-            if self._is_best(epoch):
-                self._save_best(trainer)
-            if epoch % self.interval == 0 or epoch == trainer.state.max_epochs:
-                self._save_last(trainer)
+        if is_first_process() and self._is_best(epoch):
+            self._save_best(trainer)
+        if epoch % self.interval == 0 or epoch == trainer.state.max_epochs:
+            states = gather_lists([random_state()])
+            if is_first_process():
+                self._save_last(trainer, states)
         self._stop_early(trainer)
 
     def _is_best(self, epoch: int) -> bool:
@@ -128,7 +142,7 @@ class CheckpointHandler:
         name = str(self.evaluator.state.key_metric_name)
         return {name: repr(self.evaluator.state.metrics[name])}
 
-    def _save_last(self, trainer: ModelTrainer) -> None:
+    def _save_last(self, trainer: ModelTrainer, states: Sequence[dict[str, Any]]) -> None:
         parts = _parts_of(trainer)
         content: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
         content |= {
@@ -137,7 +151,8 @@ class CheckpointHandler:
             "lineage": self.lineage,
             "keep": self.keep,
         }
-        content["random"] = random_state()
+        content["random"], content["random_of_others"] = states[0], list(states[1:])
+        content["batches_per_epoch"] = trainer.state.epoch_length
         if self.evaluator is not None:
             state = self.evaluator.state
             content["best"] = [float(state.best_metric), int(state.best_metric_epoch)]
@@ -150,6 +165,12 @@ class CheckpointHandler:
             self._check_lineage(path, content["lineage"])
             if content.get("keep", self.keep) != self.keep:
                 raise ValueError(f"it keeps the {content['keep']} weights, asked for keep {self.keep}")
+            batches = content.get("batches_per_epoch", trainer.state.epoch_length)
+            if batches != trainer.state.epoch_length:
+                raise ValueError(
+                    f"its epochs have {batches} batches, now {trainer.state.epoch_length}: keep the images "
+                    "and the batch of all processes together, which is batch_size times their number"
+                )
             for name, part in _parts_of(trainer).items():
                 part.load_state_dict(content[name])
         except (OSError, RuntimeError, KeyError, ValueError, EOFError) as error:
@@ -158,7 +179,7 @@ class CheckpointHandler:
                 "Train into another output_dir, or start over with --resume false."
             ) from error
         trainer.state.epoch, trainer.state.iteration = content["epoch"], content["iteration"]
-        restore_random_state(content["random"])
+        restore_random_state(_own_state([content["random"], *content.get("random_of_others", [])]))
         if self.evaluator is not None and "best" in content:
             self.evaluator.state.best_metric, self.evaluator.state.best_metric_epoch = content["best"]
 
@@ -172,6 +193,16 @@ class CheckpointHandler:
                 f"{path.parent} holds a run with other settings ({details}). "
                 "Train into another output_dir, or start over with --resume false."
             )
+
+
+def _own_state(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """This process's generators; of another number of processes than before, the first one's."""
+    rank, count = (distributed.get_rank(), distributed.get_world_size()) if _is_joined() else (0, 1)
+    return states[rank if len(states) == count else 0]
+
+
+def _is_joined() -> bool:
+    return distributed.is_available() and distributed.is_initialized()
 
 
 def _save(content: Mapping[str, Any], path: Path) -> None:

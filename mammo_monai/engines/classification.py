@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
 from monai.engines import Evaluator
 
 from mammo_monai.engines.classification_metrics import AccuracyMetric, AucMetric, LossMetric
-from mammo_monai.engines.distributed import unwrapped
+from mammo_monai.engines.distributed import evaluated_alone, unwrapped
 from mammo_monai.engines.ema import WeightAverage
 from mammo_monai.inference.precision import autocast, check_precision
 from mammo_monai.networks.contract import Classifier
@@ -76,10 +77,9 @@ class ClassificationEvaluator(Evaluator):  # type: ignore[misc]  # monai carries
 
     def run(self, global_epoch: int = 1) -> None:
         """Evaluates everything once; `global_epoch` is the trainer's epoch."""
-        if self.average is None:
-            super().run(global_epoch)
-            return
-        with self.average.applied_to(unwrapped(self.classifier.network)):
+        network = unwrapped(self.classifier.network)
+        average = nullcontext() if self.average is None else self.average.applied_to(network)
+        with average, evaluated_alone(self.classifier):
             super().run(global_epoch)
 
     def _iteration(self, engine: Any, batch: Sequence[Mapping[str, Any]]) -> list[ClassScore]:

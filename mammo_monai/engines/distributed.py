@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -11,6 +13,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mammo_monai.networks.contract import Classifier, Detector
+from mammo_monai.networks.several_processes import process_count
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -69,6 +72,25 @@ def unwrapped(network: nn.Module) -> nn.Module:
     return network.module if isinstance(network, DistributedDataParallel) else network
 
 
+@contextmanager
+def evaluated_alone(model: Detector | Classifier) -> Iterator[None]:
+    """Takes the wrapper off the network inside: a process evaluates without waiting for the others.
+
+    The wrapper sends the first process's buffers (statistics of batch norms) round before every pass, and
+    processes with unlike many passes would wait for each other forever. Here they are sent once, at the
+    start: all evaluate the same network, the one whose weights are kept. Every process must enter.
+    """
+    wrapped = model.network
+    model.network = unwrapped(wrapped)
+    if process_count() > 1:
+        for buffer in model.network.buffers():
+            distributed.broadcast(buffer, 0)
+    try:
+        yield
+    finally:
+        model.network = wrapped
+
+
 def gather_lists(own: list[T]) -> list[T]:
     """The lists of all processes, joined in their order; `own` where there is one process."""
     if not (distributed.is_available() and distributed.is_initialized()):
@@ -80,4 +102,6 @@ def gather_lists(own: list[T]) -> list[T]:
 
 def is_first_process() -> bool:
     """Whether this process writes the files."""
-    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank() == 0
+    return os.environ.get("RANK", "0") == "0"  # of torchrun, before the group is joined

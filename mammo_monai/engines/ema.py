@@ -33,12 +33,15 @@ class WeightAverage:
         """Takes one step of the average towards the network as it is now."""
         self.updates += 1
         weight = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
+        followed, own = [], []
         for name, value in network.state_dict().items():
             average = self._average[name]
             if average.is_floating_point():
-                average.lerp_(value.to(average.device), weight)
+                followed.append(average)
+                own.append(value.to(average.device))
             else:
                 average.copy_(value)
+        torch._foreach_lerp_(followed, own, weight)  # one launch on a GPU, not one per tensor
 
     @contextmanager
     def applied_to(self, network: nn.Module) -> Iterator[None]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
 from monai.engines import Evaluator
 
 from mammo_monai.engines.detection_figures import record_of
-from mammo_monai.engines.distributed import unwrapped
+from mammo_monai.engines.distributed import evaluated_alone, unwrapped
 from mammo_monai.engines.ema import WeightAverage
 from mammo_monai.engines.ignite_metrics import FrocMetric
 from mammo_monai.inference import Inferer, detections_in_original
@@ -59,10 +60,9 @@ class DetectionEvaluator(Evaluator):  # type: ignore[misc]  # monai carries no t
 
     def run(self, global_epoch: int = 1) -> None:
         """Evaluates all images once; `global_epoch` is the trainer's epoch."""
-        if self.average is None:
-            super().run(global_epoch)
-            return
-        with self.average.applied_to(unwrapped(self.detector.network)):
+        network = unwrapped(self.detector.network)
+        average = nullcontext() if self.average is None else self.average.applied_to(network)
+        with average, evaluated_alone(self.detector):
             super().run(global_epoch)
 
     def _iteration(

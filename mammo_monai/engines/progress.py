@@ -12,6 +12,8 @@ from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from tqdm import tqdm
 
+from mammo_monai.engines.distributed import is_first_process
+
 logger = logging.getLogger(__name__)
 
 
@@ -49,7 +51,9 @@ class ProgressHandler:
         self._since, self._losses_before = 0.0, 0  # what the next line's means begin with
 
     def attach(self, trainer: Engine) -> None:
-        """Hooks into a trainer; last, so that each epoch's figure is known."""
+        """Hooks into a trainer; last, so that each epoch's figure is known. The first process tells."""
+        if not is_first_process():
+            return
         trainer.add_event_handler(Events.STARTED, self._start)
         trainer.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
         trainer.add_event_handler(Events.ITERATION_COMPLETED, self._advance)

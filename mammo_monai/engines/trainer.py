@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Literal, cast
 
 import torch
@@ -12,11 +14,13 @@ from monai.engines import Trainer
 from monai.engines.utils import IterationEvents
 from torch import Tensor, nn
 
+from mammo_monai.data.loader import STAND_IN
 from mammo_monai.engines.distributed import unwrapped
 from mammo_monai.engines.ema import WeightAverage
 from mammo_monai.errors import TrainingError
 from mammo_monai.inference.precision import autocast, check_precision
 from mammo_monai.networks.contract import Classifier, Detector
+from mammo_monai.networks.several_processes import mean_over_processes, stand_in
 
 logger = logging.getLogger(__name__)
 
@@ -24,12 +28,14 @@ logger = logging.getLogger(__name__)
 class ModelTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
     """A MONAI trainer for what returns its own losses: batches are lists of sample dicts.
 
+    Its output are the losses by name and their sum as "loss"; of several processes, those of the whole batch.
+
     Args:
         model: sets its own network to training mode; see `Detector` and `Classifier` in `networks.contract`.
         train_data_loader: yields lists of samples with `image` (1, H, W), `record_id` and the targets: of a
             detector `box` (N, 4) in axis order (row, col, row, col) and `label` (N,); of a classifier
             `class_index`. Its `set_epoch(epoch)`, if it has one, is called before each epoch.
-        target_keys: what of a sample the model is told beside the image.
+        target_keys: what of a sample the model is told beside the image; the model brings it to its device.
         scheduler: stepped after every iteration.
         precision: fp32, bf16, or fp16 with loss scaling (GPU only).
         max_gradient_norm: clips the norm over all trained parameters; None leaves gradients alone.
@@ -82,16 +88,17 @@ class ModelTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
     def _iteration(self, engine: Any, batch: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         device = self.state.device
         images = [sample["image"].to(device, non_blocking=True) for sample in batch]
-        targets = [
-            {key: sample[key].to(device, non_blocking=True) for key in self.target_keys} for sample in batch
-        ]
+        # Targets stay where they are: the model checks them, and on a GPU every look at a value waits for it.
+        targets = [{key: sample[key] for key in self.target_keys} for sample in batch]
+        is_stand_in = any(sample.get(STAND_IN, False) for sample in batch)
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
-        with autocast(self.precision, device):
+        with autocast(self.precision, device), stand_in() if is_stand_in else nullcontext():
             losses = cast(dict[str, Tensor], self.model(images, targets))
         engine.fire_event(IterationEvents.FORWARD_COMPLETED)
-        loss = torch.stack([value.float() for value in losses.values()]).sum()
-        values = self._finite_values(loss, losses, batch)
+        parts = {name: value.float() * (0 if is_stand_in else 1) for name, value in losses.items()}
+        loss = torch.stack(list(parts.values())).sum()
+        values = self._finite_values(loss, parts, batch)
         engine.fire_event(IterationEvents.LOSS_COMPLETED)
         self._step(loss)
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
@@ -100,11 +107,10 @@ class ModelTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
     def _finite_values(
         self, loss: Tensor, losses: Mapping[str, Tensor], batch: Sequence[Mapping[str, Any]]
     ) -> dict[str, float]:
-        values = {
-            "loss": float(loss.detach()),
-            **{name: float(value.detach()) for name, value in losses.items()},
-        }
-        if not torch.isfinite(loss):
+        # One copy from the device for all of them; of several processes the mean, which is the whole batch's.
+        stacked = torch.stack([loss.detach(), *(value.detach() for value in losses.values())])
+        values = dict(zip(("loss", *losses), mean_over_processes(stacked).tolist(), strict=True))
+        if not math.isfinite(values["loss"]):
             records = ", ".join(str(sample.get("record_id")) for sample in batch)
             raise TrainingError(
                 f"the loss is not finite at epoch {self.state.epoch}, iteration {self.state.iteration}: "

@@ -5,9 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mammo_monai.networks.several_processes import largest_over_processes
 
-def padded_batch(images: list[Tensor], divisible: int) -> tuple[Tensor, list[tuple[int, int]]]:
+
+def padded_batch(
+    images: list[Tensor], divisible: int, *, is_shared: bool = False
+) -> tuple[Tensor, list[tuple[int, int]]]:
     """The images in the upper left corners of one batch of zeros, and their (height, width).
+
+    Args:
+        divisible: height and width of the batch are multiples of this.
+        is_shared: other processes hold the rest of the batch and call this too: pad to the largest of all.
 
     Raises:
         ValueError: no image, or one that is not (channels, H, W).
@@ -22,8 +30,11 @@ def padded_batch(images: list[Tensor], divisible: int) -> tuple[Tensor, list[tup
             f"a detector takes a list of (channels, H, W) images, at least one, got shapes {shapes}."
         )
     sizes = [(int(image.shape[1]), int(image.shape[2])) for image in images]
-    height, width = (-(-max(side) // divisible) * divisible for side in zip(*sizes, strict=True))
     first = images[0]
+    largest = (max(height for height, _ in sizes), max(width for _, width in sizes))
+    if is_shared:
+        largest = largest_over_processes(largest, first.device)
+    height, width = (-(-side // divisible) * divisible for side in largest)
     batch = torch.zeros((len(images), len(first), height, width), dtype=first.dtype, device=first.device)
     for place, image, (image_height, image_width) in zip(batch, images, sizes, strict=True):
         place[:, :image_height, :image_width] = image

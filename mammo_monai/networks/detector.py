@@ -17,6 +17,7 @@ from mammo_monai.networks.batching import checked_targets, padded_batch
 from mammo_monai.networks.box_coding import decode_boxes, encode_boxes
 from mammo_monai.networks.losses import BOX_LOSSES, BoxLossName, SigmoidFocalLoss, box_loss
 from mammo_monai.networks.selection import HeadOutput, SelectionRule, select_boxes
+from mammo_monai.networks.several_processes import mean_over_processes, process_count
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -111,6 +112,9 @@ class MammoRetinaNetDetector(RetinaNetDetector):  # type: ignore[misc]  # monai 
     """MONAI's RetinaNet detector with its matching, losses, anchors and post-processing replaced.
 
     Losses are sums over the batch divided by the batch's positive anchors, at least 1 (Lin et al., 2017).
+    Where several processes share a batch it is that of all of them, so their mean loss and mean gradient are
+    those of one process with the whole batch.
+
     torchvision divides image by image and averages, so a lesion with few anchors weighs more there; on one
     image both agree. A batch of normal images has a box loss of 0 with a gradient of 0.
     """
@@ -162,7 +166,7 @@ class MammoRetinaNetDetector(RetinaNetDetector):  # type: ignore[misc]  # monai 
             return predictions
         images = list(input_images)
         checked = checked_targets(images, targets, self.num_classes) if self.training else []
-        batch, sizes = padded_batch(images, self.size_divisible[0])
+        batch, sizes = padded_batch(images, self.size_divisible[0], is_shared=self.training)
         is_padded = any(size != tuple(batch.shape[-2:]) for size in sizes)
         head_outputs = self.network(batch, sizes if is_padded else None)
         self.generate_anchors(batch, head_outputs)
@@ -226,9 +230,13 @@ class MammoRetinaNetDetector(RetinaNetDetector):  # type: ignore[misc]  # monai 
         anchors: list[Tensor],
         num_anchor_locs_per_level: Sequence[int],
     ) -> dict[str, Tensor]:
-        """Classification and box loss, each divided by the positive anchors of the whole batch."""
+        """Classification and box loss, each divided by the positive anchors of the whole batch.
+
+        Under several processes by their mean number per process: see `mean_over_processes`.
+        """
         matched = self.compute_anchor_matched_idxs(anchors, targets, num_anchor_locs_per_level)
-        n_positive = torch.stack([(m >= 0).sum() for m in matched]).sum().clamp(min=1)
+        own = torch.stack([(m >= 0).sum() for m in matched]).sum()
+        n_positive = mean_over_processes(own).clamp(min=1 / process_count())
         logits, offsets = head_outputs_reshape[self.cls_key], head_outputs_reshape[self.box_reg_key]
         return {
             self.cls_key: self.compute_cls_loss(logits, targets, matched) / n_positive,

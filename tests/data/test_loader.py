@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from monai.engines import Trainer
-from torch.utils.data import DistributedSampler
 
 from mammo_monai.data import EpochDataLoader, EpochSampler, MammogramDataset, data_loader, load_samples
+from mammo_monai.data.loader import STAND_IN
 from mammo_monai.transforms import training_transforms
 
 Batches = list[list[dict[str, Any]]]
@@ -112,19 +112,61 @@ def test_every_batch_holds_its_share_of_lesions(
         assert max(counts) - min(counts) <= 1
 
 
-@pytest.mark.parametrize("fraction", [None, 0.5])
-def test_processes_share_an_epoch(fraction: float | None) -> None:
-    has_lesion = [True] * 3 + [False] * 8
-    made = []
-    for rank in range(2):
-        each = sampler(has_lesion, lesion_fraction=fraction)
-        DistributedSampler.__init__(each, each.dataset, num_replicas=2, rank=rank, seed=0)
-        made.append([int(index) for index in each])
-    assert len(made[0]) == len(made[1]) == 6
-    if fraction is None:
-        assert set(made[0] + made[1]) == set(range(11))
-    else:
-        assert all(sum(has_lesion[index] for index in part) == 3 for part in made)
+def dealt(rank: int, count: int, has_lesion: list[bool], **options: Any) -> EpochSampler:
+    """The sampler of one of `count` processes."""
+    made = sampler(has_lesion, **options)
+    made.rank, made.num_replicas = rank, count
+    made.set_epoch(3)
+    return made
+
+
+@given(
+    has_lesion=st.lists(st.booleans(), min_size=1, max_size=40),
+    count=st.integers(2, 5),
+    batch_size=st.integers(1, 4),
+    drop_last=st.booleans(),
+    is_balanced=st.booleans(),
+)
+def test_processes_see_in_each_step_what_one_process_would(
+    has_lesion: list[bool], count: int, batch_size: int, drop_last: bool, is_balanced: bool
+) -> None:
+    fraction = 0.5 if is_balanced and len(set(has_lesion)) == 2 else None
+    options: dict[str, Any] = {"lesion_fraction": fraction, "drop_last": drop_last}
+    alone = sampler(has_lesion, **options)
+    alone.set_epoch(3)
+    order, size = [int(index) for index in alone], count * batch_size
+    wanted = [order[start : start + size] for start in range(0, len(order), size)]
+    if drop_last:
+        wanted = [batch for batch in wanted if len(batch) == size]
+    shares = [dealt(rank, count, has_lesion, batch_size=batch_size, **options) for rank in range(count)]
+    batches = []
+    for share in shares:
+        own = [int(index) for index in share]
+        assert len(own) == len(share)
+        cut = [own[start : start + batch_size] for start in range(0, len(own), batch_size)]
+        assert len(cut) == len(wanted)  # all keep step
+        batches.append([*cut[:-1], []] if share.ends_with_stand_in else cut)
+    for number, batch in enumerate(wanted):
+        parts = [own[number] for own in batches]
+        assert sorted(index for part in parts for index in part) == sorted(batch)
+        lesions = [sum(has_lesion[index] for index in part) for part in parts]
+        assert max(lesions) - min(lesions) <= 1
+
+
+def test_the_one_who_has_nothing_left_keeps_step_with_a_marked_sample(manifest: Path) -> None:
+    loaders = [data_loader(dataset(manifest), batch_size=2, shuffle=True, seed=7) for _ in range(4)]
+    for rank, loader in enumerate(loaders):
+        loader.sampler.rank, loader.sampler.num_replicas = rank, 4  # type: ignore[attr-defined]
+    seen = [batches(loader, 1) for loader in loaders]  # 11 samples: 8 by two each, then 3 of 4 get one
+    assert [[len(batch) for batch in own] for own in seen] == [[2, 1]] * 4
+    assert [loader.sampler.ends_with_stand_in for loader in loaders] == [  # type: ignore[attr-defined]
+        False,
+        False,
+        True,
+        False,
+    ]  # the second batch begins with the second process
+    assert [own[-1][0].get(STAND_IN, False) for own in seen] == [False, False, True, False]
+    assert not any(STAND_IN in sample for own in seen for sample in own[0])
 
 
 def test_share_that_cannot_be_had_is_refused() -> None:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mammo_monai.networks.several_processes import mean_over_processes, process_count
+
 
 def image_classifier(
     network: nn.Module, *, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0
@@ -63,7 +65,20 @@ class ImageClassifier(nn.Module):
             loss = F.cross_entropy(
                 logits, truths.to(logits.device), weights, label_smoothing=self.label_smoothing
             )
+            loss = loss * self._share(truths).to(logits)
         return {"classification": loss}
+
+    def _share(self, truths: Tensor) -> Tensor:
+        """This process's part of a batch in the unit of the processes' mean part; 1 where all have as much.
+
+        A mean over the batch divides by the weights of its images. Those of one process's part are not those
+        of the batch.
+        """
+        if process_count() == 1:
+            return torch.ones(())
+        weights = torch.ones(self.num_classes) if self.class_weights is None else self.class_weights
+        own = weights[truths].sum().to(next(self.network.parameters()).device)
+        return own / mean_over_processes(own).clamp(min=torch.finfo(torch.float32).tiny)
 
     def _truths(self, targets: list[dict[str, Tensor]] | None, count: int) -> Tensor:
         if targets is None or len(targets) != count:

@@ -1,0 +1,86 @@
+"""Two processes train what one would with the same batch: losses, weights, averages and figures."""
+
+from __future__ import annotations
+
+from multiprocessing import get_context
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from mammo_monai.engines import CheckpointHandler, TensorBoardHandler, checkpoint, distributed
+from mammo_monai.errors import TrainingError
+from mammo_monai.networks.several_processes import mean_over_processes, process_count, stand_in
+from tests.engines.shared_training import FILMS, all_results, results, saved
+
+RUNS = (*FILMS, "classifier")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Of one process, and of the first and second of two."""
+    folder = tmp_path_factory.mktemp("shared")
+    store, output = str(folder / "store"), str(folder / "results")
+    context = get_context("spawn")  # torch's backward pass refuses to run in a fork
+    processes = [context.Process(target=all_results, args=(rank, store, output)) for rank in (0, 1)]
+    for process in processes:
+        process.start()
+    alone = results()
+    for process in processes:
+        process.join(timeout=300)
+        process.kill()
+    assert [process.exitcode for process in processes] == [0, 0]
+    return [alone, saved(output, 0), saved(output, 1)]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_logged_losses_are_those_of_the_whole_batch(runs: list[dict[str, Any]], name: str) -> None:
+    alone, first, second = (run[name]["losses"] for run in runs)
+    assert len(alone) == (4 if name in ("uneven", "classifier") else 2)
+    assert first == second == pytest.approx(alone, rel=1e-6)  # logged in float32
+
+
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("kind", ["weights", "average"])
+def test_the_weights_are_those_of_one_process(runs: list[dict[str, Any]], name: str, kind: str) -> None:
+    alone, first, second = (run[name][kind] for run in runs)
+    changed = 0
+    for key, value in alone.items():
+        # Sums in another order: of float64, where Adam divides small gradients by small ones; of float32.
+        tolerance = 1e-9 if value.dtype == torch.float64 else 1e-5
+        torch.testing.assert_close(first[key], value, rtol=0, atol=tolerance, msg=key)
+        assert torch.equal(first[key], second[key]), key
+        changed += value.is_floating_point() and "running" not in key
+    assert changed > 20
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_the_figure_counts_every_film_once(runs: list[dict[str, Any]], name: str) -> None:
+    alone, first, second = (run[name]["figure"] for run in runs)
+    assert first == second == alone
+
+
+def test_one_process_alone_shares_nothing() -> None:
+    value = torch.tensor(3)
+    assert process_count() == 1
+    assert mean_over_processes(value) is value
+    with stand_in():
+        assert mean_over_processes(value) is value
+
+
+def test_a_checkpoint_that_not_all_processes_see_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "gather_lists", lambda own: [True, *own])
+    handler = CheckpointHandler(tmp_path)
+    with pytest.raises(TrainingError, match=r"1 of 2 processes see this checkpoint\. Give all machines one"):
+        handler._start(SimpleNamespace())  # type: ignore[arg-type]  # nothing of it is read before
+
+
+def test_only_the_first_process_writes_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")  # as torchrun sets it
+    assert not distributed.is_first_process()
+    TensorBoardHandler(str(tmp_path / "curves")).attach(SimpleNamespace())
+    assert not (tmp_path / "curves").exists()
