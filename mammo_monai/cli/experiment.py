@@ -1,4 +1,4 @@
-"""`mammo-monai experiment run|table|check`: runs × folds of bundles with overrides, and their comparison."""
+"""`mammo-monai experiment run|sweep|table|check`: runs × folds of bundles with overrides, compared."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.cli.experiment_sweep import add_sweep_parser, check_sweep_file, run_sweep
+
 
 def add_parser(subparsers: Any) -> None:
-    """Adds the verb with its three actions."""
+    """Adds the verb with its four actions."""
     verb = subparsers.add_parser("experiment", help="train runs over folds, resumable; compare them")
     actions = verb.add_subparsers(dest="action", metavar="ACTION", required=True)
     run_ = actions.add_parser("run", help="do what is not finished; goes on after a kill")
     table = actions.add_parser("table", help="compare finished runs: intervals, differences, curves")
+    add_sweep_parser(actions)
     check = actions.add_parser("check", help="say what is wrong with a file, before anything is trained")
     for parser in (run_, check):
         add = parser.add_argument
@@ -32,8 +35,13 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs, compares or checks; 1 if a run failed."""
+    if args.action == "sweep":
+        return run_sweep(args)
     from mammo_monai import experiments as ours
+    from mammo_monai.experiments.sweeps import is_sweep
 
+    if args.action == "check" and is_sweep(args.file):
+        return check_sweep_file(args)
     if args.action == "table":
         results = ours.read_results(args.directory)
         if args.output:

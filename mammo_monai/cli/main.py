@@ -95,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     logging.getLogger("mammo_monai").setLevel(level)
     try:
+        start(arguments, parsed.verb)
         return int(parsed.run(parsed))
     except (MammoError, OSError, ValueError) as error:
         if parsed.verbose:
@@ -104,6 +105,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; what is finished is kept, the same command goes on from there.", file=sys.stderr)
         return 130
+
+
+def start(arguments: Sequence[str] | None, verb: str) -> None:
+    """What goes before a verb: a process of its own that predicts leaves out what only training needs."""
+    if arguments is None and verb == "predict":
+        from mammo_monai.cli import lean_start
+
+        lean_start.import_for_prediction()
 
 
 def _in_words(error: Exception) -> str:

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mammo_monai.cli.fusion_options import add_fusion_options, fused_text
+from mammo_monai.cli.cluster_options import add_cluster_options, is_for_cluster, predict_on_cluster
+from mammo_monai.cli.fusion_options import add_fusion_options
 
 
 def add_parser(subparsers: Any) -> None:
@@ -22,17 +23,26 @@ def add_parser(subparsers: Any) -> None:
     add("images", nargs="+", metavar="IMAGE|DIR|MANIFEST", help="images, folders, or one manifest.json")
     bundle = "a bundle's folder or name; again for an ensemble, then with =WEIGHTS if not its own"
     add("--bundle", required=True, action="append", metavar="NAME|DIR", help=bundle)
-    add("-o", "--output", type=Path, required=True, help="the detections.json to write")
-    modes = ("full", "sections", "sliding", "dense")  # dense: of patch classifiers
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help="detections.json to write; .jsonl, .parquet: archives",
+    )
+    modes = ("full", "sections", "single_pass", "sliding", "dense")  # dense: of patch classifiers
     add("--mode", choices=modes, help="how an image is shown to the network")
+    add("--engine", choices=("torch", "compile", "onnx", "openvino"), help="what computes (torch)")
     add("--split", choices=("training", "validation", "test"), help="one list of the manifest (all)")
     add("--weights", type=Path, help="another weights file than the bundle's own")
     add("--device", help="cpu, cuda:0 … (a GPU if there is one)")
     add("--fppi", type=float, metavar="N", help="show what the bundle's operating point for N shows")
+    add("--workers", type=int, metavar="N", help="threads that load images ahead (1)")
     add("--on-error", choices=("stop", "skip"), help="at an image that fails (stop)")
     add("--overlays", type=Path, metavar="DIR", help="draw each image with its five best marks")
     add("--maps", type=Path, metavar="DIR", help="draw a patch classifier's mass probability maps")
     add_fusion_options(parser, default=None)
+    add_cluster_options(parser)
     parser.set_defaults(run=run, overrides=[])
 
 
@@ -41,20 +51,14 @@ def run(args: argparse.Namespace) -> int:
     from mammo_monai.bundle import path_value
     from mammo_monai.cli.predict_ensemble import predict_ensemble
     from mammo_monai.cli.predict_one import predict_one
-    from mammo_monai.schema import read_detections, read_manifest
+    from mammo_monai.cli.predict_outcome import show_outcome
 
     images = [each if each.startswith("phantoms:") else path_value(each) for each in args.images]
-    is_ensemble = len(args.bundle) > 1
-    (predict_ensemble if is_ensemble else predict_one)(args, images)
-    content = read_detections(args.output)
-    if args.overlays:
-        from mammo_monai.inference.overlays import save_overlays
-
-        records = read_manifest(Path(images[0])).images() if images[0].endswith(".json") else ()
-        save_overlays(content.detections, args.overlays, records=records)
-    failed = content.model.get("failed", [])
-    n_marks = sum(len(each.boxes) for each in content.detections)
-    fused = f", {fused_text(content)}" if is_ensemble else ""
-    n_images = len(content.detections)
-    print(f"{args.output}: {n_images} images, {n_marks} marks, {len(failed)} images failed{fused}")
-    return 1 if failed else 0
+    written = None
+    if is_for_cluster(args):
+        predict_on_cluster(args, images)
+    elif len(args.bundle) > 1:
+        predict_ensemble(args, images)
+    else:
+        written = predict_one(args, images)
+    return show_outcome(args, images, written)

@@ -14,7 +14,7 @@ from mammo_monai.errors import BundleError
 from mammo_monai.inference.fusion_files import told_apart
 from mammo_monai.inference.operating_point import OPERATING_POINTS
 
-_COMMON = ("mode", "split", "on_error")
+_COMMON = ("mode", "engine", "split", "on_error")
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mammo_monai.inference import Written
 
 
-def predict_one(args: argparse.Namespace, images: list[str]) -> None:
-    """Runs the bundle's inference on images, writes the output.
+def predict_one(args: argparse.Namespace, images: list[str]) -> Written | None:
+    """Runs the bundle's inference on images, writes the output; returns what its `Predictor` says of it.
 
     Raises:
         ValueError: options of an ensemble. MammoError, OSError: as the bundle's run raises them.
@@ -25,9 +29,10 @@ def predict_one(args: argparse.Namespace, images: list[str]) -> None:
         "input": images[0] if len(images) == 1 else images,
         "output": path_value(args.output),
         "weights": path_value(args.weights) if args.weights else None,
-        **{name: getattr(args, name) for name in ("mode", "split", "device", "on_error")},
+        **{name: getattr(args, name) for name in ("mode", "engine", "split", "device", "on_error")},
         "evaluator#on_progress": image_bar(),
         "evaluator#operating_point": point,
+        "evaluator#workers": args.workers,
     }
     overrides = {key: value for key, value in named.items() if value is not None}
     workflow = run_bundle(bundle, "inference", "run", overrides | parse_overrides(args.overrides))
@@ -36,6 +41,8 @@ def predict_one(args: argparse.Namespace, images: list[str]) -> None:
 
         inferer, dataset = (workflow.parser.get_parsed_content(name) for name in ("inferer", "dataset"))
         save_probability_maps(inferer, dataset, args.maps)
+    evaluator = workflow.parser.get_parsed_content("evaluator") if "evaluator" in workflow.parser else None
+    return getattr(evaluator, "written", None)
 
 
 def _check_maps(bundle: str) -> None:

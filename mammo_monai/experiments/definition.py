@@ -86,6 +86,8 @@ def experiment_of(content: Json, where: str, folder: Path, name: str = "experime
     Args:
         where: stands before every message. folder: relative paths start here. name: where it names none.
     """
+    if "sweep" in content:
+        raise ExperimentError(f"{where}: holds a sweep; do it with `mammo-monai experiment sweep`.")
     reject_unknown(where, content, _FIELDS)
     common = overrides_of(where, content, "overrides")
     budget = _budget(where, content)

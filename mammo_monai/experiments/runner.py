@@ -53,6 +53,7 @@ class Runner:
         redo: a folder that holds another configuration of the run is cleared instead of refused.
         command: the program of a step.
         tracker: is told of every finished run.
+        variables: of the environment that steps get, one set per worker; None: see `worker_variables`.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Runner:
         redo: bool = False,
         command: Sequence[str] = COMMAND,
         tracker: Tracker | None = None,
+        variables: Sequence[dict[str, str]] | None = None,
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers must be at least 1, got {workers}.")
@@ -75,8 +77,8 @@ class Runner:
         self.tracker = tracker
         self.stopping = threading.Event()
         self._variables: SimpleQueue[dict[str, str]] = SimpleQueue()
-        for variables in worker_variables(workers, os.environ, gpu_count):
-            self._variables.put(variables)
+        for each in worker_variables(workers, os.environ, gpu_count) if variables is None else variables:
+            self._variables.put(each)
 
     def folder(self, key: Key) -> RunFolder:
         """The folder of a run on a fold."""
@@ -91,7 +93,7 @@ class Runner:
                 nothing is begun then. OSError: the folder cannot be written.
         """
         self._refuse_changed()
-        self._write_head()
+        self.write_head()
         schedule = Schedule(self._finish, self._tell, self.stopping.set)
         finished = schedule.perform(self.plan.runs, workers=self.workers)
         if self.tracker is not None:
@@ -131,7 +133,8 @@ class Runner:
             return planned
         return planned.started(self.folder(planned.parent).read_done()["weights_sha256"])
 
-    def _write_head(self) -> None:
+    def write_head(self) -> None:
+        """Writes what a table needs to name and order the runs, and the folds."""
         experiment, data = self.plan.experiment, self.plan.data
         n_manifests = len(self.plan.manifest_names)
         runs = tuple(

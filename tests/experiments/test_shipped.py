@@ -9,11 +9,14 @@ import pytest
 
 from mammo_monai.experiments import Choice, Plan, build_parts, make_plan, read_experiment
 from mammo_monai.experiments.configuration import config_hash
+from mammo_monai.experiments.sweeps import check_sweep, is_sweep, read_sweep
 from mammo_monai.records import ImageRecord, Lesion
 from mammo_monai.reports.literature.published import table_keys, table_rows
 from mammo_monai.schema import Manifest, write_manifest
 
-FILES = sorted((Path(__file__).parents[2] / "experiments").glob("*.json"))
+SHIPPED = sorted((Path(__file__).parents[2] / "experiments").glob("*.json"))
+SWEEPS = [path for path in SHIPPED if is_sweep(path)]
+FILES = [path for path in SHIPPED if path not in SWEEPS]
 CHAINS = ("two_stage", "learning_rate", "alpha", "gamma", "freezing")
 # Those that start from weights which a checkout does not hold, and the run that does not.
 WITHOUT_WEIGHTS = {"stage_two": "no_stage1", "fine_tuning_patients": "from_photographs"}
@@ -67,6 +70,11 @@ def test_it_passes_the_check(path: Path, manifests: tuple[str, str]) -> None:
     plan = plan_of(path, manifests, () if own is None else (own,))
     build_parts(plan)
     assert plan.runs
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_a_sweep_passes_the_check(path: Path, manifests: tuple[str, str]) -> None:
+    assert check_sweep(read_sweep(path), manifests[:1]) >= 1
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
