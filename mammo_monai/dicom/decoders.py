@@ -28,6 +28,7 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
+    RLELossless,
 )
 
 from mammo_monai.dicom.reading import damage_refused
@@ -119,8 +120,24 @@ def _plugins_of(decoder: Decoder) -> tuple[str, ...]:
 
 
 def _decode(decoder: Decoder, dataset: Dataset, plugin: str) -> NDArray[np.integer]:
-    values, _ = decoder.as_array(dataset, raw=True, index=0, decoding_plugin=plugin)
+    read = {RLELossless: _rle_frame}.get(decoder.UID, _frame)
+    values = read(decoder, dataset, plugin)
     expected = (int(dataset.Rows), int(dataset.Columns))
     if values.shape != expected:
         raise ValueError(f"decoded shape {values.shape}, expected {expected}")
     return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
+
+
+def _frame(decoder: Decoder, dataset: Dataset, plugin: str) -> NDArray[np.integer]:
+    return decoder.as_array(dataset, raw=True, index=0, decoding_plugin=plugin)[0]
+
+
+def _rle_frame(decoder: Decoder, dataset: Dataset, plugin: str) -> NDArray[np.integer]:
+    """The decoder's own buffer as an array: `as_array` would copy it, an eighth of the time of a film.
+
+    RLE has no precision or sign of its own, which is what `as_array` puts right for the JPEG family.
+    """
+    frame, about = decoder.as_buffer(dataset, raw=True, index=0, decoding_plugin=plugin)
+    kind = "i" if about["pixel_representation"] else "u"
+    values = np.frombuffer(frame, dtype=f"<{kind}{int(about['bits_allocated']) // 8}")
+    return values.reshape(int(about["rows"]), int(about["columns"]))
