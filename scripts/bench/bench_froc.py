@@ -10,9 +10,6 @@ as they are.
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import resource
 import sys
 import time
@@ -21,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from harness import Comparison, bench_arguments, report
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -116,7 +114,7 @@ def timed(work: Callable[..., Any], *inputs: Any) -> tuple[float, Any]:
     return time.process_time() - start, figures
 
 
-def against_picai(n_images: int, n_detections: int) -> dict[str, Any]:
+def against_picai(n_images: int, n_detections: int, figures: dict[str, float]) -> Comparison:
     """Both sides on the same matches; what is fed to picai_eval is made before its clock starts."""
     from tests.reference import picai_metrics  # noqa: PLC0415  # its packages are none of our peak
 
@@ -129,33 +127,32 @@ def against_picai(n_images: int, n_detections: int) -> dict[str, Any]:
     fast, mine = timed(ours_of_matches, matches)
     slow, theirs = timed(theirs_of_rows, rows)
     difference = float(np.abs(mine - theirs).max())
-    print(
-        f"FROC + AP of the same matches, {n_images} images x {n_detections} detections: ours {fast:.4f} s, "
-        f"picai_eval {slow:.2f} s, ratio {slow / fast:.0f} (target {TARGET_RATIO:.0f}); "
-        f"largest difference {difference:.1e}"
+    return Comparison(
+        work=f"FROC and AP of the same matches, {n_images} images × {n_detections} detections",
+        peer="picai_eval",
+        ours="froc_curve + average_precision",
+        seconds={"picai_eval": [slow], "froc_curve + average_precision": [fast]},
+        target=TARGET_RATIO,
+        equality={"largest difference": difference, "below 1e-5 (float32 on its side)": difference < 1e-5},
+        extra=figures,
     )
-    return {
-        "images": n_images,
-        "ours_s": fast,
-        "picai_eval_s": slow,
-        "ratio": slow / fast,
-        "target_ratio": TARGET_RATIO,
-        "largest_difference": difference,
-    }
 
 
-def against_reference() -> dict[str, Any]:
+def against_reference() -> Comparison:
     small = made_images(20, 10)
     (fast, mine), (slow, theirs) = timed(ours, small), timed(reference, small)
     difference = max(abs(a - b) for a, b in zip(mine, theirs, strict=True))
-    print(
-        f"20 images x 10 detections from boxes: ours {fast:.4f} s, slow reference {slow:.3f} s, "
-        f"ratio {slow / fast:.0f}; largest difference {difference:.1e}"
+    return Comparison(
+        work="FROC and AP from boxes, 20 images × 10 detections",
+        peer="slow reference",
+        ours="froc_curve + average_precision",
+        seconds={"slow reference": [slow], "froc_curve + average_precision": [fast]},
+        target=None,
+        equality={"largest difference": difference, "below 1e-9": difference < 1e-9},
     )
-    return {"ours_s": fast, "reference_s": slow, "ratio": slow / fast, "largest_difference": difference}
 
 
-def alone(images: Images, n_draws: int) -> dict[str, Any]:
+def alone(images: Images, n_draws: int) -> dict[str, float]:
     """Our times on the large set; `peak_gb` is the process's so far, the made images included."""
     size = f"{len(images)} images x {len(images[0][1].scores)} detections"
     plain, _ = timed(ours, images)
@@ -182,30 +179,19 @@ def alone(images: Images, n_draws: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = bench_arguments(__doc__, repeats=1)
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--detections", type=int, default=100)
     parser.add_argument("--draws", type=int, default=1000, help="of patients (%(default)s)")
     parser.add_argument(
         "--picai-images", type=int, default=2000, help="for picai_eval (%(default)s); 0: none"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
     args = parser.parse_args()
-    found: dict[str, Any] = {
-        "images": args.images,
-        "detections": args.detections,
-        "draws": args.draws,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "ours": alone(made_images(args.images, args.detections), args.draws),
-        "slow_reference": against_reference(),
-    }
+    figures = alone(made_images(args.images, args.detections), args.draws)
+    comparisons = [against_reference()]
     if args.picai_images:
-        found["picai_eval"] = against_picai(args.picai_images, args.detections)
-    if args.json:
-        args.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        comparisons.append(against_picai(args.picai_images, args.detections, figures))
+    report(comparisons, json=args.json)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ not. --profile prints where the time of the first film goes.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import statistics
 import tempfile
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from harness import Comparison, bench_arguments, report
 from PIL import Image
 from pydicom import dcmread
 from pydicom.uid import (
@@ -88,6 +88,9 @@ def record_of(path: Path, number: int) -> ImageRecord:
     )
 
 
+ALONE, PREPARE = "decoding alone", "mammo-monai prepare"
+
+
 def decode(record: ImageRecord) -> float:
     """Decoding alone; one value comes back, so that nothing is left undone."""
     return float(read_mammogram(record.image).pixels[0, 0])
@@ -101,8 +104,10 @@ def seconds(pool: WorkerPool[Any, Any], items: Sequence[Any]) -> float:
     return time.perf_counter() - start
 
 
-def measure(records: Sequence[ImageRecord], recipe: Recipe, workers: int, rounds: int) -> tuple[float, float]:
-    """Seconds per image of decoding alone, and the ratio of speeds."""
+def measure(
+    records: Sequence[ImageRecord], recipe: Recipe, workers: int, rounds: int
+) -> dict[str, list[float]]:
+    """Seconds of decoding alone and of preparing, all records, round by round."""
     times: list[tuple[float, float]] = []
     with (
         WorkerPool(decode, workers, lambda _: 0.0) as decoding,
@@ -114,8 +119,7 @@ def measure(records: Sequence[ImageRecord], recipe: Recipe, workers: int, rounds
                 prepared = seconds(preparing, [Task(each, Path(out), recipe) for each in records])
             if number:  # the first round warms up
                 times.append((raw, prepared))
-    alone = statistics.median(raw for raw, _ in times) / len(records)
-    return alone, statistics.median(raw / prepared for raw, prepared in times)
+    return {ALONE: [raw for raw, _ in times], PREPARE: [prepared for _, prepared in times]}
 
 
 def _stop(task: Task) -> Failed:
@@ -156,29 +160,35 @@ def profile(record: ImageRecord, recipe: Recipe, repeats: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = bench_arguments(__doc__, repeats=3)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--copies", type=int, default=1, help="how often each film is prepared in a round")
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--preset", default="full_image", choices=("full_image", "sections"))
     parser.add_argument("--syntax", nargs="*", default=list(SYNTAXES), choices=list(SYNTAXES))
     parser.add_argument("--profile", action="store_true")
     args = parser.parse_args()
     recipe = image_recipe(preset=args.preset)
-    print(f"{'syntax':14} {'MB':>6} {'decoding s':>11} {'preparing s':>12} {'speed ratio':>12}")
+    comparisons: list[Comparison] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in args.syntax:
             paths = converted(films(), SYNTAXES[name], Path(folder))
             if not paths:
                 continue
             records = [record_of(path, number) for number, path in enumerate(paths * args.copies)]
-            alone, ratio = measure(records, recipe, args.workers, args.rounds)
-            size = np.mean([path.stat().st_size for path in paths]) / 1e6
-            print(f"{name:14} {size:6.1f} {alone:11.3f} {alone / ratio:12.3f} {ratio:12.2f}", flush=True)
+            comparisons.append(
+                Comparison(
+                    work=f"prepare, {len(records)} films, {name}: decoding, breast, crop, resize, PNG",
+                    peer=ALONE,
+                    ours=PREPARE,
+                    seconds=measure(records, recipe, args.workers, args.repeats),
+                    target=None,
+                    equality={"work": "ours does more: 1 would be for nothing"},
+                    extra={"MB a film": float(np.mean([path.stat().st_size for path in paths]) / 1e6)},
+                )
+            )
             if args.profile:
-                profile(records[0], recipe, args.rounds)
+                profile(records[0], recipe, args.repeats)
+    report(comparisons, json=args.json)
 
 
 if __name__ == "__main__":

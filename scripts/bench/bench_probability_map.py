@@ -1,27 +1,24 @@
-"""The mass probability map dense, sliding in batches, and sliding patch by patch: time, correlation, boxes.
+"""The mass probability map dense and sliding in batches (and patch by patch): time and correlation.
 
     python scripts/bench/bench_probability_map.py --backbone resnet18 --size 1400 2200
     python scripts/bench/bench_probability_map.py --weights patch.safetensors --dense-head dense.safetensors
 
-All ways see the same image and weights, in turn, round after round, so that other load on the machine falls
-on all; the ratio is the median over rounds, against sliding in batches. Ratios travel between machines,
-seconds do not. Correlations are Pearson's, with the dense pass's patches each shown on its own: `centres`
-over the patches in the breast (dense mode alone has the same ones), `map` over all breast pixels. Without
---weights the network is random, with batch norms that have seen the image: what it says about correlation
-does not carry over to trained weights; docs/explanation/probability-map.md has those.
+All ways see the same image and weights. Correlations are Pearson's: at equal centres with the dense pass's
+patches each shown on its own, and of the whole maps over all breast pixels. Without --weights the network is
+random, with batch norms that have seen the image: its time is that of any weights, what it says about
+correlation does not carry over to trained ones; docs/explanation/probability-map.md has those.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from harness import Comparison, alternate, bench_arguments, report
 from scipy import ndimage
 from torch import Tensor, nn
 
@@ -32,7 +29,9 @@ from mammo_monai.inference.probability_map import probability_map_inferer
 from mammo_monai.networks.classifiers import PatchNetwork, image_classifier, patch_network
 from mammo_monai.networks.weights import load_weights
 
-MIN_SHARE = 0.25
+MIN_SHARE, MIN_CORRELATION, TARGET = 0.25, 0.95, 8.0
+Ways = dict[str, Callable[[], ProbabilityGrid]]
+SLIDING, DENSE = "sliding, batches", "dense"
 
 
 def patch_by_patch(network: PatchNetwork, image: Tensor, patch_px: int, stride_px: int) -> ProbabilityGrid:
@@ -69,15 +68,6 @@ def one_by_one(network: PatchNetwork, image: Tensor, grid: PatchGrid, batch_size
         return ProbabilityGrid(grid, sliding_scores(network, image, grid, wanted, batch_size=batch_size))
 
 
-def timed(work: Callable[[], ProbabilityGrid], device: str) -> tuple[float, ProbabilityGrid]:
-    """Seconds and the result."""
-    start = time.perf_counter()
-    result = work()
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    return time.perf_counter() - start, result
-
-
 def settle(network: nn.Module, image: Tensor, patch_px: int) -> None:
     """Gives a random network's batch norms the statistics of this image, so that its output varies."""
     grid = sliding_grid(*image.shape[1:], patch_px=patch_px, stride_px=patch_px)
@@ -96,10 +86,49 @@ def correlation(one: np.ndarray, other: np.ndarray, where: np.ndarray) -> float:
     return float(np.corrcoef(one[where], other[where])[0, 1])
 
 
+def maps_of(args: argparse.Namespace, image: Tensor) -> tuple[Ways, PatchNetwork]:
+    """The ways to the patches' probabilities, and the network they share."""
+    network = patch_network(args.backbone, patch_px=args.patch, contrast=args.contrast).to(args.device).eval()
+    if args.weights:
+        load_weights(network, args.weights)
+    else:
+        settle(network, image, args.patch)
+    classifier = image_classifier(network).eval()
+    make = partial(probability_map_inferer, batch_size=args.batch, min_breast_share=MIN_SHARE)
+    sliding = make(classifier, "sliding", stride_px=args.stride)
+    dense = make(classifier, "dense", tile_px=args.tile, dense_head=args.dense_head)
+    ways: Ways = {
+        SLIDING: partial(sliding.patch_probabilities, image),
+        DENSE: partial(dense.patch_probabilities, image),
+    }
+    if args.with_loop:
+        ways["sliding, patch by patch"] = partial(patch_by_patch, network, image, args.patch, args.stride)
+    return ways, network
+
+
+def evidence(
+    ways: Ways, network: PatchNetwork, image: Tensor, args: argparse.Namespace
+) -> dict[str, bool | float | str]:
+    """How well the dense map agrees: with its own patches shown singly, and with the map it replaces."""
+    dense, sliding = ways[DENSE](), ways[SLIDING]()
+    single = one_by_one(network, image, dense.grid, args.batch)
+    breast = (image[0] > 0).cpu().numpy()
+    found: dict[str, bool | float | str] = {
+        "correlation at equal centres": correlation(dense.values, single.values, single.values > 0),
+        "correlation of the maps, dense and sliding": correlation(dense.sampled(), sliding.sampled(), breast),
+        "patches, dense and sliding": " and ".join(
+            str(int((each.values > 0).sum())) for each in (dense, sliding)
+        ),
+    }
+    if args.weights:  # of random weights correlations say nothing, see the module
+        found["map at least .95"] = found["correlation of the maps, dense and sliding"] >= MIN_CORRELATION
+    else:
+        found["weights"] = "random: docs/explanation/probability-map.md has trained ones"
+    return found
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = bench_arguments(__doc__, repeats=2)
     parser.add_argument("--backbone", default="resnet18")
     parser.add_argument("--contrast", default="none")
     parser.add_argument("--weights", type=Path)
@@ -110,52 +139,26 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--tile", type=int, default=1536)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--without-loop", action="store_true", help="leave out patch by patch")
+    parser.add_argument("--with-loop", action="store_true", help="also patch by patch, which takes minutes")
     args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     width, height = args.size
     image = breast_image(width, height, args.seed).to(args.device)
-    network = patch_network(args.backbone, patch_px=args.patch, contrast=args.contrast).to(args.device).eval()
-    if args.weights:
-        load_weights(network, args.weights)
-    else:
-        settle(network, image, args.patch)
-    classifier = image_classifier(network).eval()
-    make = partial(probability_map_inferer, batch_size=args.batch, min_breast_share=MIN_SHARE)
-    sliding, dense = (
-        make(classifier, "sliding", stride_px=args.stride),
-        make(classifier, "dense", tile_px=args.tile, dense_head=args.dense_head),
+    ways, network = maps_of(args, image)
+    wait = torch.cuda.synchronize if args.device.startswith("cuda") else None
+    seconds = alternate(ways, args.repeats, synchronize=wait)
+    comparison = Comparison(
+        work=f"probability map, {width} × {height}, {args.backbone}, {args.patch} px every {args.stride}",
+        peer=SLIDING,
+        ours=DENSE,
+        seconds=seconds,
+        target=TARGET,
+        equality=evidence(ways, network, image, args),
     )
-    works: dict[str, Callable[[], ProbabilityGrid]] = {
-        "sliding, batches": partial(sliding.patch_probabilities, image),
-        "dense": partial(dense.patch_probabilities, image),
-    }
-    if not args.without_loop:
-        works["sliding, patch by patch"] = partial(patch_by_patch, network, image, args.patch, args.stride)
-    rounds = [
-        {name: timed(work, args.device) for name, work in works.items()} for _ in range(args.repeats + 1)
-    ]
-    last, base = rounds[-1], "sliding, batches"
-    breast = (image[0] > 0).cpu().numpy()
-    reference = one_by_one(network, image, last["dense"][1].grid, args.batch)
-    print(
-        f"{'way':26s} {'patches':>8s} {'seconds':>8s} {'ratio':>6s} {'centres':>8s} {'map':>6s} {'boxes':>6s}"
-    )
-    for name in works:
-        seconds = statistics.median(each[name][0] for each in rounds[1:])  # the first round warms up
-        ratio = statistics.median(each[name][0] / each[base][0] for each in rounds[1:])
-        grid = last[name][1]
-        on_map = correlation(grid.sampled(), reference.sampled(), breast)
-        centres = float("nan")
-        if name == "dense":
-            centres = correlation(grid.values, reference.values, reference.values > 0)
-        boxes = len((dense if name == "dense" else sliding).candidates(grid, image)["box"])
-        print(
-            f"{name:26s} {int((grid.values > 0).sum()):8d} {seconds:8.2f} {ratio:6.2f} {centres:8.3f} "
-            f"{on_map:6.3f} {boxes:6d}"
-        )
+    report(comparison, json=args.json)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ Run from the repository's root: python scripts/bench/bench_significance.py
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from harness import Comparison, bench_arguments, report
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -91,7 +91,7 @@ def reference(first: Images, second: Images, drawn: np.ndarray, swapped: np.ndar
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = bench_arguments(__doc__, repeats=1)
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--detections", type=int, default=100)
     parser.add_argument("--replicates", type=int, default=1000)
@@ -114,9 +114,17 @@ def main() -> None:
     fast = time.process_time() - start
     theirs = reference(*small, drawn, swapped)
     slow = time.process_time() - start - fast
-    print(
-        f"20 images x 10 detections, 5 draws and 5 swaps: ours {fast:.4f} s, reference {slow:.3f} s, "
-        f"ratio {slow / fast:.0f}; largest difference {np.nanmax(np.abs(mine - theirs)):.1e}"
+    difference = float(np.nanmax(np.abs(mine - theirs)))
+    report(
+        Comparison(
+            work="paired comparison, 20 images × 10 detections, 5 draws and 5 swaps",
+            peer="slow reference",
+            ours="paired_differences",
+            seconds={"slow reference": [slow], "paired_differences": [fast]},
+            target=None,
+            equality={"largest difference": difference, "below 1e-9": difference < 1e-9},
+        ),
+        json=args.json,
     )
 
 
