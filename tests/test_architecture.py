@@ -66,10 +66,12 @@ ALLOWED: dict[str, set[str]] = {
 ALLOWED_WHERE_USED: dict[str, set[str]] = {
     "imaging": {"itk"},
     "dicom": {"openjpeg", "pylibjpeg", "jpeg_ls"},
-    "inference": {"onnxruntime", "openvino", "ray"},
+    "inference": {"onnx", "onnxruntime", "openvino"},
+    "schema": {"pyarrow"},
     "reports": {"reportlab"},
     "experiments": {"mlflow", "optuna"},
-    "bundle": {"huggingface_hub"},
+    "bundle": {"huggingface_hub", "openvino", "nncf"},
+    "service": {"ray"},
 }
 
 DATA_SETS = re.compile("cbis|inbreast|vindr", re.IGNORECASE)
