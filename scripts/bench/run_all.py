@@ -19,7 +19,7 @@ from pathlib import Path
 from table import markdown, read_results
 
 HERE = Path(__file__).resolve().parent
-NEEDS_DATA = {"breast_boxes", "breast_region", "manifest"}
+NEEDS_DATA = {"breast_boxes", "breast_region", "loader", "manifest"}
 """Left out unless named: they need a data set that must be given, or write 10 000 files."""
 LIMIT_S = 900.0
 
