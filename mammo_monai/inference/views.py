@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from mammo_monai.networks.contract import Detector
 
 Prediction = dict[str, Tensor]
-# On a CPU a larger batch is no faster, and a ResNet-50 holds about 1 GB for every million pixels: one
-# full-size film in sections stays below 2 GB in all (scripts/bench/bench_memory.py).
-CPU_BATCH_PX = 1_500_000
+# On a CPU large views go faster one by one, and hold less memory: sections of 0.46 million pixels took a
+# quarter longer in batches of three (scripts/bench/bench_sections.py). Small ones share a call.
+CPU_BATCH_PX = 2**18
 
 
 @dataclass(frozen=True)
