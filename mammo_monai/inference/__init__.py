@@ -18,6 +18,7 @@ from mammo_monai.inference.operating_point import ShownAt, shown_at
 from mammo_monai.inference.predict import (
     Predictor,
     Progress,
+    ProgressLog,
     check_inferer,
     described_model,
     detections_in_original,
@@ -45,6 +46,7 @@ __all__ = [
     "Predictor",
     "ProbabilityMapInferer",
     "Progress",
+    "ProgressLog",
     "SectionsInferer",
     "ShownAt",
     "SinglePassInferer",

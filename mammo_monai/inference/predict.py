@@ -105,7 +105,7 @@ class Predictor:
         check_inferer(inferer, self.device)
         self.on_error = on_error
         self.resume = resume
-        self.on_progress = on_progress or _ProgressLog()
+        self.on_progress = on_progress or ProgressLog()
         self.operating_point = operating_point
         self.workers = workers
         if operating_point is not None:
@@ -363,13 +363,14 @@ def _check_kind(output: Path) -> None:
         )
 
 
-class _ProgressLog:
+class ProgressLog:
     """Logs progress at INFO, at most every ten seconds and at the end."""
 
     def __init__(self) -> None:
         self._last_s = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
+        """One image is done."""
         now_s = time.monotonic()
         if now_s - self._last_s >= LOG_EVERY_S or progress.done == progress.total:
             self._last_s = now_s

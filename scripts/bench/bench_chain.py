@@ -33,7 +33,7 @@ from bench_forward import (
     settings,
     shipped_detector,
 )
-from harness import Comparison, Value, alternate, bench_arguments, report
+from harness import Value, alternate, bench_arguments, between, report
 from monai.apps.detection.networks.retinanet_detector import RetinaNetDetector
 from monai.apps.detection.utils.anchor_utils import AnchorGenerator
 from monai.transforms import Compose, EnsureChannelFirst, LoadImage, Resize, ScaleIntensity, SqueezeDim
@@ -171,15 +171,9 @@ def main() -> None:
             seconds = alternate(sides, args.repeats)
             work = f"{len(films)} DICOM films → detections.json, {case.name}, {case.size[0]} × {case.size[1]}"
             for name in list(sides)[1:]:
+                found = evidence(case, name, films, Path(folder))
                 comparisons.append(
-                    Comparison(
-                        work=f"{work}, {name}",
-                        peer=STOCK,
-                        ours=name,
-                        seconds={each: seconds[each] for each in (STOCK, name)},
-                        target=TARGET,
-                        equality=evidence(case, name, films, Path(folder)),
-                    )
+                    between(STOCK, name, seconds, work=f"{work}, {name}", target=TARGET, equality=found)
                 )
     report(comparisons, json=args.json)
 

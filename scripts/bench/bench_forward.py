@@ -22,7 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from harness import Comparison, Value, alternate, bench_arguments, report
+from harness import Value, alternate, bench_arguments, between, report
 from torch import Tensor
 from torchvision.models.detection import RetinaNet, retinanet_resnet50_fpn
 from torchvision.ops import box_iou
@@ -151,6 +151,10 @@ def map_evidence(network: torch.nn.Module, inferer: object, image: Tensor) -> di
     return {"largest difference of class logits, by their SD": float(apart.max() / expected.std())}
 
 
+def _target(name: str) -> float | None:
+    return TARGET if "bfloat16" in name else None
+
+
 @torch.no_grad()
 def main() -> None:
     parser = bench_arguments(__doc__, repeats=5)
@@ -170,31 +174,17 @@ def main() -> None:
     seconds = alternate({name: partial(side, noise) for name, side in sides.items()}, args.repeats)
     size = f"1 × 1 × {args.height} × {args.width}"
     for name, inferer in large.items():
-        comparisons.append(
-            Comparison(
-                work=f"forward, image to boxes, {size}, ResNet-50, {name}",
-                peer=TORCHVISION,
-                ours=name,
-                seconds={each: seconds[each] for each in (TORCHVISION, name)},
-                target=TARGET if "bfloat16" in name else None,
-                equality=map_evidence(plain, inferer, noise),
-            )
-        )
+        work, target = f"forward, image to boxes, {size}, ResNet-50, {name}", _target(name)
+        evidence = map_evidence(plain, inferer, noise)
+        comparisons.append(between(TORCHVISION, name, seconds, work=work, target=target, equality=evidence))
     small = {TORCH: make_inferer(shipped_detector(), "full"), **inferers(shipped_detector)}
     seconds = alternate({name: partial(each, noise) for name, each in small.items()}, args.repeats)
-    expected = [ours(small[TORCH], image) for image in films]
+    torch_alone = small.pop(TORCH)
+    expected = [ours(torch_alone, image) for image in films]
     for name, inferer in small.items():
-        if name != TORCH:
-            comparisons.append(
-                Comparison(
-                    work=f"forward, image to boxes, {size}, shipped {SHIPPED}, {name}",
-                    peer=TORCH,
-                    ours=name,
-                    seconds={each: seconds[each] for each in (TORCH, name)},
-                    target=TARGET if "bfloat16" in name else None,
-                    equality=box_evidence(expected, partial(ours, inferer), films),
-                )
-            )
+        work, target = f"forward, image to boxes, {size}, shipped {SHIPPED}, {name}", _target(name)
+        evidence = box_evidence(expected, partial(ours, inferer), films)
+        comparisons.append(between(TORCH, name, seconds, work=work, target=target, equality=evidence))
     report(comparisons, json=args.json)
 
 

@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 Value = bool | int | float | str
@@ -89,6 +89,11 @@ class Comparison:
     def is_met(self) -> bool | None:
         """Whether the target is met by equal work; None without a target."""
         return None if self.target is None else bool(self.ratio >= self.target and self.is_equal)
+
+
+def between(peer: str, ours: str, seconds: Mapping[str, Sequence[float]], **fields: Any) -> Comparison:
+    """The comparison of two of many sides; `fields` are the others of `Comparison`."""
+    return Comparison(peer=peer, ours=ours, seconds={each: seconds[each] for each in (peer, ours)}, **fields)
 
 
 def bench_arguments(description: str | None, *, repeats: int = 5) -> argparse.ArgumentParser:

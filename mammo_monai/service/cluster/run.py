@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from mammo_monai.inference import Progress
+from mammo_monai.inference import Progress, ProgressLog
 from mammo_monai.service.cluster.chunks import CHUNK_IMAGES, Chunk, chunk_sizes, chunks_of
 from mammo_monai.service.cluster.errors import ClusterError
 from mammo_monai.service.cluster.folder import JobFolder, JobRecord
@@ -21,7 +21,6 @@ from mammo_monai.service.cluster.worker import Order
 logger = logging.getLogger(__name__)
 
 SUFFIX = ".parquet"
-LOG_EVERY_S = 10.0
 FRUITLESS_ROUNDS = 3
 
 
@@ -86,7 +85,7 @@ def run_on_cluster(
         if folder.is_finished:
             logger.info("%s: finished before", folder.path)
             return folder
-        _Run(job, folder, record, cluster, on_progress or _ProgressLog()).to_its_end()
+        _Run(job, folder, record, cluster, on_progress or ProgressLog()).to_its_end()
         failed = folder.finish(record, job.model)
     logger.info("wrote %s: %d images, %d failed", folder.path, record.n_images - len(failed), len(failed))
     return folder
@@ -150,16 +149,3 @@ class _Run:
     def _done(self, missing: Sequence[int] | set[int]) -> int:
         sizes = chunk_sizes(self.record.n_images, self.record.chunk_images)
         return self.record.n_images - sum(sizes[n] for n in missing)
-
-
-class _ProgressLog:
-    """Logs progress at INFO, at most every ten seconds and at the end."""
-
-    def __init__(self) -> None:
-        self._last_s = time.monotonic()
-
-    def __call__(self, progress: Progress) -> None:
-        now_s = time.monotonic()
-        if now_s - self._last_s >= LOG_EVERY_S or progress.done == progress.total:
-            self._last_s = now_s
-            logger.info("%d of %d images, %.0f s left", progress.done, progress.total, progress.eta_s or 0.0)
