@@ -81,16 +81,20 @@ def write_json_atomic(path: Path, content: object) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes; of a folder, of the names and hashes of the files in it."""
+    """Hexadecimal SHA-256 of a file's bytes."""
     digest = hashlib.sha256()
-    if Path(path).is_dir():
-        for each in sorted(each for each in Path(path).iterdir() if each.is_file()):
-            digest.update(f"{sha256_of(each)}  {each.name}\n".encode())
-        return digest.hexdigest()
     with Path(path).open("rb") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def content_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes; of a folder, such as one of shards, of its files' names and hashes."""
+    if not Path(path).is_dir():
+        return sha256_of(path)
+    files = sorted(each for each in Path(path).iterdir() if each.is_file())
+    return hashlib.sha256("".join(f"{sha256_of(each)}  {each.name}\n" for each in files).encode()).hexdigest()
 
 
 def bytes_text(count: float) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mammo_monai.files import atomic_path, sha256_of, write_json_atomic, write_text_atomic
+from mammo_monai.files import atomic_path, content_sha256, sha256_of, write_json_atomic, write_text_atomic
 
 
 def names_in(folder: Path) -> list[str]:
@@ -184,3 +184,17 @@ def test_sha256_is_that_of_the_bytes(
     path = tmp_path_factory.getbasetemp() / "bytes.bin"
     path.write_bytes(content * repeats)
     assert sha256_of(path) == hashlib.sha256(content * repeats).hexdigest()
+
+
+def test_a_folders_hash_changes_with_a_byte_and_with_a_name(tmp_path: Path) -> None:
+    folder = tmp_path / "d.parquet"
+    folder.mkdir()
+    (folder / "part-000000.parquet").write_bytes(b"one")
+    (folder / "model.json").write_bytes(b"{}")
+    before = content_sha256(folder)
+    assert content_sha256(folder) == before
+    assert content_sha256(folder / "model.json") == sha256_of(folder / "model.json")
+    (folder / "model.json").write_bytes(b"[]")
+    changed = content_sha256(folder)
+    (folder / "part-000000.parquet").rename(folder / "part-000001.parquet")
+    assert len({before, changed, content_sha256(folder)}) == 3

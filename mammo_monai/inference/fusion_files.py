@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import sha256_of
+from mammo_monai.files import content_sha256
 from mammo_monai.inference.ensemble import Member, fuse_members
 from mammo_monai.inference.fusion_calibration import calibration_for
 from mammo_monai.inference.fusion_methods import FusionRule
@@ -45,7 +45,7 @@ def fuse_files(
     rule.check_models(len(paths))
     if Path(output).absolute() in [Path(each).absolute() for each in paths]:
         raise ValueError(f"{output}: the ensemble would overwrite a member. Name another file with -o.")
-    hashes = [sha256_of(Path(path)) for path in paths]
+    hashes = [content_sha256(Path(path)) for path in paths]
     if twice := [str(path) for n, path in enumerate(paths) if hashes[n] in hashes[:n]]:
         raise ValueError(
             f"{twice[0]}: the same detections as another member: a model fused with itself has two votes. "

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Prediction = dict[str, Tensor]
 # On a CPU large views go faster one by one, and hold less memory: sections of 0.46 million pixels took a
 # quarter longer in batches of three (scripts/bench/bench_sections.py). Small ones share a call.
-CPU_BATCH_PX = 2**18
+CPU_BATCH_PX = 2**19
 
 
 @dataclass(frozen=True)

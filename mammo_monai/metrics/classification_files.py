@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import sha256_of, write_json_atomic
+from mammo_monai.files import content_sha256, write_json_atomic
 from mammo_monai.metrics.classification import (
     ClassificationFigures,
     ClassifiedUnits,
@@ -118,7 +118,7 @@ def score_class_files(
         summarise_runs(others) if others else (),
         paired,
         mcnemar,
-        tuple(sha256_of(path) for path in (*paths, *against)),
+        tuple(content_sha256(path) for path in (*paths, *against)),
         rule,
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.errors import MammoError, UndefinedMetricError
-from mammo_monai.files import sha256_of
+from mammo_monai.files import content_sha256, sha256_of
 from mammo_monai.metrics.evaluation import evaluate_detections
 from mammo_monai.metrics.image_ratings import marks_nothing
 from mammo_monai.metrics.rule import FrocRule
@@ -72,7 +72,7 @@ def evaluate_files(
         raise type(error)(f"{detections_path} against {manifest_path}: {error}") from error
     metrics["inputs"] = {
         "manifest_sha256": sha256_of(manifest_path),
-        "detections_sha256": sha256_of(detections_path),
+        "detections_sha256": content_sha256(detections_path),
         "split": getattr(split, "value", split),
     }
     if operating_points is not None:

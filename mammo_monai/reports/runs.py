@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import sha256_of
+from mammo_monai.files import content_sha256, sha256_of
 from mammo_monai.records import Detections
 from mammo_monai.schema import read_detections, read_metrics
 
@@ -93,7 +93,7 @@ def read_run(path: Path, *, name: str | None = None) -> Run:
     detections_path = metrics_path.parent / "detections.json"
     if not detections_path.is_file():
         return Run(name or _name_of(metrics_path, {}), metrics, files=tuple(files))
-    files.append(SourceFile(detections_path.name, sha256_of(detections_path)))
+    files.append(SourceFile(detections_path.name, content_sha256(detections_path)))
     scored = (metrics.get("inputs") or {}).get("detections_sha256")
     if scored not in (None, files[-1].sha256):
         raise ManifestError(

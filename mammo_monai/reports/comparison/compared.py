@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mammo_monai.errors import MammoError, ManifestError
-from mammo_monai.files import sha256_of
+from mammo_monai.files import content_sha256, sha256_of
 from mammo_monai.metrics import (
     FrocRule,
     LesionApart,
@@ -172,7 +172,9 @@ def compare_files(
     marked = [marked_at(each, options.fppi, rule=rule) for each in (pair.first, pair.second)]
     names = options.names or _names_of(files, (first, second))
     detectors = [
-        Detector(name, SourceFile(path.name, sha256_of(path)), {each.record_id: each for each in found}, at)
+        Detector(
+            name, SourceFile(path.name, content_sha256(path)), {each.record_id: each for each in found}, at
+        )
         for name, path, found, at in zip(names, paths, detections, marked, strict=True)
     ]
     if detectors[0].file.sha256 == detectors[1].file.sha256:

@@ -15,7 +15,7 @@ from mammo_monai.dicom import read_attributes
 from mammo_monai.dicom.name_patterns import laterality_in_text, view_position_in_text
 from mammo_monai.dicom.preamble import is_dicom
 from mammo_monai.errors import DicomError, ManifestError
-from mammo_monai.files import sha256_of
+from mammo_monai.files import content_sha256
 from mammo_monai.readers.folder.files import files_below, is_image, without_masks
 from mammo_monai.records import Detections, ImageRecord, Laterality, ViewPosition, record_id_of
 from mammo_monai.schema import detections_format, read_detections, read_manifest
@@ -102,7 +102,7 @@ def read_worklist(source: Path, *, manifest: Path | None = None) -> Worklist:
         detections, model, sha256 = _unmarked(source, records), {}, ""
     else:
         content = read_detections(source)
-        detections, model, sha256 = content.detections, dict(content.model), sha256_of(source)
+        detections, model, sha256 = content.detections, dict(content.model), content_sha256(source)
     if not detections:
         raise ManifestError(
             f"{source}: holds no image. Run `mammo-monai predict` on some, then review these."
