@@ -171,11 +171,10 @@ def compare_files(
     marks_none, n_permutations = any(map(marks_nothing, detections)), options.n_permutations
     marked = [marked_at(each, options.fppi, rule=rule) for each in (pair.first, pair.second)]
     names = options.names or _names_of(files, (first, second))
+    sources = [SourceFile(path.name, content_sha256(path)) for path in paths]
     detectors = [
-        Detector(
-            name, SourceFile(path.name, content_sha256(path)), {each.record_id: each for each in found}, at
-        )
-        for name, path, found, at in zip(names, paths, detections, marked, strict=True)
+        Detector(name, source, {each.record_id: each for each in found}, at)
+        for name, source, found, at in zip(names, sources, detections, marked, strict=True)
     ]
     if detectors[0].file.sha256 == detectors[1].file.sha256:
         logger.warning("both detections files have the same content: nothing can differ. Check their names.")
