@@ -171,10 +171,9 @@ def compare_files(
     marks_none, n_permutations = any(map(marks_nothing, detections)), options.n_permutations
     marked = [marked_at(each, options.fppi, rule=rule) for each in (pair.first, pair.second)]
     names = options.names or _names_of(files, (first, second))
-    sources = [SourceFile(path.name, content_sha256(path)) for path in paths]
     detectors = [
         Detector(name, source, {each.record_id: each for each in found}, at)
-        for name, source, found, at in zip(names, sources, detections, marked, strict=True)
+        for name, source, found, at in zip(names, map(_source, paths), detections, marked, strict=True)
     ]
     if detectors[0].file.sha256 == detectors[1].file.sha256:
         logger.warning("both detections files have the same content: nothing can differ. Check their names.")
@@ -236,6 +235,10 @@ def _of_records(file: DetectionsFile, manifest: Manifest, records: Sequence[Imag
     """Without the images of the manifest's other lists; images of no list stay, to be refused."""
     left_out = {each.record_id for each in manifest.images()} - {each.record_id for each in records}
     return [each for each in file.detections if each.record_id not in left_out]
+
+
+def _source(path: Path) -> SourceFile:
+    return SourceFile(path.name, content_sha256(path))
 
 
 def _names_of(files: Sequence[DetectionsFile], paths: Sequence[Path]) -> tuple[str, str]:
