@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Three on two cores: with two, a fifth of the time is spent waiting for processes that tests start.
 WORKERS ?= 3
 
-.PHONY: help setup test test-clinic label-env deploy-env lint demo bench bench-page constraints clean
+.PHONY: help setup test test-clinic test-cluster label-env deploy-env lint demo bench bench-page constraints clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
 
@@ -40,6 +40,9 @@ endif
 test-clinic: $(STAMP) ## results, node, viewer and applications against real servers on this machine's loopback
 	sh scripts/clinic/setup.sh
 	$(PY) -m pytest -o addopts=--import-mode=importlib tests/clinic -q -rs $(ARGS)
+
+test-cluster: $(STAMP) ## prediction through Ray on two local workers: workers, nodes and the command killed; minutes
+	$(PY) -m pytest -o addopts=--import-mode=importlib tests/cluster -q -rs $(ARGS)
 
 label-env: ## .venv-label: MONAI Label with this package, for `monailabel start_server`
 	sh scripts/clinic/label_env.sh

@@ -41,7 +41,7 @@ def until(claim: Callable[[], object], process: subprocess.Popen[bytes] | None =
 @contextmanager
 def driver(folder: Path, *, deadly: str = "", address: str = "local") -> Iterator[subprocess.Popen[bytes]]:
     """A driver in a process of its own, its words in driver.log."""
-    command = [sys.executable, "-m", "tests.clinic.cluster_driver", str(folder), str(COUNT), deadly, address]
+    command = [sys.executable, "-m", "tests.cluster.cluster_driver", str(folder), str(COUNT), deadly, address]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with (folder / "driver.log").open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=environment)
