@@ -19,7 +19,7 @@ import torch
 from monai.data import Dataset
 
 from mammo_monai.errors import DicomError
-from mammo_monai.files import sha256_of
+from mammo_monai.files import content_sha256
 from mammo_monai.inference import FullImageInferer, Predictor, Written, detections_in_original
 from mammo_monai.inference.journal import journal_path
 from mammo_monai.inference.run_lock import only_run
@@ -372,11 +372,11 @@ def test_memory_does_not_grow_with_the_images(
 def test_the_hash_of_a_folder_is_that_of_its_files(tmp_path: Path) -> None:
     _run(tmp_path / "a.parquet")
     _run(tmp_path / "b.parquet")
-    first = sha256_of(tmp_path / "a.parquet")
-    assert first == sha256_of(tmp_path / "b.parquet")
+    first = content_sha256(tmp_path / "a.parquet")
+    assert first == content_sha256(tmp_path / "b.parquet")
     shard = tmp_path / "b.parquet" / "part-000000.parquet"
     shard.write_bytes(shard.read_bytes() + b"x")
-    assert first != sha256_of(tmp_path / "b.parquet")
+    assert first != content_sha256(tmp_path / "b.parquet")
 
 
 def test_workers_below_zero_are_refused(tmp_path: Path) -> None:
