@@ -353,8 +353,12 @@ def _checked_frame(sample: Sample) -> ImageFrame:
 
 
 def _check_kind(output: Path) -> None:
-    """Refuses a folder where a file is to be written, and a file where a folder is."""
+    """Refuses a folder where a file is to be written, a file where a folder is, and a device or a pipe."""
     is_folder = detections_format(output) == "parquet"
+    if output.exists() and not (output.is_dir() or output.is_file()):
+        raise OSError(
+            f"could not write {output}: it is a device or a pipe, and would be replaced; name a file."
+        )
     if output.is_dir() and not is_folder:
         raise IsADirectoryError(f"could not write {output}: it is a folder; name a file in it.")
     if output.is_file() and is_folder:

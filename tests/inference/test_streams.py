@@ -379,6 +379,14 @@ def test_the_hash_of_a_folder_is_that_of_its_files(tmp_path: Path) -> None:
     assert first != content_sha256(tmp_path / "b.parquet")
 
 
+def test_a_pipe_is_refused_and_stays(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "d.json")
+    with pytest.raises(OSError, match=r"d\.json: it is a device or a pipe"):
+        _run(tmp_path / "d.json")
+    assert [each.name for each in tmp_path.iterdir()] == ["d.json"]
+    assert (tmp_path / "d.json").is_fifo()
+
+
 def test_workers_below_zero_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="workers must be at least 0, got -1"):
         Predictor(FullImageInferer(FixedDetector([], [])), [], tmp_path / "d.json", workers=-1)
