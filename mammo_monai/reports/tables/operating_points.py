@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mammo_monai.metrics import rule_phrase
 from mammo_monai.reports.tables.table import Table
 from mammo_monai.schema import OperatingPoint, OperatingPoints
 
@@ -29,10 +30,9 @@ def fppi_text(point: OperatingPoint) -> str:
 
 def points_headline(points: OperatingPoints) -> str:
     """What the points were chosen on, by which rule, and how well probabilities hold."""
-    min_iou = points.rule.get("min_iou", "?")
     chosen = (
         f"chosen on {points.n_images} images, {points.n_lesions} lesions, {points.n_patients} patients; "
-        f"lesion level, IoU > {min_iou}"
+        f"{rule_phrase(points.rule)}"
     )
     found = points.calibration
     if found is None:

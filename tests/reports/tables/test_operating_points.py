@@ -42,3 +42,6 @@ def test_the_headline_says_what_the_figures_stand_on() -> None:
 
 def test_without_calibration_the_headline_says_so() -> None:
     assert points_headline(replace(POINTS, calibration=None)).endswith("IoU > 0.2; not calibrated")
+    by_distance = {**POINTS.rule, "hit": "center_distance", "max_distance_mm": 60.0}
+    headline = points_headline(replace(POINTS, calibration=None, rule=by_distance))
+    assert headline.endswith("lesion level, centres at most 60.0 mm apart; not calibrated")
