@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from mammo_monai.parts import own_part
+
+_REMEDY = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Make room, or write to another disk."),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Choose a folder that can be written."),
+    **dict.fromkeys(
+        (errno.ESTALE, errno.EIO, errno.ENOTCONN, errno.EHOSTDOWN, errno.ENODEV, errno.ENOENT),
+        "See whether the disk or share is still there.",
+    ),
+}
 
 
 @contextmanager
@@ -16,10 +28,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a temporary path in the same folder; moves it onto `path` when the block succeeds.
 
     Parent folders are made. On any error the temporary file is removed and `path` is left as it was,
-    so a full disk or a kill never leaves half a file under the final name.
+    so a full disk or a kill never leaves half a file under the final name. Content and name are on the disk
+    at the end. A file that is replaced hands its permissions on, a new one has those of the umask. A symbolic
+    link stays: what it points to is replaced.
 
     Raises:
-        OSError: the folder cannot be written, or the disk is full; the message names `path`.
+        OSError: the folder cannot be written, the disk is full, or `path` is a folder, a device or a pipe;
+            the message names `path` and says what to do.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -29,22 +44,83 @@ def atomic_path(path: Path) -> Iterator[Path]:
     'whole'
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part{path.suffix}")
+    check_file_place(path)
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    part: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.touch(exist_ok=False)
-        yield part
-        _flush_to_disk(part)
-        part.replace(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        mode = _mode_of(target)
+        with own_part(target) as part:
+            if mode is not None:
+                part.chmod(mode | 0o600)  # before there is content: no moment at which others may read it
+            yield part
+            if mode is not None:
+                part.chmod(mode)
+            _flush_to_disk(part)
+            part.replace(target)
     except OSError as error:
-        if error.filename not in {None, *map(str, (part, path, *path.parents))}:
+        named = {str(each) for each in (part, path, target, *target.parents)}
+        if error.filename is not None and str(error.filename) not in named:
             raise  # another file's fault, met inside the block: its own message names it
-        cause = _system_error(error)
-        reason = cause.strerror or cause
-        raise OSError(cause.errno, f"could not write {path}: {reason}. Nothing was changed.") from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
+        raise could_not_write(path, _system_error(error)) from error
+    _flush_folder_to_disk(target.parent)
+
+
+def check_file_place(path: Path) -> None:
+    """Refuses what a file cannot replace: a folder, a device, a pipe, a socket, links in a ring.
+
+    Raises:
+        OSError: see above, or the place cannot be looked at; the message names `path`.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if isinstance(error, NotADirectoryError):
+            return  # a file where its folder should be: said when that is made
+        raise could_not_write(path, error) from error
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(
+            errno.EISDIR, f"could not write {path}: it is a folder; name a file in it. Nothing was changed."
+        )
+    if not stat.S_ISREG(mode):
+        raise OSError(
+            errno.EINVAL,
+            f"could not write {path}: it is a device or a pipe, and would be replaced; name a file. "
+            "Nothing was changed.",
+        )
+
+
+def _mode_of(path: Path) -> int | None:
+    """The permissions of a file that is there."""
+    try:
+        return path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        return None
+
+
+def in_words(error: BaseException) -> str:
+    """The message without Python's "[Errno 28]"; a file the message does not name is named, with what to do.
+
+    >>> in_words(OSError(errno.EROFS, "Read-only file system", "out/.lock"))
+    'out/.lock: Read-only file system. Choose a folder that can be written.'
+    """
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    if error.filename is None:
+        return error.strerror
+    return f"{error.filename}: {error.strerror}. {_REMEDY.get(error.errno or 0, '')}".rstrip()
+
+
+def could_not_write(path: Path, error: OSError) -> OSError:
+    """The error of a file that was left as it was: its name, what happened, what to do.
+
+    >>> print(could_not_write(Path("m.json"), OSError(errno.ENOSPC, "No space left on device")).strerror)
+    could not write m.json: No space left on device. Nothing was changed. Make room, or write to another disk.
+    """
+    reason, remedy = error.strerror or error, _REMEDY.get(error.errno or 0, "")
+    return OSError(error.errno, f"could not write {path}: {reason}. Nothing was changed. {remedy}".rstrip())
 
 
 def _system_error(error: OSError) -> OSError:
@@ -73,6 +149,11 @@ def write_json_atomic(path: Path, content: object) -> None:
         try:
             # Written as it is encoded: the text of a large manifest is several times its objects.
             json.dump(content, stream, indent=1, allow_nan=False, ensure_ascii=False)
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"could not write {path}: {error.object!a:.200} is no text: a file name in it holds bytes "
+                "that are not UTF-8. Rename that file."
+            ) from error
         except ValueError as error:
             raise ValueError(
                 f"could not write {path}: {error}. Undefined figures are null in JSON."
@@ -112,3 +193,13 @@ def bytes_text(count: float) -> str:
 def _flush_to_disk(path: Path) -> None:
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
+
+
+def _flush_folder_to_disk(folder: Path) -> None:
+    """So that a power cut does not undo the renaming. The file is in place: a refusal changes nothing."""
+    with suppress(OSError):  # Windows opens no folders
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -21,7 +21,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "mammo_monai"
 
 LAYER = {
-    **dict.fromkeys(("errors", "records", "files", "processes"), 0),
+    **dict.fromkeys(("errors", "records", "files", "locks", "processes"), 0),
+    "parts": -1,
     **dict.fromkeys(("geometry", "schema"), 1),
     **dict.fromkeys(("metrics", "dicom", "imaging"), 2),
     **dict.fromkeys(("readers", "phantoms", "reports", "transforms", "networks"), 3),
@@ -55,7 +56,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": NUMBERS | TORCH,
     "inference": NUMBERS | TORCH,
     "engines": NUMBERS | TORCH | {"ignite", "tqdm"},
-    "bundle": NUMBERS | TORCH | {"jsonschema"},
+    "bundle": NUMBERS | TORCH | {"jsonschema", "cryptography"},
     "experiments": NUMBERS | TORCH,
     "service": NUMBERS | {"pydicom", "prometheus_client"},  # what it marks with comes from `bundle`
     "apps": NUMBERS | TORCH | {"pydicom", "monailabel"},  # monai.deploy is a part of monai by name

@@ -1,9 +1,13 @@
 import errno
 import hashlib
 import os
+import re
 import signal
+import socket
+import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -129,7 +133,7 @@ def test_a_kill_in_the_middle_leaves_the_old_content(old: Path) -> None:
 
 def test_a_folder_in_the_place_of_the_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
-    with pytest.raises(OSError, match=f"could not write {tmp_path}/taken: Is a directory"):
+    with pytest.raises(OSError, match=f"could not write {tmp_path}/taken: it is a folder; name a file"):
         write_text_atomic(tmp_path / "taken", "x")
     assert names_in(tmp_path) == ["taken"]
 
@@ -198,3 +202,156 @@ def test_a_folders_hash_changes_with_a_byte_and_with_a_name(tmp_path: Path) -> N
     changed = content_sha256(folder)
     (folder / "part-000000.parquet").rename(folder / "part-000001.parquet")
     assert len({before, changed, content_sha256(folder)}) == 3
+
+
+def made_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def made_socket(path: Path) -> None:
+    # A socket's name may have no more than 108 bytes: made under a short one, then moved.
+    here = Path.cwd()
+    os.chdir(path.parent)
+    try:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(path.name)
+    finally:
+        os.chdir(here)
+
+
+def made_link_to_a_device(path: Path) -> None:
+    path.symlink_to("/dev/null")
+
+
+@pytest.mark.parametrize("make", [made_pipe, made_socket, made_link_to_a_device])
+def test_what_is_no_file_is_never_replaced(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    path = tmp_path / "out.json"
+    make(path)
+    before = path.lstat()
+    with pytest.raises(
+        OSError, match=f"could not write {path}: it is a device or a pipe.*Nothing was changed"
+    ):
+        write_text_atomic(path, "x")
+    assert path.lstat() == before
+    assert names_in(tmp_path) == ["out.json"]
+
+
+def test_a_symbolic_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "real.json").write_text("old")
+    link = tmp_path / "link.json"
+    link.symlink_to("elsewhere/real.json")
+    write_text_atomic(link, "new")
+    assert link.is_symlink()
+    assert (tmp_path / "elsewhere" / "real.json").read_text() == "new"
+    assert names_in(tmp_path / "elsewhere") == ["real.json"]
+
+
+def test_a_link_to_nothing_gets_its_file(tmp_path: Path) -> None:
+    (tmp_path / "link.json").symlink_to(tmp_path / "new" / "real.json")
+    write_text_atomic(tmp_path / "link.json", "new")
+    assert (tmp_path / "new" / "real.json").read_text() == "new"
+
+
+def test_links_in_a_ring_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OSError, match=f"could not write {tmp_path}/a: Too many levels of symbolic links"):
+        write_text_atomic(tmp_path / "a", "x")
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o444])
+def test_a_replaced_file_hands_its_permissions_on(old: Path, mode: int) -> None:
+    old.chmod(mode)
+    with atomic_path(old) as part:
+        assert part.stat().st_mode & 0o077 == mode & 0o077  # nor may others read what is being written
+        part.write_text("new")
+    assert (old.read_text(), stat.S_IMODE(old.stat().st_mode)) == ("new", mode)
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 255, "x" * 250 + ".json", "ä" * 127, "a." + "b" * 253, "日" * 83 + ".jsonl", "." * 200]
+)
+def test_the_longest_names_can_be_written(tmp_path: Path, name: str) -> None:
+    with atomic_path(tmp_path / name) as part:
+        assert len(os.fsencode(part.name)) <= 255
+        part.write_text("x")
+    assert names_in(tmp_path) == [name]
+
+
+def test_a_name_that_is_too_long_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(
+        OSError, match=f"could not write {tmp_path}/x+: File name too long. Nothing was changed"
+    ):
+        write_text_atomic(tmp_path / ("x" * 256), "x")
+
+
+def test_names_of_any_bytes_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"b\xff\xe9 \n'\".json")
+    write_text_atomic(path, "x")
+    assert os.listdir(os.fsencode(tmp_path)) == [b"b\xff\xe9 \n'\".json"]  # noqa: PTH208  # bytes
+
+
+def test_a_file_name_that_is_no_text_is_not_called_an_undefined_figure(old: Path) -> None:
+    with pytest.raises(ValueError, match=r"films/\\udcff\.dcm.* is no text: .*Rename that file"):
+        write_json_atomic(old, {"image": os.fsdecode(b"films/\xff.dcm")})
+    assert old.read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "Make room, or write to another disk."),
+        (errno.EDQUOT, "Make room, or write to another disk."),
+        (errno.EFBIG, "Make room, or write to another disk."),
+        (errno.EROFS, "Choose a folder that can be written."),
+        (errno.EACCES, "Choose a folder that can be written."),
+        (errno.ESTALE, "See whether the disk or share is still there."),
+        (errno.EIO, "See whether the disk or share is still there."),
+    ],
+)
+@pytest.mark.parametrize("call", ["write", "fsync", "replace", "open"])
+def test_every_fault_of_the_disk_names_the_file_and_the_remedy(
+    old: Path, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str, call: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    owner = {"write": Path, "fsync": os, "replace": Path, "open": os}[call]
+    monkeypatch.setattr(owner, "write_text" if call == "write" else call, fail)
+    with pytest.raises(OSError, match=re.escape(str(old))) as caught:
+        write_text_atomic(old, "new")
+    monkeypatch.undo()
+    reason = f"could not write {old}: {os.strerror(number)}. Nothing was changed. {remedy}"
+    assert (caught.value.errno, caught.value.strerror) == (number, reason)
+    assert old.read_text() == "old"
+    assert names_in(old.parent) == ["metrics.json"]
+
+
+def test_the_new_name_is_on_the_disk_before_the_block_is_left(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed, fsync = [], os.fsync
+
+    def noted(descriptor: int) -> None:
+        flushed.append((os.fstat(descriptor).st_ino, old.read_text()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    write_text_atomic(old, "new")
+    assert flushed == [(old.stat().st_ino, "old"), (old.parent.stat().st_ino, "new")]
+
+
+def test_a_file_system_that_flushes_no_folders_is_no_obstacle(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = os.fsync
+
+    def only_files(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    write_text_atomic(old, "new")
+    assert old.read_text() == "new"

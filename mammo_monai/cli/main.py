@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from mammo_monai import __version__
 from mammo_monai.errors import MammoError
+from mammo_monai.files import in_words
 
 VERBS = (
     "phantoms",
@@ -100,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MammoError, OSError, ValueError) as error:
         if parsed.verbose:
             raise
-        print(f"mammo-monai {parsed.verb}: {_in_words(error)}", file=sys.stderr)
+        print(f"mammo-monai {parsed.verb}: {in_words(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; what is finished is kept, the same command goes on from there.", file=sys.stderr)
@@ -113,13 +114,6 @@ def start(arguments: Sequence[str] | None, verb: str) -> None:
         from mammo_monai.cli import lean_start
 
         lean_start.import_for_prediction()
-
-
-def _in_words(error: Exception) -> str:
-    """The message without Python's "[Errno 28]"; a file the message does not name is named."""
-    if not isinstance(error, OSError) or error.strerror is None:
-        return str(error)
-    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}."
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ def run(args: argparse.Namespace) -> int:
         return manifest_check.run(args)
     from mammo_monai import readers
     from mammo_monai.cli.progress_bar import counting_bar
+    from mammo_monai.locks import only_writer
     from mammo_monai.reports.audit.counts import list_table, published_table
     from mammo_monai.schema import Action, Manifest
 
@@ -32,8 +33,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         with counting_bar("reading") as on_progress:
             manifest = readers.read_dataset(plan, readers.Reading(salt, audit, args.workers, on_progress))
-        _write_page(args, manifest, audit)  # before the manifest: exit code 2 leaves none
-        readers.save_manifest(args.output, manifest, audit)
+        with only_writer(args.output, patience_s=60.0):  # page, audit and manifest are of one run
+            _write_page(args, manifest, audit)  # before the manifest: exit code 2 leaves none
+            readers.save_manifest(args.output, manifest, audit)
     except MammoError:
         readers.save_audit(args.output, audit)  # what was found explains why there is no manifest
         _write_page(args, Manifest(quarantined=tuple(audit.quarantined)), audit, is_refused=True)

@@ -31,7 +31,7 @@ from mammo_monai.data.prepared_image import (
     prepared_path,
 )
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import bytes_text
+from mammo_monai.files import bytes_text, in_words
 from mammo_monai.processes import DIED, WorkerPool
 from mammo_monai.records import ImageRecord, Split
 from mammo_monai.schema import Action, Finding, Manifest, Quarantined, write_audit, write_manifest
@@ -109,12 +109,14 @@ def prepare_manifest(
         except OSError as error:
             raise OSError(
                 error.errno,
-                f"{error.strerror or error} {len(kept) + len(made)} of {total} images are prepared and stay; "
+                f"{in_words(error)} {len(kept) + len(made)} of {total} images are prepared and stay; "
                 "the same command goes on from there.",
             ) from error
         failed.sort(key=lambda each: each.record_id)
-        _write(manifest, out, recipe, {each.record_id: each for each in [*kept, *made]}, failed)
         used = [*kept, *made]
+        _check_place(out, used)
+        _write(manifest, out, recipe, {each.record_id: each for each in [*kept, *made]}, failed)
+        _check_place(out, used)
         stale = stale_copies(
             out, [each.path for each in used], spared=[file_stem(each.record_id) for each in failed]
         )
@@ -181,6 +183,16 @@ def _check_room(out: Path, sizes: Sequence[int], remaining: int) -> None:
     logger.info(
         "%d images to prepare need about %s; %s are free", remaining, bytes_text(need), bytes_text(free)
     )
+
+
+def _check_place(out: Path, used: Sequence[Prepared]) -> None:
+    """The images are where the manifest will say: a share may be gone, a folder moved."""
+    if gone := sum(not each.path.is_file() for each in used):
+        raise ManifestError(
+            f"{out}: {gone} of {len(used)} prepared images are gone: the folder was moved, removed or "
+            "unmounted while it was written. See that it is there again, and start the same command: it goes "
+            "on from there."
+        )
 
 
 def _write(

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import errno
-import logging
 import os
 import re
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from mammo_monai.errors import ManifestError
+from mammo_monai.locks import LockHeldError, file_lock
 from mammo_monai.schema import Manifest, read_manifest
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system: no lock
-    fcntl = None  # type: ignore[assignment]
-
-logger = logging.getLogger(__name__)
 
 MANIFEST_NAME = "manifest.json"
 IMAGES = "images"
@@ -37,31 +29,20 @@ def locked(folder: Path) -> Iterator[None]:
         OSError: the folder cannot be written. ManifestError: another run works there.
     """
     path = folder / LOCK
-    try:
-        (folder / IMAGES).mkdir(parents=True, exist_ok=True)
-        stream = path.open("a+")
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OSError(
-            error.errno, f"could not write {error.filename or path}: {reason}. Choose another --out."
-        ) from error
-    with stream:
+    with ExitStack() as stack:
         try:
-            if fcntl is not None:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.seek(0)
+            (folder / IMAGES).mkdir(parents=True, exist_ok=True)
+            stack.enter_context(file_lock(path))
+        except LockHeldError as error:
             raise ManifestError(
-                f"{folder}: another mammo-monai prepare (process {stream.read().strip() or 'unknown'}) works "
-                "in this folder. Wait until it is done, or choose another --out."
+                f"{folder}: another mammo-monai prepare ({error.holder}) works in this folder. Wait until it "
+                "is done, or choose another --out."
             ) from None
         except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
-                raise
-            logger.warning("%s: this file system has no locks; let one run at a time write here.", folder)
-        stream.truncate(0)
-        stream.write(f"{os.getpid()}\n")
-        stream.flush()
+            reason = error.strerror or str(error)
+            raise OSError(
+                error.errno, f"could not write {error.filename or path}: {reason}. Choose another --out."
+            ) from error
         yield
 
 

@@ -16,7 +16,8 @@ from mammo_monai.engines.distributed import gather_lists, is_first_process
 from mammo_monai.engines.random_state import random_state, restore_random_state
 from mammo_monai.engines.trainer import ModelTrainer
 from mammo_monai.errors import TrainingError
-from mammo_monai.files import atomic_path
+from mammo_monai.files import atomic_path, could_not_write
+from mammo_monai.locks import LockHeldError, file_lock, stands_at
 from mammo_monai.networks.contract import Network
 from mammo_monai.networks.weights import save_weights
 
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 LAST = "checkpoint_last.pt"
 BEST = "model.safetensors"
+LOCK = ".train.lock"
 
 
 class CheckpointHandler:
@@ -48,7 +50,8 @@ class CheckpointHandler:
         interval: epochs between two checkpoints.
 
     Raises:
-        TrainingError: the folder holds a run with other settings, or its checkpoint cannot be read.
+        TrainingError: the folder holds a run with other settings, or its checkpoint cannot be read; another
+            training writes there, or the folder is no more where it was.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class CheckpointHandler:
         self.early_stop_epochs = early_stop_epochs
         self.interval = interval
         self.keep = keep
+        self._lock: int | None = None
 
     def attach(self, trainer: ModelTrainer) -> None:
         """Hooks into a trainer; after the validation handler, so that each epoch's figure is known."""
@@ -85,11 +89,34 @@ class CheckpointHandler:
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self._finish_epoch)
 
     def _start(self, trainer: ModelTrainer) -> None:
+        if is_first_process():
+            self._lock = self._claimed(trainer)
         path = self.output_dir / LAST
         if self.resume and self._is_there(path):
             self._restore(trainer, path)
             logger.info("going on after epoch %d of %d", trainer.state.epoch, trainer.state.max_epochs)
             self._stop_early(trainer)
+
+    def _claimed(self, trainer: ModelTrainer) -> int:
+        """Keeps other trainings out of the folder while this one runs."""
+        try:
+            return trainer.while_running.enter_context(file_lock(self.output_dir / LOCK, keeps_file=False))
+        except LockHeldError as error:
+            raise TrainingError(
+                f"{self.output_dir}: another training writes here ({error.holder}). Wait until it ends, or "
+                "train into another output_dir."
+            ) from error
+        except OSError as error:
+            raise could_not_write(self.output_dir / LAST, error) from error
+
+    def _check_place(self) -> None:
+        """The files of earlier epochs are where this one's will be: a share may be gone, a folder moved."""
+        if self._lock is not None and not stands_at(self.output_dir / LOCK, self._lock):
+            raise TrainingError(
+                f"{self.output_dir}: this folder was moved, removed or unmounted while the training ran. See "
+                "that it is there again, and start the same command: it goes on after the last checkpoint "
+                "in it."
+            )
 
     def _is_there(self, path: Path) -> bool:
         seen = gather_lists([path.is_file()])
@@ -102,6 +129,7 @@ class CheckpointHandler:
 
     def _finish_epoch(self, trainer: ModelTrainer) -> None:
         epoch = trainer.state.epoch
+        self._check_place()
         if is_first_process() and self._is_best(epoch):
             self._save_best(trainer)
         if epoch % self.interval == 0 or epoch == trainer.state.max_epochs:

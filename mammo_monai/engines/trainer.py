@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import Any, Literal, cast
 
 import torch
@@ -72,10 +72,16 @@ class ModelTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
         self.precision = check_precision(precision, device)
         self.max_gradient_norm = max_gradient_norm
         self.average = average
+        self.while_running = ExitStack()
         self.loss_scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
         if hasattr(train_data_loader, "set_epoch"):
             self.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
         self._register_handlers(list(train_handlers))
+
+    def run(self) -> None:
+        """Trains; what `while_running` holds is given back at the end, however that comes."""
+        with self.while_running:
+            super().run()
 
     @property
     def network(self) -> nn.Module:

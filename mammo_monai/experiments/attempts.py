@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.files import write_json_atomic
+from mammo_monai.schema.json_text import json_value
 
 
 class Attempts:
@@ -18,14 +18,19 @@ class Attempts:
     Args:
         path: the file, `[{"step", "began", "seconds"}, …]`; `began` in seconds since 1970, `seconds` null
             while the step runs. One that cannot be read counts as empty: it decides no result.
-        clock: seconds since 1970.
+        clock: seconds since 1970. timer: seconds that a jump of that clock does not change.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.path = path
-        self.clock = clock
+        self.clock, self.timer = clock, timer
         try:
-            self.rows: list[dict[str, Any]] = list(json.loads(path.read_text(encoding="utf-8")))
+            self.rows: list[dict[str, Any]] = list(json_value(path.read_bytes()))
         except (OSError, ValueError):
             self.rows = []
 
@@ -41,12 +46,13 @@ class Attempts:
     def timed(self, step: str) -> Iterator[None]:
         """Notes the start of a step now and its length when the block ends, also by an error."""
         row: dict[str, Any] = {"step": step, "began": self.clock(), "seconds": None}
+        began_s = self.timer()
         self.rows.append(row)
         write_json_atomic(self.path, self.rows)
         try:
             yield
         finally:
-            row["seconds"] = self.clock() - row["began"]
+            row["seconds"] = self.timer() - began_s
             write_json_atomic(self.path, self.rows)
 
     def seconds(self, step: str) -> float:

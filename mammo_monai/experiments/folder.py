@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import logging
-import os
 import re
 import shutil
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from mammo_monai.errors import ManifestError
 from mammo_monai.experiments.configuration import changes_between, config_hash
 from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.plan import RUN_SCHEMA
 from mammo_monai.files import write_json_atomic
+from mammo_monai.locks import LockHeldError, file_lock
 from mammo_monai.schema.fields import load_json
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system: no lock
-    fcntl = None  # type: ignore[assignment]
-
-logger = logging.getLogger(__name__)
 
 DONE_SCHEMA = "mammo-monai/experiment-done/1"
 LOCK = ".lock"
@@ -190,32 +180,15 @@ class RunFolder:
         Raises:
             BusyError: another process works there. OSError: the folder cannot be made.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / LOCK).open("a+") as stream:
-            until = time.monotonic() + (PATIENCE_S if patience_s is None else patience_s)
-            while not _is_locked_now(stream):
-                if time.monotonic() >= until:
-                    stream.seek(0)
-                    owner = stream.read().strip() or "unknown"
-                    raise BusyError(f"{self.path}: another process works there (started by {owner}).")
-                time.sleep(0.1)
-            stream.truncate(0)
-            stream.write(f"process {os.getpid()}\n")
-            stream.flush()
-            yield stream.fileno()
-
-
-def _is_locked_now(stream: TextIO) -> bool:
-    try:
-        if fcntl is not None:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
-            raise
-        logger.warning("%s: this file system has no locks; let one process write here.", stream.name)
-    return True
+        patience_s = PATIENCE_S if patience_s is None else patience_s
+        with ExitStack() as stack:
+            try:
+                descriptor = stack.enter_context(file_lock(self.path / LOCK, patience_s=patience_s))
+            except LockHeldError as error:
+                raise BusyError(
+                    f"{self.path}: another process works there (started by {error.holder})."
+                ) from None
+            yield descriptor
 
 
 def _read(path: Path, schema: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from mammo_monai.experiments.plan import Key, Plan, PlannedRun, label_of
 from mammo_monai.experiments.processes import COMMAND, Processes
 from mammo_monai.experiments.schedule import Finished, Outcome, Schedule
 from mammo_monai.experiments.workers import gpu_count, worker_variables
-from mammo_monai.files import write_json_atomic
+from mammo_monai.files import in_words, write_json_atomic
 from mammo_monai.schema.folds import Folds, write_folds
 
 logger = logging.getLogger(__name__)
@@ -179,8 +179,8 @@ class Runner:
             logger.warning("%s: passed over; %s", planned.label, error)
             outcome, message = "busy", str(error)
         except (MammoError, OSError, ValueError) as error:
-            outcome, message = ("stopped" if self.stopping.is_set() else "failed"), str(error)
-            logger.error("%s: %s: %s", planned.label, outcome, error)
+            outcome, message = ("stopped" if self.stopping.is_set() else "failed"), in_words(error)
+            logger.error("%s: %s: %s", planned.label, outcome, message)
             if outcome == "failed" and not isinstance(error, ChangedError):
                 _note_failure(folder, error)
         return Finished(*planned.key, outcome, message)
@@ -245,6 +245,6 @@ def _changed(planned: PlannedRun, folder: RunFolder) -> ChangedError:
 def _note_failure(folder: RunFolder, error: Exception) -> None:
     try:
         if folder.config.is_file():  # else the folder is not ours
-            write_json_atomic(folder.failed, {"reason": str(error)})
+            write_json_atomic(folder.failed, {"reason": in_words(error)})
     except OSError as unwritten:
-        logger.error("%s", unwritten)
+        logger.error("%s", in_words(unwritten))

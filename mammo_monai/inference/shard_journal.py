@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import write_json_atomic
+from mammo_monai.files import could_not_write, write_json_atomic
 from mammo_monai.inference.journal import JOURNAL_SCHEMA, told
 from mammo_monai.inference.line_file import LineFile
 from mammo_monai.inference.written import Failure, Written, counted
@@ -214,9 +214,14 @@ class ShardJournal:
     def _replace_output(self) -> None:
         replaced = _replaced(self.output)
         shutil.rmtree(replaced, ignore_errors=True)
-        if self.output.exists():
-            self.output.rename(replaced)
-        self.folder.rename(self.output)
+        try:
+            if self.output.exists():
+                self.output.rename(replaced)
+            self.folder.rename(self.output)
+        except OSError as error:
+            if replaced.exists() and not self.output.exists():
+                replaced.rename(self.output)
+            raise could_not_write(self.output, error) from error
 
 
 def partial_folder(output: Path) -> Path:

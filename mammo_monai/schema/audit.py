@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import enum
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import write_text_atomic
+from mammo_monai.files import could_not_write, write_text_atomic
+from mammo_monai.locks import LockHeldError, file_lock
 
+PATIENCE_S = 30.0  # for another command that writes its rows into the same file
 AUDIT_COLUMNS = ("manifest", "code", "record_id", "place", "found", "action")
 
 
@@ -46,23 +49,19 @@ def read_audit(path: Path) -> dict[str, list[Finding]]:
     """The findings in audit.csv by the manifest's file name; none if there is no such file.
 
     Raises:
-        ManifestError: other columns, or an action that is none; the file and row are named.
+        ManifestError: no text, other columns, or an action that is none; the file and row are named.
     """
     path = Path(path)
     if not path.is_file():
         return {}
-    found: dict[str, list[Finding]] = {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = csv.reader(stream)
-        if tuple(header := next(rows, [])) != AUDIT_COLUMNS:
-            raise ManifestError(
-                f"{path}: expected the columns {', '.join(AUDIT_COLUMNS)}, found "
-                f"{', '.join(header) or 'nothing'}. Move that file away."
-            )
-        for number, row in enumerate(rows, start=1):
-            manifest, finding = _finding(path, number, row)
-            found.setdefault(manifest, []).append(finding)
-    return found
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return _findings(path, csv.reader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ManifestError(
+            f"{path}: expected CSV in UTF-8, cannot be read: {reason}. Move that file away."
+        ) from error
 
 
 def write_audit(path: Path, manifest_name: str, findings: Sequence[Finding]) -> None:
@@ -70,14 +69,42 @@ def write_audit(path: Path, manifest_name: str, findings: Sequence[Finding]) -> 
 
     Args:
         path: audit.csv beside the manifest. manifest_name: the manifest's file name.
+
+    Raises:
+        ManifestError: the file there is no audit, or another command has been writing it for long.
+        OSError: it cannot be written.
     """
-    every = {**read_audit(path), manifest_name: findings}
+    with ExitStack() as stack:
+        try:
+            lock = file_lock(path.with_name(f".{path.name}.lock"), patience_s=PATIENCE_S, keeps_file=False)
+            stack.enter_context(lock)
+        except LockHeldError as error:
+            raise ManifestError(f"{path}: {error.holder} is writing it. Wait until it ends.") from error
+        except OSError as error:
+            raise could_not_write(path, error) from error
+        _write(path, {**read_audit(path), manifest_name: findings})
+
+
+def _write(path: Path, every: Mapping[str, Sequence[Finding]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(AUDIT_COLUMNS)
     for name, rows in every.items():
         writer.writerows((name, f.code, f.record_id, f.place, f.found, f.action.value) for f in rows)
     write_text_atomic(path, text.getvalue())
+
+
+def _findings(path: Path, rows: Iterator[list[str]]) -> dict[str, list[Finding]]:
+    if tuple(header := next(rows, [])) != AUDIT_COLUMNS:
+        raise ManifestError(
+            f"{path}: expected the columns {', '.join(AUDIT_COLUMNS)}, found "
+            f"{', '.join(header)[:300] or 'nothing'}. Move that file away."
+        )
+    found: dict[str, list[Finding]] = {}
+    for number, row in enumerate(rows, start=1):
+        manifest, finding = _finding(path, number, row)
+        found.setdefault(manifest, []).append(finding)
+    return found
 
 
 def _finding(path: Path, number: int, row: Sequence[str]) -> tuple[str, Finding]:

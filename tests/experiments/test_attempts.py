@@ -24,7 +24,7 @@ def clock(*times: float) -> Iterator[float]:
 def test_all_attempts_of_a_step_are_added(path: Path) -> None:
     times = clock(100, 130, 200, 207, 300, 301)
     for step in ("training", "training", "prediction"):
-        with Attempts(path, lambda: next(times)).timed(step):
+        with Attempts(path, timer=lambda: next(times)).timed(step):
             pass
     attempts = Attempts(path)
     assert (attempts.seconds("training"), attempts.seconds("prediction")) == (37, 1)
@@ -33,7 +33,7 @@ def test_all_attempts_of_a_step_are_added(path: Path) -> None:
 
 def test_a_step_that_fails_is_timed_too(path: Path) -> None:
     times = clock(10, 14)
-    with pytest.raises(RuntimeError), Attempts(path, lambda: next(times)).timed("training"):
+    with pytest.raises(RuntimeError), Attempts(path, timer=lambda: next(times)).timed("training"):
         raise RuntimeError
     assert Attempts(path).seconds("training") == 4
 

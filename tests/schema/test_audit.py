@@ -75,3 +75,11 @@ def test_somebody_elses_table_is_not_replaced(tmp_path: Path, text: str, message
     with pytest.raises(ManifestError, match=message):
         write_audit(path, "m.json", [])
     assert path.read_text() == text
+
+
+@pytest.mark.parametrize("raw", [b"\xd3", b"manifest,code\0", f"{HEADER}\n".encode() + b'"' + b"a" * 200_000])
+def test_bytes_that_are_no_table_are_refused_by_name(tmp_path: Path, raw: bytes) -> None:
+    path = tmp_path / "audit.csv"
+    path.write_bytes(raw)
+    with pytest.raises(ManifestError, match=r"audit\.csv.*Move that file away"):
+        read_audit(path)

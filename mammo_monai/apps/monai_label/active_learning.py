@@ -89,7 +89,8 @@ class LeastCertain(Strategy):  # type: ignore[misc]  # monailabel carries no typ
 
         def rank(image: str) -> tuple[bool, float]:
             offered = info[image].get("strategy", {}).get(request["strategy"], {}).get("ts", 0)
-            return now - offered >= OFFERED_S, info[image].get(NAME, {}).get("score", -1.0)
+            # A time to come was noted before the clock went back: it must not keep an image waiting for ever.
+            return not 0 <= now - offered < OFFERED_S, info[image].get(NAME, {}).get("score", -1.0)
 
         chosen = max(images, key=rank)
         return {"id": chosen, "weight": info[chosen].get(NAME, {}).get("score")}

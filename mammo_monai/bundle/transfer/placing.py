@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
+import errno
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from mammo_monai.errors import BundleError
-from mammo_monai.files import write_text_atomic
+from mammo_monai.files import could_not_write, write_text_atomic
+from mammo_monai.locks import LockHeldError, file_lock
 
-try:
-    import fcntl
-except ImportError:  # Windows: two pulls of one source at once are not noticed there
-    fcntl = None  # type: ignore[assignment]
-
-logger = logging.getLogger(__name__)
+_DISKS_OWN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE)
 _WORK, _REPLACED = ".pull", ".replaced"
 _JOURNAL = "replacing"
 
@@ -30,19 +26,21 @@ def work_folder(home: Path, key: str) -> Iterator[Path]:
         OSError: the folder cannot be written.
     """
     work = home / _WORK / key
-    work.mkdir(parents=True, exist_ok=True)
-    with (home / _WORK / f"{key}.lock").open("a") as lock:
-        if fcntl is not None:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise BundleError(
-                    f"{home}: another pull from this source is running. Wait for it."
-                ) from error
-            except OSError:  # a file system without locks
-                logger.debug("%s: no locks here", home)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock(home / _WORK / f"{key}.lock"))
+        except LockHeldError as error:
+            raise BundleError(
+                f"{home}: another pull from this source is running ({error.holder}). Wait for it."
+            ) from error
+        work.mkdir(exist_ok=True)
         _take_up(home, work)
-        yield work
+        try:
+            yield work
+        except OSError as error:
+            if error.filename is not None or error.errno not in _DISKS_OWN:
+                raise
+            raise could_not_write(home, error) from error
         shutil.rmtree(work)
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from mammo_monai.errors import ManifestError
 from mammo_monai.files import write_json_atomic
+from mammo_monai.locks import LockHeldError, file_lock
 from mammo_monai.records import Detections
 from mammo_monai.schema.detection_shards import (
     MODEL_FILE,
@@ -27,11 +27,6 @@ from mammo_monai.schema.detection_shards import (
 from mammo_monai.schema.fields import load_json
 from mammo_monai.service.cluster.chunks import chunk_count, chunk_sizes
 from mammo_monai.service.cluster.errors import ClusterError
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system: no lock
-    fcntl = None  # type: ignore[assignment]
 
 JOB_SCHEMA = "mammo-monai/cluster-job/1"
 WORK = ".cluster"
@@ -181,10 +176,13 @@ class JobFolder:
         Raises:
             ClusterError: another command works there.
         """
-        (self.path / WORK).mkdir(parents=True, exist_ok=True)
-        with (self.path / WORK / "lock").open("a+") as stream:
-            if not _is_locked_now(stream):
-                raise ClusterError(f"{self.path}: another command works there; wait for it, or end it.")
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(file_lock(self.path / WORK / "lock"))
+            except LockHeldError as error:
+                raise ClusterError(
+                    f"{self.path}: another command works there ({error.holder}); wait for it, or end it."
+                ) from error
             yield
 
     def _refuse_foreign(self) -> None:
@@ -194,14 +192,3 @@ class JobFolder:
                 f"{self.path}: holds {min(there)}, which no job on a cluster made. Choose another -o, or "
                 "remove it."
             )
-
-
-def _is_locked_now(stream: TextIO) -> bool:
-    try:
-        if fcntl is not None:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True  # a shared file system without locks: results are written whole and are equal
-    return True

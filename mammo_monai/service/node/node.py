@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +16,9 @@ from mammo_monai.dicom.network.commitment_messages import CommitmentReport, ask_
 from mammo_monai.dicom.network.storage_server import StorageServer
 from mammo_monai.dicom.reading import first_text
 from mammo_monai.dicom.results.headers import MANUFACTURER
+from mammo_monai.errors import MammoError
+from mammo_monai.locks import LockHeldError, file_lock
+from mammo_monai.service.node.clock import NodeClock
 from mammo_monai.service.node.commitments import Commitments
 from mammo_monai.service.node.couriers import courier_to
 from mammo_monai.service.node.database import Database, QueueError
@@ -58,8 +60,9 @@ class Node:
         names = [each.name for each in settings.destinations]
         self.database = Database(settings.folder / DATABASE)
         self.spool = Spool(settings.folder)
-        self.queue = Queue(self.database)
-        self.outbox = Outbox(self.database, names, settings.sending)
+        self.clock = NodeClock(self.database)
+        self.queue = Queue(self.database, clock=self.clock)
+        self.outbox = Outbox(self.database, names, settings.sending, clock=self.clock)
         self.metrics = Metrics(
             self.database, names, {"free_bytes": self.spool.free_bytes, "waiting": self.queue.n_waiting}
         )
@@ -121,6 +124,8 @@ class Node:
         if self._http is not None:
             self._http.__exit__()
         self._server = self._http = None
+        with suppress(sqlite3.Error):  # it may be what broke
+            self.clock.step()
         self.database.close()
         self._stack.close()
         logger.info("the node has stopped")
@@ -150,6 +155,8 @@ class Node:
                 "found at the start: %s", ", ".join(f"{count} {name}" for name, count in found.items())
             )
         self.outbox.without_destination()
+        for warning in self.settings.warnings:
+            logger.warning("%s", warning)
         settings, http = self.settings, self.settings.http
         commitments = self._commitments()
         receiving = settings.receiving
@@ -158,18 +165,18 @@ class Node:
             host=receiving.host,
             port=receiving.port,
             store=self.receiver,
-            calling_ae_titles=receiving.calling_ae_titles,
-            require_called_ae_title=receiving.require_called_ae_title,
-            max_associations=receiving.max_associations,
-            network_timeout_s=receiving.network_timeout_s,
+            admission=receiving.admission,
+            limits=settings.reception,
             tls=None if receiving.tls is None else receiving.tls.server_context(),
             commit=commitments,
             commitment_reported=self._committed,
+            refused=lambda reason: self.metrics.refused.labels(reason).inc(),
         ).__enter__()
         self._http = StatusServer(
             http.host, http.port, health=self.health, ready=self.readiness, metrics=self.metrics.text
         ).__enter__()
-        housekeeper = Housekeeper(self.database, self.spool, settings.keeping)
+        housekeeper = Housekeeper(self.database, self.spool, settings.keeping, clock=self.clock)
+        self._run("clock", self.clock.step)
         self._run("housekeeping", housekeeper.step)
         self._run("commitments", commitments.step)
         for each in settings.destinations:
@@ -178,6 +185,18 @@ class Node:
         self._run("marking", self.marking.step)
         self._is_ready = True
         logger.info("%s listens on port %d", receiving.ae_title, self.port)
+
+    def renew_certificates(self) -> None:
+        """Reads the TLS files again, for new connections; where they cannot be read, the old ones stay."""
+        tls = self.settings.receiving.tls
+        if tls is None or self._server is None:
+            return
+        try:
+            self._server.renew_tls(tls.server_context())
+        except (MammoError, OSError) as error:
+            logger.error("the certificates could not be read again, the old ones stay: %s", error)
+        else:
+            logger.info("the certificates were read again")
 
     def _run(self, name: str, step: Callable[[], float]) -> None:
         loop = Loop(name, step, told=lambda loop: self.metrics.errors.labels(loop).inc())
@@ -213,6 +232,7 @@ class Node:
             {peer.ae_title: peer for peer in peers},
             ae_title=self.settings.receiving.ae_title,
             sending=self.settings.sending,
+            clock=self.clock,
         )
 
     def _committed(self, report: CommitmentReport) -> None:
@@ -224,21 +244,15 @@ class Node:
         return is_ours or self.outbox.has(first_text(header, "SOPInstanceUID"))
 
 
-class _only_one:  # noqa: N801  # used as a function
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
     """Keeps a second node out of the folder; a kill leaves no lock behind."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "node.lock"
-
-    def __enter__(self) -> None:
-        self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+    with ExitStack() as stack:
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._handle)
+            stack.enter_context(file_lock(folder / "node.lock"))
+        except LockHeldError as error:
             raise QueueError(
-                f"{self._path.parent}: another node works in this folder. Stop it, or give this one another."
+                f"{folder}: another node works in this folder ({error.holder}). Stop it, or give this one "
+                "another."
             ) from error
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._handle)
+        yield

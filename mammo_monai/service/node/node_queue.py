@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+from mammo_monai.service.node.clock import NodeClock
 from mammo_monai.service.node.database import Database, QueueError
 from mammo_monai.service.node.keeping import Housekeeper
 from mammo_monai.service.node.node import DATABASE
@@ -29,8 +28,10 @@ class NodeQueue:
             raise QueueError(f"{path}: expected the queue of a node, found none. Start the node first.")
         self.settings = settings
         self.database = Database(path)
-        self.queue = Queue(self.database)
-        self.outbox = Outbox(self.database, [each.name for each in settings.destinations], settings.sending)
+        self.clock = NodeClock(self.database)
+        self.queue = Queue(self.database, clock=self.clock)
+        names = [each.name for each in settings.destinations]
+        self.outbox = Outbox(self.database, names, settings.sending, clock=self.clock)
         self.spool = Spool(settings.folder)
 
     def __enter__(self) -> NodeQueue:
@@ -79,7 +80,7 @@ class NodeQueue:
         """
         if not older_than_h >= 0:
             raise ValueError(f"--older-than must be at least 0 hours, got {older_than_h:g}.")
-        keeper = Housekeeper(self.database, self.spool, self.settings.keeping)
+        keeper = Housekeeper(self.database, self.spool, self.settings.keeping, clock=self.clock)
         return keeper.purge(older_than_h, older_than_h)
 
     def _oldest(self) -> list[str]:
@@ -87,9 +88,9 @@ class NodeQueue:
             "SELECT MIN(made) FROM results JOIN deliveries ON id = result_id "
             "WHERE state IN ('waiting', 'asked')"
         )
-        return (
-            [] if oldest is None else [f"the oldest result waits since {(time.time() - oldest) / 60:.0f} min"]
-        )
+        if oldest is None:
+            return []
+        return [f"the oldest result waits since {(self.clock() - oldest) / 60:.0f} min"]
 
     def _reasons(self, what: str, table: str, example: str) -> list[str]:
         rows = self.database.rows(

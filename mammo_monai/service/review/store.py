@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import BinaryIO
 
 from mammo_monai.files import write_json_atomic
+from mammo_monai.locks import LockHeldError, file_lock, stands_at
 from mammo_monai.schema.fields import load_json
 from mammo_monai.service.review.marks import (
     ImageReview,
@@ -23,7 +23,7 @@ from mammo_monai.service.review.marks import (
 from mammo_monai.service.review.worklist import ReviewImage, Worklist
 
 FOLDER_SCHEMA, IMAGE_SCHEMA = "mammo-monai/review/1", "mammo-monai/image-review/1"
-ABOUT, MARKS = "review.json", "marks"
+ABOUT, MARKS, LOCK = "review.json", "marks", ".lock"
 
 
 class ConflictError(ReviewError):
@@ -59,12 +59,18 @@ class ReviewStore:
         self._worklist = worklist
         self._threshold = threshold
         self._lock = threading.Lock()
-        self._claim: BinaryIO | None = None
+        self._claim = ExitStack()
+        self._descriptor = -1
         self._known: list[_Known] = []
 
     def __enter__(self) -> ReviewStore:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._claim = _claimed(self.folder)
+        try:
+            self._descriptor = self._claim.enter_context(file_lock(self.folder / LOCK))
+        except LockHeldError as error:
+            raise ReviewError(
+                f"{self.folder}: another `mammo-monai review` is working in this folder ({error.holder}). "
+                "Use its page, or stop it."
+            ) from error
         try:
             self._check_about()
             self._known = [self._read(image) for image in self._worklist.images]
@@ -74,8 +80,7 @@ class ReviewStore:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._claim is not None:
-            self._claim.close()
+        self._claim.close()
 
     def review(self, number: int) -> ImageReview:
         """The saved review of an image, by its number."""
@@ -87,7 +92,7 @@ class ReviewStore:
         Raises:
             ReviewError: the change breaks a rule; nothing is written.
             ConflictError: the review was changed since the one this is a change of; nothing is written.
-            OSError: the disk is full or read-only; what was saved before stands.
+            OSError: the disk is full or read-only, or the folder is gone; what was saved before stands.
         """
         image = self._worklist.images[number]
         with self._lock:
@@ -101,12 +106,21 @@ class ReviewStore:
                     f"{sent.revision}, revision {known.review.revision} is saved. Nothing was overwritten.",
                     known.review,
                 )
+            self._check_place()
             now = datetime.now(timezone.utc).isoformat(timespec="seconds")
             review = saved(sent, revision=sent.revision + 1, changed_at=now)
             content = {"schema": IMAGE_SCHEMA, "record_id": image.record_id, **review_json(review)}
             write_json_atomic(self._file(image), content)
             self._known[number] = _Known(known.fresh, review)
         return review
+
+    def _check_place(self) -> None:
+        """Without its review.json beside it a saved file would be lost to the next server."""
+        if not stands_at(self.folder / LOCK, self._descriptor):
+            raise OSError(
+                f"could not write {self.folder}: it was moved, removed or unmounted. Nothing was saved; see "
+                "that it is there again, and start `mammo-monai review` anew."
+            )
 
     def _file(self, image: ReviewImage) -> Path:
         return self.folder / MARKS / f"{image.plain_name}.json"
@@ -140,19 +154,3 @@ class ReviewStore:
             "sha256": self._worklist.sha256,
             "model": dict(self._worklist.model),
         }
-
-
-def _claimed(folder: Path) -> BinaryIO:
-    """An open file that no other process can lock while it is open; a kill frees it."""
-    stream = (folder / ".lock").open("a+b")
-    with suppress(ImportError):  # Windows has no fcntl: there, two servers of one folder are not kept apart
-        import fcntl  # noqa: PLC0415
-
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            stream.close()
-            raise ReviewError(
-                f"{folder}: another `mammo-monai review` is working in this folder. Use its page, or stop it."
-            ) from error
-    return stream
