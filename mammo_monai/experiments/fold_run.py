@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from mammo_monai.files import sha256_of, write_json_atomic
 from mammo_monai.metrics import score_files
 from mammo_monai.records import Split
 from mammo_monai.schema import write_manifest
+from mammo_monai.schema.json_text import read_json
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +63,9 @@ class FoldRun:
             split=self.planned.test_split.value,
             rule=self.plan.experiment.rule,
         )
+        # Three times the weights, and never needed again; after done.json nobody would come by to remove it.
+        self.folder.checkpoint.unlink(missing_ok=True)
         write_json_atomic(self.folder.done, self._summary(attempts, metrics))
-        self.folder.checkpoint.unlink(missing_ok=True)  # three times the weights, and never needed again
         logger.info("%s: done", self.planned.label)
 
     @property
@@ -153,4 +154,4 @@ class FoldRun:
 
 
 def _report(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    return dict(read_json(path, "what a step reported", ExperimentError)) if path.is_file() else {}

@@ -46,7 +46,8 @@ class Journal:
     ) -> None:
         self.path = journal_path(output)
         self.output = output
-        for part in output.parent.glob(f".{glob.escape(output.name)}.*.part*"):  # halves that a kill left
+        half = f".{glob.escape(output.name)}.{'[0-9a-f]' * 8}.part*"
+        for part in output.parent.glob(half):  # what a kill left; not of an output whose name goes on
             part.unlink()
         self._places: NDArray[np.int64] = np.full(len(numbers), _NO_LINE, dtype=np.int64)
         self.is_failed: NDArray[np.bool_] = np.zeros(len(numbers), dtype=np.bool_)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mammo_monai.errors import ManifestError
 from mammo_monai.files import write_json_atomic
+from mammo_monai.parts import remove_leftover
 from mammo_monai.phantoms.cbis_ddsm import write_cbis_ddsm_patient, write_cbis_ddsm_tables
 from mammo_monai.phantoms.inbreast import write_inbreast_patient, write_inbreast_table
 from mammo_monai.phantoms.truth import Json
@@ -110,7 +111,7 @@ def _claim(root: Path, settings: _Settings, patients: int) -> None:
             "Ask for at least as many, or choose another folder."
         )
     for leftover in root.rglob(".*.part*"):
-        leftover.unlink(missing_ok=True)
+        remove_leftover(leftover)  # not what another run, for the same cache say, is writing right now
 
 
 def _written(root: Path, settings: _Settings, todo: list[int], workers: int) -> Iterator[int]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from mammo_monai.errors import ManifestError
+from mammo_monai.files import could_not_write
+from mammo_monai.parts import own_part
+from mammo_monai.schema.json_text import json_value
 
 PHANTOMS_FILE = "phantoms.json"
 
@@ -32,7 +32,7 @@ def dataset_salt(root: Path, manifest: Path, *, like: Path | None = None) -> str
         return salt_beside(manifest) if like is None else _salt_as_beside(like, manifest)
     published = _phantoms_file(root)
     try:
-        salt = json.loads(published.read_text(encoding="utf-8"))["salt"]
+        salt = json_value(published.read_bytes())["salt"]
     except (ValueError, KeyError, TypeError) as error:
         raise ManifestError(f"{published}: expected JSON with a field 'salt': {error!r}.") from error
     return str(salt)
@@ -85,17 +85,22 @@ def _salt_as_beside(like: Path, manifest: Path) -> str:
 
 
 def _create(path: Path, salt: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _create_in_its_folder(path, salt)
+    except OSError as error:
+        raise could_not_write(path, error) from error
+
+
+def _create_in_its_folder(path: Path, salt: str) -> None:
+    with own_part(path) as part:
+        part.chmod(0o600)  # before there is content: no moment at which others may read it
+        with part.open("w", encoding="utf-8") as stream:
             stream.write(salt + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-        _move_unless_there(Path(name), path)
-    finally:
-        with suppress(FileNotFoundError):
-            Path(name).unlink()
+        _move_unless_there(part, path)
+        part.unlink(missing_ok=True)
 
 
 def _move_unless_there(part: Path, path: Path) -> None:

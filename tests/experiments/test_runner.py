@@ -146,6 +146,17 @@ def test_a_killed_experiment_leaves_no_process_and_goes_on_where_it_stopped(
     assert all(each["seconds"] is not None for each in attempts)
 
 
+def test_a_run_that_cannot_say_that_it_is_done_keeps_no_checkpoint(
+    make_runner: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> None:
+        raise ExperimentError("stands for a kill")
+
+    monkeypatch.setattr("mammo_monai.experiments.fold_run.FoldRun._summary", dies)
+    assert outcomes(make_runner(**ONE).run()) == [("light", "1", "failed")]
+    assert not folder_of(tmp_path).checkpoint.exists()
+
+
 def test_a_chain_that_was_killed_goes_on_where_it_stopped(make_runner: Make, tmp_path: Path) -> None:
     write_film(tmp_path)
     # Seed 21 hangs in its first training: the child's, after the parent has been done.

@@ -151,3 +151,11 @@ def test_a_long_line_is_read_whole(tmp_path: Path) -> None:
     with Journal(output, "f", NUMBERS) as journal:
         written = journal.write({}, None)
     assert (written.n_images, written.n_marks) == (2, 3000)
+
+
+def test_a_half_of_this_output_goes_and_one_of_a_longer_name_stays(tmp_path: Path) -> None:
+    ours, others = (tmp_path / f".{name}.0a1b2c3d.part.json" for name in ("d.json", "d.json.old.json"))
+    for each in (ours, others):
+        each.write_text("half")
+    _written(tmp_path / "d.json", FIRST)
+    assert (ours.exists(), others.exists()) == (False, True)

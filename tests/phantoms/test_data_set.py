@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mammo_monai.errors import ManifestError
+from mammo_monai.parts import own_part
 from mammo_monai.phantoms import data_set, write_phantoms
 
 COARSE_MM = 1.0
@@ -79,6 +80,14 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     assert made == [0]
     assert seen == [(1, 3), (2, 3), (3, 3)]
     assert digests(tmp_path / "resumed") == whole
+
+
+def test_what_another_run_is_writing_at_the_same_time_is_left_alone(tmp_path: Path) -> None:
+    root = write(tmp_path / "set", "inbreast", 1)
+    with own_part(root / "AllDICOMs" / "another.dcm") as part:
+        write(root, "inbreast", 1)
+        assert part.exists()
+        part.unlink()
 
 
 def test_a_larger_number_adds_patients_and_a_smaller_is_refused(tmp_path: Path) -> None:

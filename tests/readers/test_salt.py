@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mammo_monai.errors import ManifestError
+from mammo_monai.parts import part_name
 from mammo_monai.readers import dataset_salt, salt_beside
 
 
@@ -99,3 +100,10 @@ def test_a_manifest_without_salt_cannot_be_followed(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"gone\.salt: no such file; expected the salt of gone\.json"):
         dataset_salt(tmp_path, tmp_path / "b.json", like=tmp_path / "gone.json")
     assert not (tmp_path / "b.salt").exists()
+
+
+def test_a_secret_half_that_a_kill_left_goes_with_the_next_run(tmp_path: Path) -> None:
+    (tmp_path / part_name("m.salt")).write_text("half a secret")
+    dataset_salt(tmp_path, tmp_path / "m.json")
+    assert [each.name for each in tmp_path.iterdir()] == ["m.salt"]
+    assert (tmp_path / "m.salt").stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,1 @@
+"""Kills commands at random moments and asks whether anything is lost, doubled, or read in halves."""
