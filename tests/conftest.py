@@ -21,6 +21,12 @@ settings.load_profile("mammo_monai")
 
 
 @pytest.fixture(autouse=True)
+def _own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads, or writes, which bundles and publishers the user trusts."""
+    monkeypatch.setenv("MAMMO_MONAI_HOME", str(tmp_path_factory.getbasetemp() / "settings"))
+
+
+@pytest.fixture(autouse=True)
 def _own_logging() -> Iterator[None]:
     """Gives back the levels and handlers that a test found."""
     loggers = [logging.getLogger(name) for name in (None, "mammo_monai")]

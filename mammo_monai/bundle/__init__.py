@@ -16,10 +16,10 @@ from mammo_monai.bundle.transfer import (
     Pulled,
     PullOptions,
     Pushed,
-    UntrustedBundleError,
     pull_bundle,
     push_bundle,
 )
+from mammo_monai.bundle.trust import UntrustedBundleError, admitted, distrust, trust_bundle, trusted_bundles
 
 __all__ = [
     "BundleExplainer",
@@ -33,10 +33,12 @@ __all__ = [
     "Pushed",
     "UntrustedBundleError",
     "Verified",
+    "admitted",
     "bundle_explainer",
     "bundle_names",
     "bundle_parts",
     "check_bundle",
+    "distrust",
     "find_bundle",
     "initialised_network",
     "inspect_bundle",
@@ -50,6 +52,8 @@ __all__ = [
     "push_bundle",
     "run_bundle",
     "training_lineage",
+    "trust_bundle",
+    "trusted_bundles",
     "verify_pack",
     "weights_state",
 ]

@@ -28,14 +28,16 @@ class BundleExplainer:
     model: Mapping[str, object]
 
 
-def bundle_explainer(bundle: str | Path, overrides: Mapping[str, object]) -> BundleExplainer:
+def bundle_explainer(
+    bundle: str | Path, overrides: Mapping[str, object], *, is_trusted: bool = False
+) -> BundleExplainer:
     """Builds network, detector or classifier and preprocessing of a bundle's inference.json, as a run does.
 
     Raises:
         BundleError: as `bundle_parts`, or the file has neither detector nor classifier.
         ValueError: an inferer that shows an image in parts.
     """
-    parts = bundle_parts(bundle, _IDS, overrides)
+    parts = bundle_parts(bundle, _IDS, overrides, is_trusted=is_trusted)
     name = find_bundle(bundle).name
     if "dataset" not in parts or not parts.keys() & {"detector", "classifier"}:
         raise BundleError(f"{name}, inference.json: needs an id detector or classifier, and an id dataset.")

@@ -17,19 +17,23 @@ from mammo_monai.bundle.run import path_value
 from mammo_monai.data import MammogramDataset, sample_of_file
 from mammo_monai.errors import BundleError
 from mammo_monai.inference import (
+    ImageChecks,
     Inferer,
     ShownAt,
     check_inferer,
     described_model,
     detections_in_original,
     explained_error,
+    image_checks,
     shown_at,
+    statistics_of_bundle,
 )
 from mammo_monai.records import Detections
 
 if TYPE_CHECKING:
     from mammo_monai.data.samples import Sample
 
+_ACCEPT = "evaluator#accept"  # of the part that a marker stands in for
 _IDS = ("inferer", "preprocessing", "model", "device")
 
 
@@ -41,6 +45,7 @@ class Marker:
         model: what detections.json says of the model: bundle, version, weights_sha256, inference,
             operating_point.
         operating_point: what is shown; None shows everything above the bundle's own score threshold.
+        checks: which images are refused, and which are warned of.
     """
 
     inferer: Inferer
@@ -48,6 +53,7 @@ class Marker:
     device: torch.device
     model: Mapping[str, object]
     operating_point: ShownAt | None = None
+    checks: ImageChecks = field(default_factory=ImageChecks)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
     def __call__(self, image: Path | str, *, record_id: str | None = None) -> Detections:
@@ -80,9 +86,11 @@ class Marker:
         return found if self.operating_point is None else self.operating_point(found)
 
     def _marked(self, sample: Sample) -> Detections:
+        warnings = self.checks.before(Path(sample["image_path"]))
         prepared = MammogramDataset([sample], self.transform)[0]
         prediction = self.inferer(prepared["image"].to(self.device))
-        return detections_in_original(prepared, prediction, min_area_mm2=self.inferer.min_area_mm2)
+        found = detections_in_original(prepared, prediction, min_area_mm2=self.inferer.min_area_mm2)
+        return self.checks(prepared, found, warnings)
 
 
 def load_marker(
@@ -91,6 +99,7 @@ def load_marker(
     fppi: float | None = None,
     weights: Path | None = None,
     overrides: Mapping[str, object] | None = None,
+    is_trusted: bool = False,
 ) -> Marker:
     """Builds a bundle's network, inferer and preprocessing, once for many images.
 
@@ -100,7 +109,8 @@ def load_marker(
             shows everything.
         weights: another file than the bundle's own.
         overrides: ids of inference.json and their values, as `mammo-monai predict` takes them (`device`,
-            `mode`, `precision` …).
+            `mode`, `precision`, `evaluator#accept` …).
+        is_trusted: as `run_bundle`.
 
     Raises:
         BundleError: as `bundle_parts` and `shown_at`, or an id is missing in inference.json.
@@ -109,8 +119,10 @@ def load_marker(
     """
     if weights is not None and "weights" in (overrides or {}):
         raise ValueError("weights are given twice: by weights and among the overrides. Give them once.")
-    given = {} if weights is None else {"weights": path_value(weights)}
-    parts = bundle_parts(bundle, _IDS, {**given, **(overrides or {})})
+    given = {**({} if weights is None else {"weights": path_value(weights)}), **(overrides or {})}
+    accept = given.pop(_ACCEPT, ())
+    accepted = [str(each) for each in accept] if isinstance(accept, list | tuple) else [str(accept)]
+    parts = bundle_parts(bundle, _IDS, given, is_trusted=is_trusted)
     root = find_bundle(bundle)
     if missing := [name for name in _IDS[:3] if name not in parts]:
         raise BundleError(f"{root.name}, inference.json: needs the ids {', '.join(missing)} to mark images.")
@@ -123,4 +135,5 @@ def load_marker(
         point.check_inference(settings if isinstance(settings, Mapping) else {})
     device = torch.device(parts.get("device", "cpu"))
     check_inferer(inferer, device)
-    return Marker(inferer, parts["preprocessing"], device, about, point)
+    checks = image_checks(statistics_of_bundle(root), model, accepted)
+    return Marker(inferer, parts["preprocessing"], device, about, point, checks)

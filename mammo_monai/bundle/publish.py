@@ -28,6 +28,8 @@ from mammo_monai.bundle.published import (
     json_object,
 )
 from mammo_monai.bundle.run import path_value
+from mammo_monai.bundle.trust import admitted
+from mammo_monai.bundle.trust.snapshot import merged
 from mammo_monai.errors import BundleError, WeightsError
 from mammo_monai.files import atomic_path, bytes_text, sha256_of, write_text_atomic
 from mammo_monai.networks import Network, WeightsFile, load_weights, read_weights
@@ -71,6 +73,7 @@ def publish_bundle(
     manifest: Path | None = None,
     version: str | None = None,
     is_large_allowed: bool = False,
+    is_trusted: bool = False,
 ) -> Publication:
     """Writes weights, SHA256SUMS and operating points into `models/`, and metadata.json after them.
 
@@ -98,7 +101,7 @@ def publish_bundle(
     root = find_bundle(bundle)
     old = _metadata(root)
     metadata = {**old, "version": _checked_version(root, version or str(old.get("version")))}
-    file, network = _fitting(root, Path(weights))
+    file, network = _fitting(root, Path(weights), is_trusted)
     tensors = halved(network.state_dict())
     kept = {name: file.metadata[name] for name in _ORIGIN if name in file.metadata}
     kept[TRAINED_SHA256] = file.metadata.get(TRAINED_SHA256, file.sha256)
@@ -143,7 +146,7 @@ def _checked_version(root: Path, version: str) -> str:
     return version
 
 
-def _fitting(root: Path, path: Path) -> tuple[WeightsFile, Network]:
+def _fitting(root: Path, path: Path, is_trusted: bool) -> tuple[WeightsFile, Network]:
     """The file, and the bundle's network filled from it."""
     file = read_weights(path)
     if file.settings is None:
@@ -154,8 +157,9 @@ def _fitting(root: Path, path: Path) -> tuple[WeightsFile, Network]:
     inference = root / "configs" / "inference.json"
     if not inference.is_file():
         raise BundleError(f"{inference}: is missing; it says which network the bundle predicts with.")
+    snapshot, _ = admitted(root, is_trusted=is_trusted)
     parser = ConfigParser()
-    parser.read_config(str(inference))
+    parser.read_config(merged(snapshot, ["configs/inference.json"]))
     parser["bundle_root"] = path_value(root)
     try:
         network = parser.get_parsed_content("network_def")

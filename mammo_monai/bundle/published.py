@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from mammo_monai.errors import BundleError, ManifestError, WeightsError
 from mammo_monai.files import sha256_of
 from mammo_monai.schema import read_operating_points
+from mammo_monai.schema.json_text import json_value
 
 WEIGHTS = "models/model.safetensors"
 OPERATING_POINTS = "models/operating_points.json"
+STATISTICS = "models/training_statistics.json"
 SUMS = "models/SHA256SUMS"
 METADATA = "configs/metadata.json"
 # Entry of a published file's metadata: the hash of the file that the training wrote.
@@ -78,7 +79,7 @@ def publication_faults(root: Path) -> list[str]:
 
 def expected_sums(root: Path) -> str:
     """What SHA256SUMS must hold for the published files there are, as `sha256sum -c` reads it."""
-    files = [root / name for name in (WEIGHTS, OPERATING_POINTS) if (root / name).is_file()]
+    files = [root / name for name in (WEIGHTS, OPERATING_POINTS, STATISTICS) if (root / name).is_file()]
     return "".join(f"{sha256_of(path)}  {path.name}\n" for path in files)
 
 
@@ -89,7 +90,7 @@ def json_object(path: Path) -> dict[str, Any]:
         BundleError: not JSON, or not an object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json_value(path.read_bytes())
     except ValueError as error:
         raise BundleError(f"{path}: not JSON: {error}. Fetch or write it again.") from error
     if not isinstance(content, dict):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
-import logging
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 
-from monai.bundle import ConfigParser, ConfigWorkflow
+from monai.bundle import ConfigWorkflow
 
-from mammo_monai.bundle.faults import Config, check_ids, own_error
+from mammo_monai.bundle.faults import check_ids, own_error
 from mammo_monai.bundle.find import find_bundle
+from mammo_monai.bundle.trust import Snapshot, admitted
+from mammo_monai.bundle.trust.snapshot import merged
+from mammo_monai.bundle.workflow import SnapshotWorkflow
 from mammo_monai.errors import BundleError
 
 _JSON_WORDS = {"true": True, "false": False, "null": None}
@@ -23,6 +26,7 @@ def run_bundle(
     overrides: Mapping[str, object],
     *,
     overlays: Sequence[str] = (),
+    is_trusted: bool = False,
 ) -> ConfigWorkflow:
     """Runs `run_id` of `configs/<config>.json`, as `python -m monai.bundle run` does; returns the workflow.
 
@@ -30,33 +34,31 @@ def run_bundle(
         bundle: a folder or name, see `find_bundle`.
         config: `train`, `inference` …: the base file, without its ending.
         overrides: ids (`a#b` for nested ones) and values; `bundle_root` is always set to the bundle's folder.
-        overlays: further configuration files that are merged over the base: names in `configs/`, or paths.
+        overlays: further configuration files that are merged over the base: names in `configs/`, or paths
+            of files of the user's own, which are not inspected.
+        is_trusted: runs the bundle though it would do more than is known; see `trust.admitted`.
 
     Raises:
+        UntrustedBundleError: it would, and is neither trusted now nor on the user's list.
         BundleError: no such bundle, file or id; or a component cannot be made or run: the message names its
             id and the root cause. Errors of this package inside the run come out as they are.
     """
-    # MONAI says on stdout which logging file it reads; stdout is for results.
-    logging.getLogger("monai.bundle.workflows").setLevel(logging.WARNING)
     root = Path(path_value(find_bundle(bundle)))
-    files = [_config_file(root, name) for name in (f"{config}.json", *overlays)]
-    metadata, logging_file = root / "configs" / "metadata.json", root / "configs" / "logging.conf"
-    content = _merged(files)
-    check_ids(overrides, content, " + ".join(path.name for path in files))
+    snapshot, is_trusted = admitted(root, is_trusted=is_trusted)
+    files = [_config_file(snapshot, name) for name in (f"{config}.json", *overlays)]
+    content = merged(snapshot, files)
+    check_ids(overrides, content, " + ".join(Path(name).name for name in files))
+    given = deepcopy(content)
     try:
-        workflow = ConfigWorkflow(
-            config_file=[str(path) for path in files],
-            meta_file=str(metadata) if metadata.is_file() else None,
-            logging_file=str(logging_file) if logging_file.is_file() else None,
-            run_id=run_id,
-            **{"bundle_root": str(root), **overrides},
+        workflow = SnapshotWorkflow(
+            snapshot, given, {"bundle_root": str(root), **overrides}, run_id=run_id, is_trusted=is_trusted
         )
         workflow.initialize()
         workflow.run()
         workflow.finalize()
     except Exception as error:
         # MONAI wraps whatever a component raises, so no narrower class would catch the causes.
-        raise own_error(error, f"{root.name}, {files[0].name}", content, overrides) from error
+        raise own_error(error, f"{root.name}, {Path(files[0]).name}", content, overrides) from error
     return workflow
 
 
@@ -111,17 +113,10 @@ def _literal(value: str) -> object:
         return value
 
 
-def _config_file(root: Path, name: str) -> Path:
-    for path in (root / "configs" / name, Path(name)):
-        if path.is_file():
-            return path
-    raise BundleError(f"{root}: no configuration {name!r} in configs/ or at that path.")
-
-
-def _merged(files: Sequence[Path]) -> Config:
-    """The configurations as MONAI merges them: ids of later files replace or extend those of earlier ones."""
-    try:
-        return dict(ConfigParser.load_config_files([str(path) for path in files]))
-    except ValueError as error:
-        named = ", ".join(str(path) for path in files)
-        raise BundleError(f"{named}: expected JSON (or YAML) objects, but: {error}") from error
+def _config_file(snapshot: Snapshot, name: str) -> str | Path:
+    """A name in the bundle, or the path of a file of the user's own."""
+    if (inside := f"configs/{name}") in snapshot.contents:
+        return inside
+    if Path(name).is_file():
+        return Path(name)
+    raise BundleError(f"{snapshot.root}: no configuration {name!r} in configs/ or at that path.")

@@ -6,7 +6,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mammo_monai.cli import bundle_export, bundle_hand_over, bundle_transfer
+from mammo_monai.cli import (
+    bundle_export,
+    bundle_hand_over,
+    bundle_sign,
+    bundle_statistics,
+    bundle_transfer,
+    bundle_trust,
+)
+from mammo_monai.cli.trust_option import add_trust_option
 
 
 def add_parser(subparsers: Any) -> None:
@@ -24,10 +32,14 @@ def add_parser(subparsers: Any) -> None:
     add("--manifest", type=Path, metavar="FILE", help="the training's, to note the folds it was made from")
     add("--version", metavar="N.N.N", help="of the bundle (that of its metadata.json)")
     add("--large", action="store_true", help="allow more than 25 MB")
+    add_trust_option(verbs.choices["publish"])
     verb.set_defaults(run=run)
     bundle_export.add_commands(verbs)
     bundle_hand_over.add_commands(verbs)
+    bundle_statistics.add_commands(verbs)
     bundle_transfer.add_commands(verbs)
+    bundle_trust.add_commands(verbs)
+    bundle_sign.add_commands(verbs)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,7 +51,8 @@ def _publish(args: argparse.Namespace) -> int:
     from mammo_monai.bundle import publish_bundle
 
     options = {name: getattr(args, name) for name in ("operating_points", "manifest", "version")}
-    made = publish_bundle(args.bundle, args.weights, is_large_allowed=args.large, **options)
+    how = {"is_large_allowed": args.large, "is_trusted": args.trust}
+    made = publish_bundle(args.bundle, args.weights, **how, **options)
     size = f"{made.n_bytes / 1e6:.1f} MB, {made.n_float32} of {made.n_tensors} tensors in float32"
     print(f"{made.weights}: version {made.version}, {size}\nSHA-256 {made.sha256}")
     return 0

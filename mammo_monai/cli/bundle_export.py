@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.cli.trust_option import add_trust_option
+
 
 def add_commands(verbs: Any) -> None:
     """Adds the command."""
@@ -22,6 +24,7 @@ def add_commands(verbs: Any) -> None:
     add("--calibration-split", choices=("training", "validation", "test"), help="of --calibration (all)")
     add("--weights", type=Path, metavar="FILE", help="another weights file than the bundle's own")
     add("-o", "--output", type=Path, metavar="DIR", help="(the bundle's models/)")
+    add_trust_option(export)
     export.set_defaults(run=run_export)
 
 
@@ -39,6 +42,7 @@ def run_export(args: argparse.Namespace) -> int:
         split=args.split,
         output=args.output,
         overrides={"weights": path_value(args.weights)} if args.weights else {},
+        is_trusted=args.trust,
     )
     try:
         made = export_bundle(args.bundle, args.engine, options)

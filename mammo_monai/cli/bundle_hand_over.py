@@ -19,6 +19,8 @@ def add_commands(verbs: Any) -> None:
     verify = verbs.add_parser("verify", help="whether a pack is as it was packed")
     verify.add_argument("pack", type=Path, metavar="FILE.zip|DIR")
     verify.add_argument("--sha256", metavar="HEX", help="expected of the zip; of pack.json for a folder")
+    verify.add_argument("--signature", type=Path, metavar="FILE", help="of the pack (PACK.minisig beside it)")
+    verify.add_argument("--public-key", metavar="KEY.pub", help="who must have signed it")
     verify.set_defaults(run=run_verify)
     inspect = verbs.add_parser("inspect", help="everything a bundle would run, told before anything runs")
     inspect.add_argument("bundle", metavar="FILE.zip|DIR|NAME")
@@ -47,6 +49,11 @@ def run_verify(args: argparse.Namespace) -> int:
 
     found = verify_pack(args.pack, sha256=args.sha256)
     print("\n".join(found.faults or verified_lines(found)))
+    if args.signature or args.public_key:
+        from mammo_monai.bundle.signing.packs import checked_pack
+
+        signed = checked_pack(found, args.signature, args.public_key)
+        print(f"signed with {signed.key.id}: {ascii(signed.comment)[1:-1]}")
     return 2 if found.faults else 0
 
 

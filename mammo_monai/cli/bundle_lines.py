@@ -45,7 +45,9 @@ def pulled_lines(made: Pulled) -> list[str]:
     lines.append(f"SHA-256 {made.verified.sha256}")
     if made.replaced is not None:
         lines.append(f"the bundle that was there: {made.replaced}")
-    if not made.is_pinned:
+    if made.signed is not None:
+        lines.append(f"signed with {made.signed.key.id}: {_shown(made.signed.comment)}")
+    elif not made.is_pinned:
         lines.append("not compared with a SHA-256 from its sender (--sha256): only accidents would be seen.")
     return [*lines, *made.verified.notes]
 

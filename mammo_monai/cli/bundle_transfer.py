@@ -25,6 +25,8 @@ def add_commands(verbs: Any) -> None:
     pull.add_argument("-o", "--output", type=Path, default=Path("bundles"), metavar="DIR", help=text)
     pull.add_argument("--sha256", metavar="HEX", help="of the zip (of pack.json on the hub), from its sender")
     pull.add_argument("--trust", action="store_true", help="take it though it would run what is not known")
+    pull.add_argument("--require-signature", action="store_true", help="of a publisher you trust")
+    pull.add_argument("--older", action="store_true", help="take an older version than is there")
     pull.add_argument("--replace", action="store_true", help="move a bundle of this name aside")
     pull.add_argument("--limit-gb", type=float, default=4.0, metavar="N", help="the most to take (4)")
     pull.set_defaults(run=run_pull)
@@ -50,7 +52,8 @@ def run_pull(args: argparse.Namespace) -> int:
 
     http = HttpOptions(is_http_allowed=args.allow_http, limit_bytes=int(args.limit_gb * 1e9))
     with counting_bar("fetching", "byte") as show:
-        options = PullOptions(args.sha256, args.trust, args.replace, http, show)
+        how = {"is_signed": args.require_signature, "is_older_allowed": args.older}
+        options = PullOptions(args.sha256, args.trust, args.replace, http, show, **how)
         try:
             made = pull_bundle(args.source, args.output, options)
         except UntrustedBundleError as error:

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.cli.trust_option import add_trust_option
+
 
 def add_parser(subparsers: Any) -> None:
     """Adds the verb."""
@@ -29,12 +31,14 @@ def add_parser(subparsers: Any) -> None:
     add("--suppress-artifacts", action="store_true", default=None, help="fill in markers on the breast")
     add("--workers", type=int, default=1, metavar="N", help="processes (%(default)s)")
     add("--prune", action="store_true", help="delete copies of other recipes from DIR")
+    add_trust_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Prepares; prints what is there; 1 if images were left out."""
-    from mammo_monai.bundle import find_bundle
+    from mammo_monai.bundle import admitted, find_bundle
+    from mammo_monai.bundle.trust.snapshot import merged
     from mammo_monai.cli.progress_bar import counting_bar
     from mammo_monai.data import manifest_path, prepare_manifest
     from mammo_monai.data.configured_recipe import configured_recipe
@@ -45,7 +49,11 @@ def run(args: argparse.Namespace) -> int:
     given = {name: value for name, value in vars(args).items() if value is not None}
     changes: Any = {name: given[name] for name in RecipeOptions.__annotations__ if name in given}
     config = find_bundle(args.bundle) / "configs" / "train.json" if args.bundle else None
-    recipe = configured_recipe(config, changes) if config else image_recipe(**changes)
+    if config and config.is_file():
+        snapshot, _ = admitted(config.parent.parent, is_trusted=args.trust)
+        recipe = configured_recipe(config, changes, merged(snapshot, ["configs/train.json"]))
+    else:
+        recipe = configured_recipe(config, changes) if config else image_recipe(**changes)
     reject_unused(recipe, changes)
     manifest = read_manifest(Path(manifest_path(args.manifest)))
     with counting_bar("preparing") as bar:

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.cli.trust_option import add_trust_option
+
 METHODS = ("local_gradcam", "gradcam", "gradcam++", "guided_backprop", "occlusion")
 ABOUT = (
     "Writes the film with a map of the pixels that raised the score, for the best findings on each image, "
@@ -31,6 +33,7 @@ def add_parser(subparsers: Any) -> None:
     add("--split", choices=("training", "validation", "test"), help="one list of the manifest (all)")
     add("--weights", type=Path, help="another weights file than the bundle's own")
     add("--device", help="cpu, cuda:0 … (a GPU if there is one)")
+    add_trust_option(parser)
     parser.set_defaults(run=run, overrides=[])
 
 
@@ -45,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     named = {"input": images[0] if len(images) == 1 else images, "split": args.split, "device": args.device}
     named["weights"] = path_value(args.weights) if args.weights else None
     overrides = {key: value for key, value in named.items() if value is not None}
-    asked = bundle_explainer(args.bundle, overrides | parse_overrides(args.overrides))
+    asked = bundle_explainer(args.bundle, overrides | parse_overrides(args.overrides), is_trusted=args.trust)
     marks = read_detections(args.detections).detections if args.detections else None
     how: dict[str, Any] = {"options": MethodOptions(args.method, layer=args.layer), "model": asked.model}
     how["choice"] = FindingChoice(args.top, args.min_score, args.check)

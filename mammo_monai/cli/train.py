@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.cli.trust_option import add_trust_option
+
 
 def add_parser(subparsers: Any) -> None:
     """Adds the verb."""
@@ -27,6 +29,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--config", action="append", default=[], metavar="FILE", help="an overlay, e.g. multi_gpu_train.json"
     )
+    add_trust_option(parser)
     parser.set_defaults(run=run, overrides=[])
 
 
@@ -46,8 +49,8 @@ def run(args: argparse.Namespace) -> int:
         "epochs": args.epochs,
     }
     overrides = {key: value for key, value in named.items() if value is not None}
-    workflow = run_bundle(
-        args.bundle, "train", "training", overrides | parse_overrides(args.overrides), overlays=args.config
-    )
+    overrides |= parse_overrides(args.overrides)
+    how = {"overlays": args.config, "is_trusted": args.trust}
+    workflow = run_bundle(args.bundle, "train", "training", overrides, **how)
     print(f"weights: {workflow.parser.get_parsed_content('output_dir')}/model.safetensors")
     return 0

@@ -14,7 +14,11 @@ from monai.bundle import ConfigParser
 
 from mammo_monai.bundle.faults import check_ids
 from mammo_monai.bundle.find import find_bundle
+from mammo_monai.bundle.inspection import inspect_values
 from mammo_monai.bundle.lineage import PUBLISHED, resolve_init
+from mammo_monai.bundle.trust import admitted
+from mammo_monai.bundle.trust.gate import entries_text
+from mammo_monai.bundle.trust.snapshot import merged
 from mammo_monai.errors import BundleError, WeightsError
 from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.run_spec import RunSpec
@@ -144,15 +148,31 @@ def changes_between(before: Any, after: Any, name: str = "") -> list[str]:
 
 
 def _overridden(run: RunSpec, names: Sequence[str], overrides: Mapping[str, Any], where: str) -> Config:
-    files = _files(run, names, where)
+    _files(run, names, where)
     try:
-        config = deepcopy(dict(ConfigParser.load_config_files([str(path) for path in files])))
+        # Here nothing is run, but a run that would be refused is better refused before the first begins.
+        snapshot, _ = admitted(find_bundle(run.bundle))
+        config = deepcopy(merged(snapshot, [f"configs/{name}" for name in names]))
         check_ids(overrides, config, f"{Path(run.bundle).name} ({' + '.join(names)})")
+        _check_values(overrides)
     except (BundleError, ValueError) as error:
         raise ExperimentError(f"{where}: {error}") from error
     for name, value in overrides.items():
         _put(config, name, value)
     return config
+
+
+def _check_values(overrides: Mapping[str, Any]) -> None:
+    """Refuses expressions that are not on the list: an experiment file comes from others as bundles do.
+
+    Raises:
+        BundleError: names id, text and reason.
+    """
+    if outside := inspect_values(overrides, "overrides").outside:
+        raise BundleError(
+            f"{entries_text(outside)}. Put it into a bundle of your own, and trust that "
+            "(`mammo-monai bundle trust`)."
+        )
 
 
 def _files(run: RunSpec, names: Sequence[str], where: str) -> list[Path]:

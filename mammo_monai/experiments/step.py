@@ -5,7 +5,6 @@ Started by `processes`, which hands the first line of stdin to `main`.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import time
@@ -18,12 +17,16 @@ from monai.bundle import ConfigParser
 
 from mammo_monai.bundle import find_bundle, run_bundle
 from mammo_monai.bundle.faults import own_error
+from mammo_monai.bundle.trust import admitted
+from mammo_monai.bundle.trust.snapshot import merged
 from mammo_monai.errors import MammoError
 from mammo_monai.experiments.configuration import EVALUATE, TRAIN
 from mammo_monai.experiments.environment import environment
+from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.processes import FAULTS
 from mammo_monai.experiments.step_request import TRAINING, Step
 from mammo_monai.files import write_json_atomic
+from mammo_monai.schema.json_text import read_json
 
 FAILED, INTERRUPTED = 2, 130
 
@@ -46,8 +49,9 @@ def iterations_per_epoch(bundle: str, overrides: Mapping[str, Any]) -> int:
         MammoError, OSError: the loader cannot be built.
     """
     root = find_bundle(bundle)
+    snapshot, _ = admitted(root)
     parser = ConfigParser()
-    parser.read_config(str(root / "configs" / TRAIN))
+    parser.read_config(merged(snapshot, [f"configs/{TRAIN}"]))
     # Where the data set keeps images, it would read them now; one without the option is left alone.
     cached = {name: 0.0 for name in ("train#dataset#cache_rate",) if name in parser}
     parser.update({"bundle_root": str(root), **overrides, **cached})
@@ -100,7 +104,7 @@ def _predict(step: Step) -> dict[str, Any]:
 
 
 def _note_environment(path: Path, kind: str) -> None:
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    known = read_json(path, "the environment of a step", ExperimentError) if path.is_file() else {}
     write_json_atomic(path, {**known, kind: environment()})
 
 

@@ -50,7 +50,7 @@ def bundle(tmp_path: Path) -> Path:
 
 def _fault(bundle: Path, **overrides: object) -> str:
     with pytest.raises(BundleError) as caught:
-        run_bundle(bundle, "train", "run", overrides)
+        run_bundle(bundle, "train", "run", overrides, is_trusted=True)
     return str(caught.value)
 
 
@@ -81,10 +81,9 @@ def test_a_failing_expression_is_named(bundle: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "error"), [("ours", ManifestError), ("system", OSError)])
 def test_own_and_system_errors_come_out_as_they_are(bundle: Path, kind: str, error: type[Exception]) -> None:
+    overrides = {"run": "@steps#0", "steps#0#_disabled_": False, "steps#0#kind": kind}
     with pytest.raises(error, match=r"m\.json"):
-        run_bundle(
-            bundle, "train", "run", {"run": "@steps#0", "steps#0#_disabled_": False, "steps#0#kind": kind}
-        )
+        run_bundle(bundle, "train", "run", overrides, is_trusted=True)
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_a_folder_is_no_image(marker: Marker, film: Path, caplog: pytest.LogCapt
         marker(film.parent)
     with caplog.at_level("INFO"):
         marker(film)
-    assert not caplog.records  # a path may hold a name
+    assert not [each for each in caplog.records if "image_checks" not in each.name]  # a path may hold a name
 
 
 def test_a_film_named_by_its_uid_is_marked(marker: Marker, film: Path, tmp_path: Path) -> None:

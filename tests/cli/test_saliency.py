@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mammo_monai.bundle import trust_bundle
+from mammo_monai.bundle.trust import snapshot_of
 from mammo_monai.cli import saliency
 from mammo_monai.inference.saliency import METHODS
 from mammo_monai.records import Detections
@@ -46,6 +48,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 def arguments(tmp_path: Path) -> list[str]:
     (tmp_path / "small" / "configs").mkdir(parents=True)
     (tmp_path / "small" / "configs" / "inference.json").write_text(json.dumps(CONFIG))
+    trust_bundle(snapshot_of(tmp_path / "small"), "made by this test")
     film = tmp_path / "film.png"
     Image.fromarray((noisy_image()[0].numpy() * 255).astype(np.uint8)).save(film)
     return [str(film), "--bundle", str(tmp_path / "small"), "-o", str(tmp_path / "out"), "--top", "1"]

@@ -55,6 +55,7 @@ class ExportOptions:
         split: the list of `check`, calibration_split: that of `calibration`; None for all.
         output: folder; None for the bundle's `models/`.
         overrides: ids of inference.json and values, such as `weights`.
+        is_trusted: as `run_bundle`.
     """
 
     is_int8: bool = False
@@ -65,6 +66,7 @@ class ExportOptions:
     split: str | None = None
     output: Path | None = None
     overrides: Mapping[str, object] = field(default_factory=dict)
+    is_trusted: bool = False
 
 
 DEFAULT_OPTIONS = ExportOptions()
@@ -183,7 +185,7 @@ def _parts(
         "engine": "torch",
         "precision": "fp32",
     }
-    parts = bundle_parts(root, ("inferer", "dataset", "model"), overrides)
+    parts = bundle_parts(root, ("inferer", "dataset", "model"), overrides, is_trusted=options.is_trusted)
     if missing := [name for name in ("inferer", "dataset") if name not in parts]:
         raise BundleError(f"{root.name}, inference.json: needs the ids {', '.join(missing)} to be exported.")
     return parts, swappable(parts["inferer"])

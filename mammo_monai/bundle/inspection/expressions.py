@@ -10,11 +10,15 @@ from collections.abc import Iterator
 from monai.bundle import ConfigParser, ReferenceResolver
 
 from mammo_monai.bundle.inspection.code import Verdict, worst
+from mammo_monai.bundle.inspection.growth import growth_verdicts
 from mammo_monai.bundle.inspection.known_names import BUILTINS, RESERVED, is_dangerous, name_verdict
+from mammo_monai.bundle.inspection.text_building import reference, text_verdict
 
-_REFS = "__local_refs"
 _MAX_LENGTH = 20_000
+# Python's parser gives up, in some versions with a crash, a little above this.
+_MAX_NESTED = 60
 # Of objects that the configuration itself makes: methods that run them, and what they tell of themselves.
+# None that builds a text: join, replace, strip … could put a path together that stands nowhere.
 _METHODS = frozenset(
     [
         "run",
@@ -31,17 +35,10 @@ _METHODS = frozenset(
         "values",
         "items",
         "get",
-        "lower",
-        "upper",
-        "strip",
-        "split",
-        "join",
-        "replace",
         "startswith",
         "endswith",
         "index",
         "count",
-        "append",
         "shape",
         "size",
         "ndim",
@@ -85,8 +82,8 @@ def expression_verdict(text: str, id: str) -> Verdict:
     The text is first rewritten by MONAI's own functions, as a run does: ids become `__local_refs['id']`,
     relative ones are completed with the keys above them, which could smuggle code in.
     """
-    if len(text) > _MAX_LENGTH:
-        return Verdict("unreadable", f"{len(text)} characters")
+    if len(text) > _MAX_LENGTH or deepest_nesting(text) > _MAX_NESTED:
+        return Verdict("unreadable", f"{len(text)} characters, or nested too deep")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -106,8 +103,25 @@ def expression_verdict(text: str, id: str) -> Verdict:
         return Verdict("unreadable", "nested too deep")
 
 
+def deepest_nesting(text: str) -> int:
+    """How many brackets or signs stand open at most, counted without parsing; too many rather than too few.
+
+    >>> deepest_nesting("$[(1 + 2)]"), deepest_nesting("$" + "-" * 100 + "1")
+    (2, 100)
+    """
+    depth = deepest = signs = 0
+    for each in text:
+        depth += (each in "([{") - (each in ")]}")
+        signs = signs + 1 if each in "-+~" else signs if each.isspace() else 0
+        deepest = max(deepest, depth, signs)
+    words = re.findall(r"\b(?:not|lambda|if|await)\b|\*\*", text)
+    return max(deepest, len(words))
+
+
 def import_of(text: str) -> bool:
     """Whether a `$` string is an import statement, which MONAI runs before anything else."""
+    if len(text) > _MAX_LENGTH or deepest_nesting(text) > _MAX_NESTED:
+        return False
     try:
         body = ast.parse(text[1:]).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -138,6 +152,8 @@ def _verdicts(tree: ast.AST) -> list[Verdict]:
     texts = [str(each.value) for each in nodes if isinstance(each, ast.Constant)]
     if any(".." in re.split(r"[/\\]", each) for each in texts):
         found.append(Verdict("unknown", "a path out of the bundle"))
+    found += growth_verdicts(tree)
+    found += [verdict for node in nodes if (verdict := text_verdict(node))]
     return found + list(_walk(tree, bound))
 
 
@@ -167,8 +183,12 @@ def _walk(node: ast.AST, bound: set[str]) -> Iterator[Verdict]:
         yield _attribute(node.attr)
         yield from _walk(node.value, bound)
         return
-    if _is_reference(node):
+    if reference(node) is not None:
         return
+    if isinstance(node, ast.Call) and not isinstance(node.func, ast.Name | ast.Attribute):
+        yield Verdict("unknown", "calls what the configuration made")
+    elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
+        yield Verdict("unknown", "a piece of a text or list")
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _RUN_STEPS:
         yield Verdict("run step", f".{node.func.attr}() of what the configuration made")
     elif not isinstance(node, _PLAIN):
@@ -202,16 +222,6 @@ def _chain(node: ast.AST) -> list[str] | None:
         names.insert(0, node.attr)
         node = node.value
     return [node.id, *names] if isinstance(node, ast.Name) else None
-
-
-def _is_reference(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Subscript)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == _REFS
-        and isinstance(node.slice, ast.Constant)
-        and isinstance(node.slice.value, str)
-    )
 
 
 def _targets(node: ast.comprehension) -> list[str]:

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import builtins
+import json
 import re
+import sys
 from functools import cache
-from importlib import import_module
+from importlib import import_module, resources
 
 from mammo_monai.bundle.inspection.code import Verdict
 
-# Their classes build transforms, networks, losses, data loaders, engines. Modules that run commands, read
-# configurations or fetch files (monai.bundle, monai.apps, monai.utils, monai.fl, torch.hub …) are not here.
-_CLASSES_OF = frozenset(
-    {
-        *(f"monai.{name}" for name in ("data", "engines", "handlers", "inferers", "losses", "metrics")),
-        *("monai.networks.blocks", "monai.networks.layers", "monai.networks.nets", "monai.optimizers"),
-        *("monai.transforms", "torch.nn", "torch.optim", "torch.optim.lr_scheduler", "torch.utils.data"),
-        *("ignite.engine", "ignite.handlers", "ignite.metrics"),
-    }
-)
-# Classes among them that unpickle files, look code up by name, or send data elsewhere.
-_NOT_CLASSES = re.compile(
-    r"LMDBDataset|PersistentDataset|CacheNTransDataset|GDSDataset|NPZDictItemDataset|NumpyReader"
-    r"|CheckpointLoader|MLFlowHandler|ClearML\w*|(Rand)?(TorchVision|TorchIO|CuCIM)(d|D|Dict)?|HoVerNet\w*|TorchVisionFCModel"
-)
+# All classes of these packages build layers, optimizers and loaders of what they are given.
+_CLASSES_OF = frozenset({"torch.nn", "torch.optim", "torch.optim.lr_scheduler", "torch.utils.data"})
+# Of MONAI and ignite only classes that were read one by one: many of their others unpickle, fetch weights or
+# code, write where they are told, or look up a function by a string (`LoadImage(reader="os.system")`).
+_LIST = "known_classes.json"
 _DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "bool")
 _TENSOR_MATH = (
     "tensor",
@@ -249,7 +241,9 @@ def is_known(dotted: str) -> bool:
     # Members of the one class that conventions read: Events.EPOCH_COMPLETED.
     if package == "ignite.engine.Events":
         return name.isupper()
-    return package in _CLASSES_OF and _is_class_name(name)
+    if package in _CLASSES_OF:
+        return _is_class_name(name)
+    return name in listed_classes().get(package, ())
 
 
 def is_dangerous(name: str) -> bool:
@@ -257,8 +251,15 @@ def is_dangerous(name: str) -> bool:
     return name in _DANGEROUS or name.startswith("_") or name.endswith("__")
 
 
+@cache
+def listed_classes() -> dict[str, frozenset[str]]:
+    """Names of the classes of MONAI and ignite that a configuration may build, by package."""
+    text = resources.files("mammo_monai.bundle.inspection").joinpath(_LIST).read_text("utf-8")
+    return {package: frozenset(names) for package, names in json.loads(text).items()}
+
+
 def _is_class_name(name: str) -> bool:
-    return bool(re.fullmatch(r"[A-Z][A-Za-z0-9_]*", name)) and not _NOT_CLASSES.fullmatch(name)
+    return bool(re.fullmatch(r"[A-Z][A-Za-z0-9_]*", name))
 
 
 @cache
@@ -268,11 +269,13 @@ def _public(package: str) -> frozenset[str]:
 
 @cache
 def _is_component(name: str) -> bool:
-    """Whether MONAI finds a class of this name in one of the packages above."""
-    if not _is_class_name(name):
-        return False
-    for package in sorted(each for each in _CLASSES_OF if each.startswith("monai.")):
-        found = getattr(import_module(package), name, None)
-        if isinstance(found, type) and found.__module__.startswith(package):
-            return True
-    return False
+    """Whether everything that MONAI may find under a bare name is a class on the list.
+
+    MONAI takes the first of all classes and functions of that name in any loaded module of its own.
+    """
+    listed = [package for package, names in listed_classes().items() if name in names]
+    packages = [each for each in listed if each.startswith("monai.")]
+    known = [getattr(import_module(each), name, None) for each in packages]
+    modules = [module for key, module in list(sys.modules.items()) if key.startswith("monai") and module]
+    found = [vars(module)[name] for module in modules if name in vars(module)]
+    return bool(known) and all(any(each is other for other in known) for each in found)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from mammo_monai.bundle.find import find_bundle
-from mammo_monai.bundle.inspection.code import Code, Kind, Verdict
+from mammo_monai.bundle.inspection.code import SAFE, Code, Kind, Verdict
 from mammo_monai.bundle.inspection.config_entries import Entry, OddKey, json_entries, yaml_entries
+from mammo_monai.bundle.inspection.copies import Copies
 from mammo_monai.bundle.inspection.downloads import download_codes
 from mammo_monai.bundle.inspection.expressions import expression_verdict, import_of, leads_outside
 from mammo_monai.bundle.inspection.known_names import target_verdict
 from mammo_monai.bundle.inspection.logging_entries import logging_codes
+from mammo_monai.bundle.inspection.written_places import WrittenPlaces
 from mammo_monai.bundle.packing.bundle_files import BundleFiles, open_bundle, read_bytes
 from mammo_monai.bundle.packing.contents import CODE, WHEEL_FOLDER
 from mammo_monai.bundle.packing.exported_faults import EXPORTED, exported_faults
@@ -40,7 +43,12 @@ _UNPICKLED = (
 )
 _KINDS: dict[str, Kind] = {"_requires_": "requires", "_disabled_": "disabled", "_mode_": "mode"}
 # What metadata and figures say is shown to people; no run opens a path from there.
-_TEXTS = ("configs/metadata.json", "models/operating_points.json", "pack.json")
+_TEXTS = (
+    "configs/metadata.json",
+    "models/operating_points.json",
+    "models/training_statistics.json",
+    "pack.json",
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,18 @@ class Inspection:
         return {"bundle": self.bundle, "is_safe": not self.outside, "counts": self.counts, "code": codes}
 
 
+class _Whole:
+    """What tells of an entry only together with the others of all configurations."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        there = list(entries)
+        self._places, self._copies = WrittenPlaces(there), Copies(there)
+
+    def verdict(self, entry: Entry) -> Verdict | None:
+        """What is wrong with an entry among the others; None where nothing is."""
+        return self._places.verdict(entry) or self._copies.verdict(entry)
+
+
 def inspect_bundle(bundle: str | Path) -> Inspection:
     """Reads every configuration of a bundle as text; imports and evaluates nothing of it.
 
@@ -81,16 +101,65 @@ def inspect_bundle(bundle: str | Path) -> Inspection:
     """
     path = Path(bundle)
     with open_bundle(path if path.exists() else find_bundle(bundle)) as files:
-        codes = [code for name in sorted(files.sizes) for code in _file_codes(files, name)]
-        codes += [_whole(name, "link", Verdict("unknown", "leads to another place")) for name in files.links]
-        return Inspection(files.name, tuple(codes))
+        return inspect_files(files)
 
 
-def _file_codes(files: BundleFiles, name: str) -> Iterator[Code]:
+def inspect_files(files: BundleFiles, *, is_run_here: bool = False) -> Inspection:
+    """As `inspect_bundle`, of files that are open.
+
+    Args:
+        is_run_here: leaves out what our own runs evaluate nothing of: weights (whoever reads them reads
+            tensors only, and refuses others then), texts outside of `configs/`.
+    """
+    whole = _Whole(_configured(files))
+    names = [name for name in sorted(files.sizes) if not (is_run_here and _is_left_alone(name))]
+    codes = [code for name in names for code in _file_codes(files, name, whole)]
+    codes += [_whole(name, "link", Verdict("unknown", "leads to another place")) for name in files.links]
+    return Inspection(files.name, tuple(codes))
+
+
+def inspect_values(values: Mapping[str, object], name: str) -> Inspection:
+    """As `inspect_bundle`, of values that another file sets in a configuration; paths pass.
+
+    Args:
+        values: ids (`a#b`) and values, as JSON holds them. name: of that file.
+
+    Raises:
+        BundleError: a value that JSON cannot hold.
+    """
+    try:
+        entries = json_entries(json.dumps(dict(values)))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BundleError(f"{name}: an override is no JSON value: {error}.") from error
+    codes = [
+        _odd(name, each) if isinstance(each, OddKey) else _entry_code(name, each, _Whole(()))
+        for each in entries
+    ]
+    return Inspection(name, tuple(each for each in codes if each is not None and each.kind != "path"))
+
+
+def _is_left_alone(name: str) -> bool:
+    is_text = name.lower().endswith((*_CONFIGS, *_INI)) and "/" in name and not name.startswith("configs/")
+    return is_text or name.lower().endswith(PICKLES) or bool(EXPORTED.fullmatch(name))
+
+
+def _configured(files: BundleFiles) -> Iterator[Entry]:
+    """Entries of all configurations; those of files that cannot be read are told elsewhere."""
+    for name in files.sizes:
+        suffix = PurePosixPath(name.lower()).suffix
+        if name.startswith("configs/") and suffix in _CONFIGS and name not in _TEXTS:
+            try:
+                found = _entries_of(_text(files, name), suffix)
+            except (ValueError, BundleError):
+                continue
+            yield from (each for each in found if isinstance(each, Entry))
+
+
+def _file_codes(files: BundleFiles, name: str, whole: _Whole) -> Iterator[Code]:
     suffix = PurePosixPath(name.lower()).suffix
     try:
         if suffix in _CONFIGS:
-            yield from _config_codes(name, _text(files, name), suffix)
+            yield from _config_codes(name, _entries_of(_text(files, name), suffix), whole)
         elif suffix in _INI:
             yield from logging_codes(name, _text(files, name))
         elif suffix in PICKLES:
@@ -114,15 +183,18 @@ def _text(files: BundleFiles, name: str) -> str:
     return read_bytes(files, name, _MAX_BYTES).decode("utf-8-sig")
 
 
-def _config_codes(name: str, text: str, suffix: str) -> Iterator[Code]:
-    entries = json_entries(text) if suffix == ".json" else yaml_entries(text)
+def _entries_of(text: str, suffix: str) -> list[Entry | OddKey]:
+    return json_entries(text) if suffix == ".json" else yaml_entries(text)
+
+
+def _config_codes(name: str, entries: list[Entry | OddKey], whole: _Whole) -> Iterator[Code]:
     if _is_large_files(name):
         yield from download_codes(name, [each for each in entries if isinstance(each, Entry)])
     for entry in entries:
         if isinstance(entry, OddKey):
             if name != "pack.json":
                 yield _odd(name, entry)
-        elif code := _entry_code(name, entry):
+        elif code := _entry_code(name, entry, whole):
             yield code
 
 
@@ -133,7 +205,7 @@ def _odd(name: str, entry: OddKey) -> Code:
     return Code(name, entry.id, "key", entry.text, "dangerous", reason)
 
 
-def _entry_code(name: str, entry: Entry) -> Code | None:
+def _entry_code(name: str, entry: Entry, whole: _Whole) -> Code | None:
     """The code an entry stands for; None for a plain value."""
     value, kind = entry.value, _KINDS.get(entry.key)
     text = value if isinstance(value, str) else ""
@@ -144,13 +216,17 @@ def _entry_code(name: str, entry: Entry) -> Code | None:
     elif text.startswith("$"):
         found = (kind or ("import" if import_of(text) else "expression"), expression_verdict(text, entry.id))
     elif text.startswith("%"):
-        found = ("macro", _macro(text))
+        found = ("macro", _macro(name, text))
     elif entry.key == "_mode_":
         found = ("mode", _mode(text))
     elif kind and text:
         found = (kind, Verdict("value", "an id, or plain text"))
     else:
         found = _path(name, text)
+    is_run = name.startswith("configs/") and name not in _TEXTS
+    among_others = whole.verdict(entry) if is_run else None
+    if among_others is not None and (found is None or found[1].category in SAFE):
+        found = ("path" if found is None else found[0], among_others)
     return None if found is None else _code(name, entry, *found)
 
 
@@ -180,7 +256,9 @@ def _mode(text: str) -> Verdict:
     return Verdict("dangerous", "calls its target in a debugger, or computes how")
 
 
-def _macro(text: str) -> Verdict:
+def _macro(name: str, text: str) -> Verdict:
+    if name in _TEXTS:
+        return Verdict("unknown", "a copy, in a text for people")
     named = text[1:].replace("#", "::").split("::")[0].lower()
     if named.endswith(_CONFIGS) or any(f"{suffix}::" in text.lower() for suffix in _CONFIGS):
         return Verdict("unknown", "text of another file, found from the working directory")

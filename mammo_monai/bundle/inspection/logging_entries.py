@@ -12,8 +12,8 @@ from mammo_monai.bundle.inspection.known_names import is_dangerous
 
 # Source: Python's logging.config, "Configuration file format": class and args are evaluated in the namespace
 # of the package logging, where os and sys are.
-_EVALUATED = ("class", "args", "kwargs", "()", "factory")
-_CLASSES = frozenset({"StreamHandler", "NullHandler", "Formatter"})
+_EVALUATED = ("class", "args", "kwargs", "defaults", "()", "factory")
+_CLASSES = frozenset({"StreamHandler", "NullHandler"})
 _WRITERS = re.compile(r"(handlers\.)?\w*Handler")
 
 
@@ -36,22 +36,28 @@ def _codes(file: str, parser: configparser.RawConfigParser) -> Iterator[Code]:
         for field in parser.options(section):
             value = parser.get(section, field).strip()
             if field in _EVALUATED and value:
-                verdict = _verdict(field, value)
+                verdict = _verdict(section, field, value)
                 yield Code(file, f"{section}#{field}", "logging", value, verdict.category, verdict.reason)
 
 
-def _verdict(field: str, value: str) -> Verdict:
+def _verdict(section: str, field: str, value: str) -> Verdict:
     if "%(" in value:
         return Verdict("dangerous", "put together from other fields before it is evaluated")
     try:
         tree = ast.parse(value, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Verdict("unreadable", "no Python expression")
-    return _class(tree) if field == "class" else _arguments(tree)
+    return _class(section, tree) if field == "class" else _arguments(tree)
 
 
-def _class(tree: ast.expr) -> Verdict:
-    name = ast.unparse(tree).removeprefix("logging.")
+def _class(section: str, tree: ast.expr) -> Verdict:
+    whole = ast.unparse(tree)
+    if section.startswith("formatter_"):
+        # Imported by its full name: a bare `Formatter` would be a file of that name.
+        if whole == "logging.Formatter":
+            return Verdict("known", "Python's own")
+        return Verdict("dangerous", "imported when logging starts")
+    name = whole.removeprefix("logging.")
     if name in _CLASSES:
         return Verdict("known", "writes to the terminal, or nowhere")
     if _WRITERS.fullmatch(name):

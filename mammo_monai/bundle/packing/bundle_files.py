@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import zipfile
@@ -33,9 +34,20 @@ DEFAULT_LIMITS = Limits()
 class BundleFiles(Protocol):
     """A bundle's regular files, by name relative to its folder, and the links in it, which are never read."""
 
-    name: str
-    links: tuple[str, ...]
-    sizes: Mapping[str, int]
+    @property
+    def name(self) -> str:
+        """Of the bundle."""
+        ...
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Names of links, pipes and devices."""
+        ...
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Bytes of each file."""
+        ...
 
     def open(self, name: str) -> IO[bytes]:
         """The bytes of a file; the caller closes it."""
@@ -63,8 +75,22 @@ class FolderFiles:
 
     def open(self, name: str) -> IO[bytes]:
         """As `BundleFiles`; a link put there since is not followed."""
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)
-        return os.fdopen(os.open(self.root / name, flags), "rb")
+        return self.open_in(self.root, name)
+
+    @staticmethod
+    def open_in(root: Path, name: str) -> IO[bytes]:
+        """A regular file below a folder.
+
+        Raises:
+            OSError: a link or no regular file, or it cannot be read.
+        """
+        # A pipe put there since would wait for its other end for ever.
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        stream = os.fdopen(os.open(root / name, flags | getattr(os, "O_BINARY", 0)), "rb")
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            stream.close()
+            raise OSError(errno.EINVAL, "no regular file", str(root / name))
+        return stream
 
 
 class ZipFiles:
@@ -106,7 +132,9 @@ class ZipFiles:
         """As `BundleFiles`."""
         try:
             return self._archive.open(self._infos[name])
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+            if isinstance(error, OSError) and not _is_damage(error):
+                raise
             raise BundleError(f"{self.path}, {name}: cannot be read: {error}. Get the pack again.") from error
 
 
@@ -128,10 +156,17 @@ def open_bundle(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[BundleF
         )
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeDecodeError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and not _is_damage(error):
+            raise
         raise BundleError(f"{path}: not a whole zip file: {error}. Get the pack again.") from error
     with archive:
         yield ZipFiles(path, archive, limits)
+
+
+def _is_damage(error: OSError) -> bool:
+    """Whether the file is at fault, not the disk: offsets that lie make seeks before its start (EINVAL)."""
+    return error.errno in (None, errno.EINVAL)
 
 
 def blocks(files: BundleFiles, name: str) -> Iterator[bytes]:
@@ -151,7 +186,7 @@ def blocks(files: BundleFiles, name: str) -> Iterator[bytes]:
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
         raise BundleError(f"{name}: cannot be read: {error}. Get the pack again.") from error
     except OSError as error:
-        if error.errno is not None:
+        if not _is_damage(error):
             raise
         raise BundleError(f"{name}: cannot be read: {error}. Get the pack again.") from error
     except Exception as error:  # zlib.error and lzma's own derive from nothing narrower

@@ -15,16 +15,17 @@ from mammo_monai.bundle.packing.safe_names import name_fault
 from mammo_monai.errors import BundleError
 
 WHEEL_FOLDER = "wheel"
+_WRITTEN_ANEW = (RECORD, f"{RECORD}.minisig")
 _TEXTS = re.compile(
     r"(LICENSE|NOTICE)(\.md|\.txt)?|large_files\.(yml|yaml|json)"
     r"|configs/[\w.\-]+\.(json|yaml|yml|conf)|docs/[\w.\-/]+\.(md|txt)"
-    r"|models/(README\.md|SHA256SUMS|operating_points\.json)"
+    r"|models/(README\.md|SHA256SUMS|(operating_points|training_statistics)\.json)"
     r"|models/model(_int8)?\.(onnx|xml)\.json"  # records of exported models
 )
 _WEIGHTS = re.compile(
     r"models/(?!checkpoint)[\w.\-]+\.safetensors|models/model\.(pt|pth)|models/model(_int8)?\.(onnx|xml|bin)"
 )
-_RESULTS = ("eval", "training", "tensorboard", "runs", "overlays", "prepared", "mlruns", "logs")
+RESULTS = ("eval", "training", "tensorboard", "runs", "overlays", "prepared", "mlruns", "logs")
 _IMAGES = (
     ".dcm",
     ".dicom",
@@ -91,7 +92,7 @@ def bundle_contents(root: Path) -> Contents:
             )
         if reason is None:
             files[name] = path
-        elif name != RECORD and not name.startswith(f"{WHEEL_FOLDER}/"):  # those are written anew
+        elif name not in _WRITTEN_ANEW and not name.startswith(f"{WHEEL_FOLDER}/"):
             left_out[name] = reason
     return Contents(files, left_out)
 
@@ -105,7 +106,7 @@ def stays_because(name: str) -> str | None:
     """
     if fault := name_fault(name):
         return f"its name {fault}"
-    if name.split("/", maxsplit=1)[0] in _RESULTS:
+    if name.split("/", maxsplit=1)[0] in RESULTS:
         return "results of a run"
     if _TEXTS.fullmatch(name) or _WEIGHTS.fullmatch(name):
         return None
@@ -157,4 +158,4 @@ def _record_reason(text: str) -> str | None:
 
 
 def _is_cache(name: str) -> bool:
-    return "__pycache__" in name.split("/") or name.split("/", maxsplit=1)[0] in _RESULTS
+    return "__pycache__" in name.split("/") or name.split("/", maxsplit=1)[0] in RESULTS

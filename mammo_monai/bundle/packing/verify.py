@@ -27,6 +27,7 @@ from mammo_monai.files import bytes_text, sha256_of
 NEEDED = ("LICENSE", METADATA, "docs/README.md")
 # What runs of an unpacked bundle leave beside it by default.
 _LEFT_BY_RUNS = ("eval/", "training/")
+SIGNATURE = f"{RECORD}.minisig"  # of an unpacked pack; it cannot stand in the record that it signs
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def verify_pack(path: Path, *, sha256: str | None = None, limits: Limits = DEFAU
     with open_bundle(path, limits) as files:
         if RECORD not in files.sizes:
             raise BundleError(f"{path}: no {RECORD}: not made by `mammo-monai bundle pack`.")
-        record = parse_record(read_bytes(files, RECORD, MAX_RECORD_BYTES), f"{path}, {RECORD}")
+        record = parse_record(_record_bytes(path, files), f"{path}, {RECORD}")
         total = sum(each.bytes for each in record.files.values())
         if total > limits.n_bytes or len(record.files) > limits.n_files:
             raise BundleError(f"{path}: {bytes_text(total)}, expected at most {bytes_text(limits.n_bytes)}.")
@@ -86,8 +87,16 @@ def verify_pack(path: Path, *, sha256: str | None = None, limits: Limits = DEFAU
     return Verified(path, found, record, tuple(faults), tuple(notes))
 
 
+def _record_bytes(path: Path, files: BundleFiles) -> bytes:
+    try:
+        return read_bytes(files, RECORD, MAX_RECORD_BYTES)
+    except BundleError as error:
+        raise BundleError(f"{path}, {error}") from error
+
+
 def _left_by_runs(files: BundleFiles, record: PackRecord) -> set[str]:
-    return {name for name in files.sizes if name not in record.files and name.startswith(_LEFT_BY_RUNS)}
+    left = {name for name in files.sizes if name not in record.files and name.startswith(_LEFT_BY_RUNS)}
+    return left | ({SIGNATURE} & set(files.sizes))
 
 
 def _file_faults(files: BundleFiles, record: PackRecord, ignored: set[str]) -> list[str]:
@@ -143,7 +152,7 @@ def _reason(name: str) -> str | None:
 def _notes(record: PackRecord, left_by_runs: set[str]) -> list[str]:
     pickles = [name for name in record.files if name.endswith(PICKLES)]
     notes = [f"{name} is a pickle: it is opened with weights_only." for name in pickles]
-    if left_by_runs:
+    if left_by_runs := left_by_runs - {SIGNATURE}:
         notes.append(f"{len(left_by_runs)} files in eval/ or training/ are of runs here, not of the pack.")
     if record.weights_sha256 is None:
         notes.append("no weights: a recipe to train.")

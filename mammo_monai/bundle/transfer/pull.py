@@ -15,25 +15,20 @@ from mammo_monai.bundle.packing.bundle_files import Limits, open_bundle
 from mammo_monai.bundle.packing.record import RECORD
 from mammo_monai.bundle.packing.unpack import unpack
 from mammo_monai.bundle.packing.verify import Verified, verify_pack
+from mammo_monai.bundle.signing.packs import Signed
 from mammo_monai.bundle.transfer.http_files import HttpOptions, fetch, fetch_text
 from mammo_monai.bundle.transfer.hub import pull_from_hub
 from mammo_monai.bundle.transfer.places import FolderPlace, HubPlace, Place, UrlPlace, parse_place
 from mammo_monai.bundle.transfer.placing import put_in_place, work_folder
 from mammo_monai.bundle.transfer.progress import Progress, TransferLog
 from mammo_monai.bundle.transfer.push import SUM_SUFFIX
+from mammo_monai.bundle.transfer.signatures import refuse_older, signature_of
+from mammo_monai.bundle.trust import UntrustedBundleError, snapshot_of, trust_bundle
 from mammo_monai.errors import BundleError
 from mammo_monai.files import bytes_text
 
 logger = logging.getLogger(__name__)
 HOME = Path("bundles")  # where `find_bundle` looks in a working directory
-
-
-class UntrustedBundleError(BundleError):
-    """A bundle would run what is not on the list of safe things; `inspection` tells what."""
-
-    def __init__(self, message: str, inspection: Inspection) -> None:
-        super().__init__(message)
-        self.inspection = inspection
 
 
 @dataclass(frozen=True)
@@ -43,6 +38,9 @@ class PullOptions:
     Attributes:
         sha256: expected, of the zip, or of pack.json where the source is unpacked (a hub repository).
         is_trusted: takes a bundle that would run more than is on the list of safe things.
+        is_signed: takes only what a publisher on the user's list has signed; so it is, too, as soon as the
+            list names one.
+        is_older_allowed: takes a signed pack of an older version than the bundle that is there.
         is_replacing: takes it although another bundle of its name is there, which is moved aside.
         http: how to talk to servers, and the most bytes that may come.
         show: called with bytes done and in all.
@@ -53,11 +51,13 @@ class PullOptions:
     is_replacing: bool = False
     http: HttpOptions = field(default_factory=HttpOptions)
     show: Progress | None = None
+    is_signed: bool = False
+    is_older_allowed: bool = False
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """Where the bundle is, what was checked, what it would run, and where one that it replaced went."""
+    """Where the bundle is, what was checked, what it would run, where a replaced one went, who signed."""
 
     folder: Path
     verified: Verified
@@ -65,6 +65,7 @@ class Pulled:
     is_pinned: bool
     was_there: bool
     replaced: Path | None
+    signed: Signed | None = None
 
 
 def pull_bundle(source: str, home: Path = HOME, options: PullOptions | None = None) -> Pulled:
@@ -92,13 +93,16 @@ def pull_bundle(source: str, home: Path = HOME, options: PullOptions | None = No
         fetched = _fetched(place, work, options)
         limits = Limits(n_bytes=options.http.limit_bytes)
         verified = _verified(fetched, pin, limits, work)
+        signed = signature_of(place, verified, options.http, is_asked=options.is_signed)
         unpacked = work / "unpacked" / verified.record.bundle
         with open_bundle(fetched, limits) as files:
             unpack(files, verified.record, unpacked)
         inspection = inspect_bundle(unpacked)  # the copy that will be used: a source can change meanwhile
-        if inspection.outside and not options.is_trusted:
+        if inspection.outside and not (options.is_trusted or signed):
             raise UntrustedBundleError(_untrusted(inspection), inspection)
         folder = Path(home) / verified.record.bundle
+        if signed and not options.is_older_allowed:
+            refuse_older(folder, verified)
         was_there = _is_same(folder, verified)
         if folder.exists() and not was_there and not options.is_replacing:
             raise BundleError(
@@ -106,8 +110,10 @@ def pull_bundle(source: str, home: Path = HOME, options: PullOptions | None = No
                 "deleted); -o DIR puts this one elsewhere."
             )
         replaced = None if was_there else put_in_place(unpacked, Path(home), work)
+    if inspection.outside:
+        trust_bundle(snapshot_of(folder), f"signed by {signed.key.id}" if signed else "pull --trust")
     logger.info("pulled %s %s", verified.record.bundle, verified.record.version)
-    return Pulled(folder, verified, inspection, pin is not None, was_there, replaced)
+    return Pulled(folder, verified, inspection, pin is not None, was_there, replaced, signed)
 
 
 def _verified(fetched: Path, pin: str | None, limits: Limits, work: Path) -> Verified:

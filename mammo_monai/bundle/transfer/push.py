@@ -13,6 +13,7 @@ from mammo_monai.bundle.packing.pack import pack_bundle
 from mammo_monai.bundle.packing.record import PackRecord
 from mammo_monai.bundle.packing.unpack import unpack
 from mammo_monai.bundle.packing.verify import Verified, verify_pack
+from mammo_monai.bundle.signing.packs import SIGNATURE_SUFFIX, signature_text
 from mammo_monai.bundle.transfer.http_files import HttpOptions, fetch_text, has_file, send
 from mammo_monai.bundle.transfer.hub import push_to_hub
 from mammo_monai.bundle.transfer.places import FolderPlace, HubPlace, UrlPlace, parse_place
@@ -74,12 +75,14 @@ def _to_folder(verified: Verified, place: FolderPlace, is_replacing: bool) -> tu
     target = place.path if place.path.suffix.lower() == ".zip" else place.path / _file_name(verified)
     if target.is_file() and sha256_of(target) == verified.sha256:
         write_text_atomic(_sums(target), _sum_line(verified, target.name))
+        _copy_signature(verified.path, target)
         return str(target), True
     if target.exists() and not is_replacing:
         raise BundleError(f"{target}: is another file. --replace puts this pack in its place.")
     with atomic_path(target) as part:
         shutil.copyfile(verified.path, part)
     write_text_atomic(_sums(target), _sum_line(verified, target.name))
+    _copy_signature(verified.path, target)
     return str(target), False
 
 
@@ -99,6 +102,8 @@ def _to_url(
         line = folder / "line.sha256"
         line.write_text(_sum_line(verified, target.shown.rpartition("/")[2]), encoding="utf-8")
         send(target.url + SUM_SUFFIX, line, http, is_replacing=True)
+        if (signature := _signature(verified.path)).is_file():
+            send(target.url + SIGNATURE_SUFFIX, signature, http, is_replacing=True)
     return target.shown, False
 
 
@@ -107,6 +112,18 @@ def _to_hub(verified: Verified, folder: Path, place: HubPlace, is_replacing: boo
     with open_bundle(verified.path, Limits()) as files:
         unpack(files, verified.record, unpacked)
     return push_to_hub(unpacked, verified.record, place, is_replacing=is_replacing)
+
+
+def _copy_signature(pack: Path, target: Path) -> None:
+    """Puts the pack's signature beside it; one of another pack that lay there goes."""
+    if _signature(pack).is_file():
+        write_text_atomic(_signature(target), signature_text(_signature(pack)))
+    else:
+        _signature(target).unlink(missing_ok=True)
+
+
+def _signature(pack: Path) -> Path:
+    return pack.with_name(pack.name + SIGNATURE_SUFFIX)
 
 
 def _file_name(verified: Verified) -> str:

@@ -1,0 +1,47 @@
+"""`mammo-monai bundle statistics`: what the images a bundle was trained on look like, for its warnings."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_commands(verbs: Any) -> None:
+    """Adds the command."""
+    text = "note what the training images look like, so that predict can warn of others"
+    add = verbs.add_parser("statistics", help=text).add_argument
+    add("bundle", metavar="NAME|DIR")
+    add("--manifest", required=True, type=Path, metavar="FILE", help="the images it was trained on")
+    add("--split", choices=("training", "validation", "test"), default="training", help="its list (training)")
+    add("--false-alarm-rate", type=float, default=0.01, metavar="R", help="share of such images warned of")
+    add("-o", "--output", type=Path, metavar="FILE", help="(the bundle's models/training_statistics.json)")
+    verbs.choices["statistics"].set_defaults(run=run_statistics, overrides=[])
+
+
+def run_statistics(args: argparse.Namespace) -> int:
+    """Prints what was written."""
+    from mammo_monai.bundle import bundle_parts, find_bundle, parse_overrides, path_value
+    from mammo_monai.cli.progress_bar import counting_bar
+    from mammo_monai.files import sha256_of
+    from mammo_monai.inference.training_look import STATISTICS, training_statistics
+    from mammo_monai.schema.training_statistics import write_training_statistics
+
+    named = {"input": path_value(args.manifest), "split": args.split}
+    given = named | dict(parse_overrides(args.overrides))
+    parts = bundle_parts(args.bundle, ("dataset", "model", "recipe"), given)
+    with counting_bar("statistics") as show:
+        found = training_statistics(
+            parts["dataset"],
+            model={**parts["model"], "recipe": parts.get("recipe", {})},
+            manifest_sha256=sha256_of(args.manifest),
+            false_alarm_rate=args.false_alarm_rate,
+            on_progress=show,
+        )
+    output = args.output or find_bundle(args.bundle) / STATISTICS
+    write_training_statistics(output, found)
+    print(
+        f"{output}: {len(found.names)} statistics of {found.n_images} images of {found.n_patients} patients; "
+        f"{found.false_alarm_rate:.1%} of such images lie beyond {found.limit:.2f}"
+    )
+    return 0
