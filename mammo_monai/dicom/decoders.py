@@ -3,7 +3,8 @@
 Measured by `scripts/bench/bench_decode.py`: for RLE the Rust decoder of pylibjpeg-rle takes a third of the
 time of pydicom's own Python loop, with the same bits. dicomsdl is faster still but is not used: its RLE
 decoder writes past its buffer on damaged files ("double free or corruption", within 3000 random changes of
-a 4 kB file) and takes the whole process with it, which no exception handler can undo.
+a 4 kB file) and takes the whole process with it, which no exception handler can undo. gdcm does that too, at
+headers that claim nonsense: it is asked only where nothing else decodes, after `codestreams` has looked.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import (
     HTJ2K,
@@ -31,13 +33,18 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from mammo_monai.dicom.reading import damage_refused
+from mammo_monai.dicom.codestreams import check_codestream
+from mammo_monai.dicom.reading import damage_refused, first_text, refuse_too_many_pixels
+from mammo_monai.dicom.unquoted import AttributeValueError, without_values
 from mammo_monai.errors import DicomError
 
 logger = logging.getLogger(__name__)
 
 # Fastest first; pydicom's other plugins follow in its own order.
 PREFERRED_PLUGINS = ("pylibjpeg", "pyjpegls")
+_LAST_RESORT = "gdcm"
+# What else could be asked reads 8 bits alone.
+_NEEDS_LAST_RESORT = (JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
 
 _OPENJPEG = "pylibjpeg pylibjpeg-openjpeg"
 # pylibjpeg-libjpeg would read the JPEG family too, but its licence (GPL-3) would bind those who ship us.
@@ -64,9 +71,11 @@ def decode_stored_values(path: Path, dataset: Dataset) -> NDArray[np.integer]:
     Raises:
         DicomError: no pixel data, an unknown transfer syntax, no decoder installed for it, or damaged pixels.
     """
+    refuse_too_many_pixels(path, dataset)
     with damage_refused(path):
         _refuse_no_pixels(path, dataset)
         decoder = _decoder_of(path, dataset)
+        _check_frame(dataset, decoder.UID, 0)
     failures = []
     for plugin in _plugins_of(decoder):
         try:
@@ -75,12 +84,42 @@ def decode_stored_values(path: Path, dataset: Dataset) -> NDArray[np.integer]:
         except BaseException as error:
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
-            failures.append(f"{plugin or 'native'}: {type(error).__name__}: {error}".splitlines()[0])
+            failures.append(f"{plugin or 'native'}: {without_values(error)}")
             logger.debug("%s could not decode: %s", plugin or "native", failures[-1])
     raise DicomError(
         f"{path}: expected {dataset.Rows} × {dataset.Columns} pixels in {decoder.UID.name}, got data that "
         f"cannot be decoded ({'; '.join(failures)}). The file is damaged or cut short: copy it again."
     )
+
+
+def plugin_for_frame(path: Path, dataset: Dataset, index: int) -> str:
+    """The name of the decoder for one frame of several, for `pixel_array`; "" where nothing is compressed.
+
+    Raises:
+        DicomError: no pixel data, no decoder, or a frame that claims another size than the data set.
+    """
+    with damage_refused(path):
+        _refuse_no_pixels(path, dataset)
+        decoder = _decoder_of(path, dataset)
+        _check_frame(dataset, decoder.UID, index)
+        return _plugins_of(decoder)[0]
+
+
+def _check_frame(dataset: Dataset, syntax: UID, index: int) -> None:
+    """Looks at the frame that a decoder will be given, by either of the tables that may say where it is."""
+    if not syntax.is_encapsulated or syntax == RLELossless:
+        return
+    tables: list[tuple[bytes, bytes] | None] = [None]
+    if "ExtendedOffsetTable" in dataset and "ExtendedOffsetTableLengths" in dataset:
+        tables.append((dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths))
+    for table in tables:
+        frame = get_frame(
+            dataset.PixelData,
+            index,
+            extended_offsets=table,
+            number_of_frames=int(first_text(dataset, "NumberOfFrames") or 1),
+        )
+        check_codestream(frame, syntax, rows=int(dataset.Rows), columns=int(dataset.Columns))
 
 
 def _refuse_no_pixels(path: Path, dataset: Dataset) -> None:
@@ -95,26 +134,35 @@ def _decoder_of(path: Path, dataset: Dataset) -> Decoder:
     syntax = UID(getattr(dataset.file_meta, "TransferSyntaxUID", ""))
     try:
         decoder = get_decoder(syntax)
-    except NotImplementedError as error:
+    except NotImplementedError:
         raise DicomError(
-            f"{path}: expected a transfer syntax for images, got {syntax.name or 'none'} "
-            f"({syntax or 'no UID'}). Convert it to Explicit VR Little Endian, "
+            f"{path}: expected a transfer syntax for images, got {_shown(syntax)}. "
+            "Convert it to Explicit VR Little Endian, "
             "for instance with dcmconv or gdcmconv --raw."
-        ) from error
+        ) from None
     if not decoder.is_available:
         packages = _PACKAGES.get(syntax)
         remedy = f"Install the decoder (pip install {packages}), or convert" if packages else "Convert"
         raise DicomError(
-            f"{path}: expected a transfer syntax with a decoder installed, got {syntax.name} ({syntax}). "
+            f"{path}: expected a transfer syntax with a decoder installed, got {_shown(syntax)}. "
             f"{remedy} the file to Explicit VR Little Endian."
         )
     return decoder
+
+
+def _shown(syntax: UID) -> str:
+    """A transfer syntax by name and number; any other text in its place is not shown."""
+    if not syntax:
+        return "none (no UID)"
+    return f"{syntax.name} ({syntax})" if set(syntax) <= set("0123456789.") else "a text that is no UID"
 
 
 def _plugins_of(decoder: Decoder) -> tuple[str, ...]:
     if not decoder.UID.is_encapsulated:
         return ("",)
     available = decoder.available_plugins
+    if len(available) > 1 and decoder.UID not in _NEEDS_LAST_RESORT:
+        available = tuple(plugin for plugin in available if plugin != _LAST_RESORT)
     preferred = tuple(plugin for plugin in PREFERRED_PLUGINS if plugin in available)
     return preferred + tuple(plugin for plugin in available if plugin not in preferred)
 
@@ -124,7 +172,7 @@ def _decode(decoder: Decoder, dataset: Dataset, plugin: str) -> NDArray[np.integ
     values = read(decoder, dataset, plugin)
     expected = (int(dataset.Rows), int(dataset.Columns))
     if values.shape != expected:
-        raise ValueError(f"decoded shape {values.shape}, expected {expected}")
+        raise AttributeValueError(f"decoded shape {values.shape}, expected {expected}")
     return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from mammo_monai.dicom.reading import first_text
+from mammo_monai.dicom.unquoted import AttributeValueError
 
 Values = NDArray[np.float64]
 
@@ -42,7 +43,9 @@ def apply_modality_lut(stored: GreyValues, dataset: Dataset) -> GreyValues:
     slope = float(first_text(dataset, "RescaleSlope") or 1.0)
     intercept = float(first_text(dataset, "RescaleIntercept") or 0.0)
     if slope == 0 or not np.isfinite([slope, intercept]).all():
-        raise ValueError(f"Rescale Slope must be finite and not 0, got {slope} (intercept {intercept})")
+        raise AttributeValueError(
+            f"Rescale Slope must be finite and not 0, got {slope} (intercept {intercept})"
+        )
     ends = sorted((stored.low * slope + intercept, stored.high * slope + intercept))
     return GreyValues(stored.values * slope + intercept, *ends)
 
@@ -76,7 +79,7 @@ def _window_share(values: Values, center: float, width: float, function: str) ->
     """
     least = 1.0 if function == "LINEAR" else 0.0
     if not np.isfinite([center, width]).all() or width < least or width <= 0:
-        raise ValueError(
+        raise AttributeValueError(
             f"Window Width must be at least 1 (LINEAR) or above 0, got {width} (centre {center})"
         )
     if function == "LINEAR":
@@ -87,7 +90,9 @@ def _window_share(values: Values, center: float, width: float, function: str) ->
     elif function == "SIGMOID":
         share = 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - center) / width, -700.0, 700.0)))
     else:
-        raise ValueError(f"VOI LUT Function must be LINEAR, LINEAR_EXACT or SIGMOID, got {function!r}")
+        raise AttributeValueError(
+            "VOI LUT Function must be LINEAR, LINEAR_EXACT or SIGMOID, got another term"
+        )
     return np.clip(np.asarray(share, dtype=np.float64), 0.0, 1.0)
 
 
@@ -98,7 +103,7 @@ def _look_up(grey: GreyValues, item: Dataset, dataset: Dataset) -> GreyValues:
     """
     descriptor = [int(number) for number in item.LUTDescriptor]
     if len(descriptor) != 3:
-        raise ValueError(f"LUT Descriptor must hold 3 numbers, got {len(descriptor)}")
+        raise AttributeValueError(f"LUT Descriptor must hold 3 numbers, got {len(descriptor)}")
     count, first, bits = descriptor[0] or 65536, descriptor[1], descriptor[2]
     if grey.low < 0 and first > 32767:
         first -= 65536  # written as unsigned beside signed values: (0028,3002) is US or SS
@@ -120,4 +125,4 @@ def _lut_entries(item: Dataset, count: int, dataset: Dataset) -> NDArray[np.inte
         return np.frombuffer(data, dtype=f"{order}u2")
     if len(data) == count + count % 2:
         return np.frombuffer(data, dtype=np.uint8)[:count]
-    raise ValueError(f"LUT Data must hold {count} entries of 8 or 16 bits, got {len(data)} bytes")
+    raise AttributeValueError(f"LUT Data must hold {count} entries of 8 or 16 bits, got {len(data)} bytes")

@@ -13,6 +13,7 @@ from mammo_monai.dicom.attributes import MammogramAttributes, attributes_of
 from mammo_monai.dicom.decoders import decode_stored_values
 from mammo_monai.dicom.luts import GreyValues, apply_modality_lut, apply_voi_lut
 from mammo_monai.dicom.reading import damage_refused, first_text, open_mammogram, refuse_for_processing
+from mammo_monai.dicom.unquoted import AttributeValueError
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +122,9 @@ def _possible_values(dataset: Dataset) -> GreyValues:
     """Value of every bit pattern 0 … 2^BitsAllocated − 1: bits above Bits Stored cut off, sign extended."""
     allocated, bits = int(dataset.BitsAllocated), int(dataset.BitsStored)
     if allocated not in (8, 16) or not 1 <= bits <= allocated:
-        raise ValueError(f"Bits Allocated 8 or 16 and Bits Stored within, got {allocated} and {bits}")
+        raise AttributeValueError(
+            f"Bits Allocated 8 or 16 and Bits Stored within, got {allocated} and {bits}"
+        )
     patterns = np.arange(1 << allocated) & ((1 << bits) - 1)
     if int(first_text(dataset, "PixelRepresentation") or 0) == 0:
         return GreyValues(patterns.astype(np.float64), 0.0, float((1 << bits) - 1))

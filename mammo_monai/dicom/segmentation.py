@@ -12,17 +12,21 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
 
+from mammo_monai.dicom.bounded import MAX_PIXELS, read_bounded
+from mammo_monai.dicom.decoders import plugin_for_frame
 from mammo_monai.dicom.reading import damage_refused, first_text
+from mammo_monai.dicom.unquoted import AttributeValueError
 from mammo_monai.errors import DicomError
 
 MODALITY = "SEG"
 # FRACTIONAL: from this share of the maximum on, a pixel belongs to the segment. The standard names no limit.
 MIN_FRACTION = 0.5
 _TYPES = ("BINARY", "FRACTIONAL", "LABELMAP")
+# A frame stands for one segment of one image; of each, a breast has a few.
+MAX_FRAMES = 100_000
 _EXPECTED = "a whole DICOM Segmentation, got one that cannot be parsed"
 _REMEDY = "It is damaged or cut short: export it again."
 
@@ -98,6 +102,7 @@ def read_segmentation(path: Path) -> Segmentation:
     path = Path(path)
     dataset = _open(path, headers_only=True)
     with damage_refused(path, _EXPECTED, _REMEDY):
+        _refuse_claims(path, dataset)
         return Segmentation(
             path=path,
             rows=int(dataset.Rows),
@@ -146,7 +151,7 @@ def _open(path: Path, *, headers_only: bool) -> Dataset:
     if not path.is_file():
         raise DicomError(f"{path}: expected a DICOM Segmentation, found no such file. Check the path.")
     with damage_refused(path, _EXPECTED, _REMEDY):
-        dataset = dcmread(path, stop_before_pixels=headers_only)
+        dataset = read_bounded(path, name=path, headers_only=headers_only)
         modality = first_text(dataset, "Modality").upper()
         kind = first_text(dataset, "SegmentationType").upper()
     if modality != MODALITY or kind not in _TYPES:
@@ -155,6 +160,17 @@ def _open(path: Path, *, headers_only: bool) -> Dataset:
             f"{modality or 'none'} with {kind or 'none'}. Name the folder of the segmentations."
         )
     return dataset
+
+
+def _refuse_claims(path: Path, dataset: Dataset) -> None:
+    """Raises where a header alone would cost more time and memory than any segmentation of mammograms."""
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    frames = int(first_text(dataset, "NumberOfFrames") or 1)
+    if rows * columns > MAX_PIXELS or frames > MAX_FRAMES:
+        raise DicomError(
+            f"{path}: expected at most {MAX_FRAMES} frames of at most {MAX_PIXELS} pixels, got {frames} of "
+            f"{rows} × {columns}. {_REMEDY}"
+        )
 
 
 def _segment(item: Dataset) -> Segment:
@@ -219,7 +235,8 @@ def _marked(
 ) -> NDArray[np.bool_]:
     if segmentation.kind == "BINARY" and not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return _unpacked(dataset, frame.index)
-    values = pixel_array(dataset, index=frame.index)
+    plugin = plugin_for_frame(segmentation.path, dataset, frame.index)
+    values = pixel_array(dataset, index=frame.index, decoding_plugin=plugin)
     if segmentation.kind == "LABELMAP":
         return np.asarray(values == number)
     if segmentation.kind == "BINARY":
@@ -240,5 +257,5 @@ def _unpacked(dataset: Dataset, index: int) -> NDArray[np.bool_]:
     packed = np.frombuffer(dataset.PixelData, dtype=np.uint8)[start // 8 : (stop + 7) // 8]
     bits = np.unpackbits(packed, bitorder="little")[start % 8 :][: rows * columns]
     if len(bits) < rows * columns:
-        raise ValueError(f"frame {index + 1} is cut short: {len(bits)} of {rows * columns} pixels")
+        raise AttributeValueError(f"frame {index + 1} is cut short: {len(bits)} of {rows * columns} pixels")
     return bits.reshape(rows, columns).astype(bool)

@@ -14,12 +14,12 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
+from mammo_monai.dicom.bounded import read_bounded
 from mammo_monai.dicom.reading import damage_refused, first_text
 from mammo_monai.errors import DicomError
 
@@ -57,20 +57,20 @@ def check_whole(path: Path | str) -> None:
         there = "a folder" if path.is_dir() else "nothing there"
         raise DicomError(f"{path}: expected a DICOM file, found {there}. Check the path.")
     with damage_refused(path), path.open("rb") as stream:
-        header = _header(stream)
+        header = _header(path, stream)
         if _syntax(header) == DeflatedExplicitVRLittleEndian:
             _check_deflated(path)
         else:
             _check_element(path, stream, header)
 
 
-def _header(stream: BinaryIO) -> Dataset:
+def _header(path: Path, stream: BinaryIO) -> Dataset:
     """The size of the image; the stream then stands at Pixel Data, or at its end."""
     try:
-        return dcmread(stream, stop_before_pixels=True, specific_tags=_SIZE_TAGS)
+        return read_bounded(stream, name=path, headers_only=True, specific_tags=_SIZE_TAGS)
     except InvalidDicomError:  # a bare data set without preamble; bytes of another kind hold no Pixel Data
         stream.seek(0)
-        return dcmread(stream, stop_before_pixels=True, specific_tags=_SIZE_TAGS, force=True)
+        return read_bounded(stream, name=path, headers_only=True, specific_tags=_SIZE_TAGS, force=True)
 
 
 def _syntax(header: Dataset) -> UID:
@@ -79,7 +79,7 @@ def _syntax(header: Dataset) -> UID:
 
 def _check_deflated(path: Path) -> None:
     """zlib itself refuses a stream without its end; what was deflated may have been short before."""
-    dataset = dcmread(path, specific_tags=[*_SIZE_TAGS, _PIXEL_DATA])
+    dataset = read_bounded(path, name=path, specific_tags=[*_SIZE_TAGS, _PIXEL_DATA])
     if "PixelData" not in dataset:
         raise _no_pixel_data(path)
     _refuse_fewer(path, dataset, len(dataset.get_item("PixelData").value or b""))

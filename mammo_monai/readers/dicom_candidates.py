@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 from PIL import Image
 
+from mammo_monai.dicom.bounded import read_bounded
 from mammo_monai.dicom.decoders import decode_stored_values
 from mammo_monai.dicom.reading import damage_refused
 from mammo_monai.errors import DicomError
@@ -51,6 +51,6 @@ def stored_values_of(path: Path) -> NDArray[np.integer] | None:
                 with Image.open(path) as picture:
                     grey = picture if picture.mode in ("L", "I;16", "I") else picture.convert("L")
                     return np.array(grey)
-            return decode_stored_values(path, pydicom.dcmread(path))
+            return decode_stored_values(path, read_bounded(path, name=path))
     except DicomError:
         return None

@@ -11,7 +11,15 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.pixels.encoders.base import get_encoder
-from pydicom.uid import MPEG2MPML, UID, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    MPEG2MPML,
+    UID,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from mammo_monai.dicom import decoders, read_mammogram
 from mammo_monai.dicom.decoders import decode_stored_values
@@ -53,7 +61,17 @@ def test_lossless_compression_returns_the_same_bits(tmp_path: Path, syntax: UID,
 
 def test_the_fastest_decoder_comes_first_and_the_others_follow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Decoder, "available_plugins", ("pydicom", "pylibjpeg", "gdcm"))
-    assert decoders._plugins_of(RLELosslessDecoder) == ("pylibjpeg", "pydicom", "gdcm")
+    assert decoders._plugins_of(RLELosslessDecoder) == ("pylibjpeg", "pydicom")
+
+
+def test_a_decoder_that_can_end_the_process_is_asked_only_where_no_other_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Decoder, "available_plugins", ("gdcm", "pillow"))
+    assert decoders._plugins_of(get_decoder(JPEGBaseline8Bit)) == ("pillow",)
+    assert decoders._plugins_of(get_decoder(JPEGLosslessSV1)) == ("gdcm", "pillow")
+    monkeypatch.setattr(Decoder, "available_plugins", ("gdcm",))
+    assert decoders._plugins_of(get_decoder(JPEGLSLossless)) == ("gdcm",)
 
 
 @pytest.mark.parametrize("failure", [ValueError("broken"), PanicException("index out of bounds")])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mammo_monai.dicom.preamble import is_dicom
@@ -10,3 +11,8 @@ def test_dicom_is_known_by_its_preamble_whatever_its_name(tmp_path: Path) -> Non
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     assert [name for name in contents if is_dicom(tmp_path / name)] == ["a.png"]
+
+
+def test_a_pipe_is_no_dicom_file_and_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert not is_dicom(tmp_path / "pipe")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import RLELossless
+from pydicom.uid import JPEGLSLossless, RLELossless
 
 from mammo_monai.dicom.segmentation import Segmentation, read_segmentation, segment_masks
 from mammo_monai.errors import DicomError
@@ -218,3 +218,38 @@ def test_a_missing_file_and_another_file_are_named(tmp_path: Path) -> None:
     (tmp_path / "seg.dcm").write_bytes(b"text")
     with pytest.raises(DicomError, match=r"seg\.dcm: expected a whole DICOM Segmentation"):
         read_segmentation(tmp_path / "seg.dcm")
+
+
+@pytest.mark.parametrize(
+    ("claims", "said"),
+    [
+        ({"NumberOfFrames": 2_000_000_000}, "2000000000 of 7 × 9"),
+        ({"Rows": 65535, "Columns": 65535}, "1 of 65535 × 65535"),
+    ],
+)
+def test_more_than_any_segmentation_holds_is_refused(
+    tmp_path: Path, image: Path, claims: dict[str, int], said: str
+) -> None:
+    def claim(dataset: Dataset) -> None:
+        for keyword, value in claims.items():
+            setattr(dataset, keyword, value)
+
+    path = changed(write_segmentation(tmp_path / "seg.dcm", [image], masks_of((2, 1, 5, 3))), claim)
+    with pytest.raises(DicomError, match=rf"seg\.dcm: expected at most 100000 frames .* got {said}"):
+        read_segmentation(path)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_compressed_frame_that_lies_about_its_size_is_not_decoded(tmp_path: Path, image: Path) -> None:
+    masks = masks_of((2, 1, 5, 3))
+    path = write_segmentation(tmp_path / "seg.dcm", [image], masks, kind="FRACTIONAL")
+
+    def compress(dataset: Dataset) -> None:
+        dataset.compress(JPEGLSLossless)
+        raw = dataset.PixelData
+        at = raw.index(b"\xff\xf7") + 4
+        dataset.PixelData = raw[:at] + b"\xff" + raw[at + 1 :]
+
+    found = read_segmentation(changed(path, compress))
+    with pytest.raises(DicomError, match=r"seg\.dcm: .*1 components of 255 bits"):
+        pixels_of(found)

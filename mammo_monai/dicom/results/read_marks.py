@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import MammographyCADSRStorage, SegmentationStorage
 
+from mammo_monai.dicom.bounded import read_bounded
 from mammo_monai.dicom.reading import damage_refused, first_text
 from mammo_monai.dicom.results import codes
 from mammo_monai.dicom.results.identity import ModelIdentity
@@ -73,10 +73,12 @@ def read_marks(source: Path | str | Dataset) -> tuple[ReadMarks, ...]:
     name, dataset = _opened(source)
     with damage_refused(name, "a whole report or segmentation", "It is damaged: copy it again."):
         reader = _reader_of(name, dataset)
-        marks = reader(name, dataset)
-        uids = dict.fromkeys([*_referenced(dataset), *(each.source_uid for each in marks)])
+        marks: dict[str, list[_Mark]] = {uid: [] for uid in _referenced(dataset)}
+        for each in reader(name, dataset):
+            marks.setdefault(each.source_uid, []).append(each)
+        model, is_reviewed = identity_in(dataset), is_reviewed_in(dataset)
         return tuple(
-            _of_image(uid, [each for each in marks if each.source_uid == uid], dataset) for uid in uids
+            _of_image(uid, its_marks, model, is_reviewed=is_reviewed) for uid, its_marks in marks.items()
         )
 
 
@@ -87,7 +89,7 @@ def _opened(source: Path | str | Dataset) -> tuple[Path, Dataset]:
     if not path.is_file():
         raise DicomError(f"{path}: expected a DICOM report or segmentation, found no such file.")
     with damage_refused(path):
-        return path, dcmread(path, stop_before_pixels=True)
+        return path, read_bounded(path, name=path, headers_only=True)
 
 
 def _reader_of(name: Path, dataset: Dataset) -> Callable[[Path, Dataset], list[_Mark]]:
@@ -181,7 +183,7 @@ def _segments(name: Path, dataset: Dataset) -> list[_Mark]:
     return marks
 
 
-def _of_image(uid: str, marks: Sequence[_Mark], dataset: Dataset) -> ReadMarks:
+def _of_image(uid: str, marks: Sequence[_Mark], model: ModelIdentity, *, is_reviewed: bool) -> ReadMarks:
     probabilities = np.array([each.probability for each in marks], dtype=np.float64)
     is_calibrated = len(marks) > 0 and not np.isnan(probabilities).all()
     return ReadMarks(
@@ -189,9 +191,9 @@ def _of_image(uid: str, marks: Sequence[_Mark], dataset: Dataset) -> ReadMarks:
         boxes=np.array([each.box for each in marks], dtype=np.float64).reshape(-1, 4),
         scores=np.array([each.score for each in marks], dtype=np.float64),
         labels=np.array([each.label for each in marks], dtype=np.int64),
-        model=identity_in(dataset),
+        model=model,
         probabilities=probabilities if is_calibrated else None,
-        is_reviewed=is_reviewed_in(dataset),
+        is_reviewed=is_reviewed,
     )
 
 

@@ -1,0 +1,1 @@
+"""Hostile bytes against all that reads files: targets, mutations, supervision, and a corpus that grows."""

@@ -1,0 +1,78 @@
+"""Seeing what Python code writes outside one folder, by the interpreter's audit events."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Events that create, change or remove something, with the positions of their paths; `open` is judged apart.
+_CHANGING_EVENTS = {
+    "os.mkdir": (0,),
+    "os.rename": (0, 1),
+    "os.link": (1,),
+    "os.symlink": (1,),
+    "os.remove": (0,),
+    "os.rmdir": (0,),
+    "os.truncate": (0,),
+    "os.chmod": (0,),
+    "shutil.rmtree": (0,),
+}
+# What no file may make a reader do at all.
+_FORBIDDEN_EVENTS = frozenset(
+    {"os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.connect", "os.kill"}
+)
+_WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_HARMLESS = frozenset({"/dev/null"})
+
+
+class _Watch:
+    """What the one audit hook of the process knows; a hook cannot be taken away again, so it sleeps."""
+
+    folder: Path | None = None
+    seen: list[str]
+    is_hooked = False
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[list[str]]:
+    """Gathers in the list that is given every change outside `folder`, and every process or connection begun.
+
+    Sees what goes through Python; a native library's own writes raise no audit event.
+    """
+    if not _Watch.is_hooked:
+        sys.addaudithook(_note)
+        _Watch.is_hooked = True
+    seen: list[str] = []
+    _Watch.seen, _Watch.folder = seen, folder.resolve()
+    try:
+        yield seen
+    finally:
+        _Watch.folder = None
+
+
+def _note(event: str, arguments: tuple[object, ...]) -> None:
+    if _Watch.folder is None:
+        return
+    if event == "open":
+        path, _, flags = arguments
+        if isinstance(flags, int) and flags & _WRITE_FLAGS and not _is_inside(path):
+            _Watch.seen.append(f"opened {path!r} for writing")
+    elif event in _CHANGING_EVENTS:
+        _Watch.seen += [
+            f"{event} of {arguments[position]!r}"
+            for position in _CHANGING_EVENTS[event]
+            if not _is_inside(arguments[position])
+        ]
+    elif event in _FORBIDDEN_EVENTS:
+        _Watch.seen.append(event)
+
+
+def _is_inside(path: object) -> bool:
+    if isinstance(path, int):  # a descriptor: its opening was judged
+        return True
+    place = Path(os.fsdecode(path)).resolve()  # type: ignore[arg-type]  # what was passed to open and the like
+    folder = _Watch.folder
+    return str(place) in _HARMLESS or place == folder or folder in place.parents
