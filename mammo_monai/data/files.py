@@ -49,7 +49,8 @@ def _found(path: Path) -> Iterator[tuple[Path, str]]:
         raise ManifestError(
             f"{path}: no such file or folder; expected a manifest, an image or a folder of images."
         )
-    files = sorted(each for each in path.rglob("*") if each.is_file())
+    # A link to nothing or a pipe that is called like an image stays in: as one that fails, it is named.
+    files = sorted(each for each in path.rglob("*") if not each.is_dir())
     images = [each for each in files if _is_image(each)]
     if not images:
         raise ManifestError(

@@ -22,6 +22,7 @@ from mammo_monai.errors import GeometryError
 from mammo_monai.files import atomic_path, bytes_text, write_json_atomic
 from mammo_monai.geometry import Crop, Flip, ImageFrame, Scale, rowcol_to_xyxy
 from mammo_monai.records import Boxes
+from mammo_monai.schema.json_text import json_value
 from mammo_monai.transforms.sample import MAX_16_BIT, image_of
 
 logger = logging.getLogger(__name__)
@@ -202,7 +203,7 @@ def _boxes(found: object) -> Boxes:
 def _found(path: Path, memory_px: int) -> KeptImage | None:
     """The kept image, or None where it is not there or not whole."""
     try:
-        content = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        content = json_value(path.with_suffix(".json").read_bytes())
         frame = ImageFrame(content["frame"]["width"], content["frame"]["height"])
         for kind, *values in content["frame"]["steps"]:
             frame = frame.then(_KINDS[kind](*values))

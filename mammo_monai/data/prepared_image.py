@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -160,8 +161,14 @@ def prepared_already(path: Path, record_id: str, key: str) -> Prepared | None:
 
 
 def source_stamp(path: Path) -> str:
-    """Hash of a file's size and time of change, which spares reading it again; the time stays private."""
+    """Hash of a file's size and time of change, which spares reading it again; the time stays private.
+
+    Raises:
+        OSError: no such file. ManifestError: a folder, or a pipe or device, which could be read for ever.
+    """
     status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ManifestError(f"{path}: expected an image file, found a folder, pipe or device. Leave it out.")
     return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:KEY_DIGITS]
 
 

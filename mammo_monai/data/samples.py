@@ -63,7 +63,8 @@ def load_samples(
     Raises:
         ManifestError: no such file, a manifest that breaks its format, an unknown split, view or breast,
             labels that are no classes, a split of images without a manifest, no image left, or image files
-            that are missing; or images of `path` stand in `normals_from` too.
+            that are missing (one of training and validation, or all); or images of `path` stand in
+            `normals_from` too.
     """
     _check_labels(labels)
     manifest = _manifest(path)
@@ -81,7 +82,7 @@ def load_samples(
     if not chosen:
         asked = {"view_position": view_position, "laterality": laterality, "only": only}
         raise ManifestError(_nothing_left(path, manifest, split, asked))
-    _check_files(chosen, path)
+    _check_files(chosen, path, split)
     n_lesions = sum(int(_is_target(record, labels).sum()) for record in chosen)
     logger.info(
         "%s: %d images, %d lesions (%s)",
@@ -240,12 +241,17 @@ def _reject_twice(samples: Sequence[Sample], path: object) -> None:
         )
 
 
-def _check_files(records: Sequence[ImageRecord], path: object) -> None:
+def _check_files(records: Sequence[ImageRecord], path: object, split: Split | str | None) -> None:
+    """Refuses missing files of a training, or where all are gone; else each fails for itself."""
     missing = [record for record in records if not record.image.is_file()]
-    if missing:
-        named = ", ".join(str(record.image) for record in missing[:MISSING_NAMED])
-        raise ManifestError(
-            f"{path}: {len(missing)} of {len(records)} image files are missing: {named}"
-            f"{' …' if len(missing) > MISSING_NAMED else ''}. "
-            "Paths in a manifest are relative to its folder: move both together, or make it again."
-        )
+    if not missing:
+        return
+    named = ", ".join(str(record.image) for record in missing[:MISSING_NAMED])
+    text = (
+        f"{path}: {len(missing)} of {len(records)} image files are missing: {named}"
+        f"{' …' if len(missing) > MISSING_NAMED else ''}. "
+        "Paths in a manifest are relative to its folder: move both together, or make it again."
+    )
+    if split in (Split.TRAINING, Split.VALIDATION) or len(missing) == len(records):
+        raise ManifestError(text)
+    logger.warning("%s", text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import statistics
 from collections.abc import Mapping, Sequence
@@ -29,6 +28,7 @@ from mammo_monai.metrics import (
 )
 from mammo_monai.records import Detections, ImageRecord, Split
 from mammo_monai.schema import read_detections, read_manifest, read_metrics
+from mammo_monai.schema.json_text import json_value
 
 logger = logging.getLogger(__name__)
 
@@ -195,7 +195,7 @@ def _read_fold(folder: RunFolder, fold: str) -> FoldResult:
         metrics = read_metrics(folder.metrics)
         scored = Split((config or {}).get("test_split", Split.TEST.value))
         records = read_manifest(folder.manifest).images(scored)
-        environment = json.loads(folder.environment.read_text(encoding="utf-8"))
+        environment = json_value(folder.environment.read_bytes())
     except (ManifestError, OSError, ValueError) as error:
         raise ExperimentError(f"{folder.path}: {error} Do the run again: remove done.json.") from error
     if config is None or sha256_of(folder.detections) != done.get("detections_sha256"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from mammo_monai.errors import ManifestError
 from mammo_monai.schema.detection_lines import line_of
+from mammo_monai.schema.json_text import json_value
 
 SYNC_EVERY_S = 1.0
 Accept = Callable[[int, Mapping[str, object]], None]
@@ -94,7 +94,7 @@ class LineFile:
                 )
             line += block
             line = line[: line.find(b"\n") + 1] or line
-        return dict(json.loads(line))
+        return dict(json_value(line))
 
     def sync(self) -> None:
         """Waits until the lines are on the disk."""
@@ -139,7 +139,7 @@ class LineFile:
 
 
 def _object(line: bytes) -> Mapping[str, object]:
-    content = json.loads(line)
+    content = json_value(line)
     if not isinstance(content, dict):
         raise TypeError(content)
     return content

@@ -10,6 +10,7 @@ from typing import Any
 from mammo_monai.networks.classifiers import PatchSettings, WholeImageSettings
 from mammo_monai.networks.faster_rcnn import FasterRCNNSettings
 from mammo_monai.networks.retinanet import NetworkSettings
+from mammo_monai.schema.json_text import json_value
 
 RETINANET = "retinanet"
 FASTER_RCNN = "faster_rcnn"
@@ -37,7 +38,7 @@ def settings_from(text: str) -> Any:
     Raises:
         ValueError, TypeError: not JSON, an unknown architecture, or fields it does not have.
     """
-    values = json.loads(text)
+    values = json_value(text)
     name = values.pop("architecture", RETINANET)
     if name not in SETTINGS:
         raise ValueError(f"unknown architecture {name!r}")

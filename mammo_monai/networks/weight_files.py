@@ -126,8 +126,13 @@ def _read_torch(path: Path) -> Mapping[str, object]:
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(f"{path}: holds more than tensors ({reason}). {_PICKLE_ADVICE}") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path}: damaged weights file ({error}). Fetch or write it again.") from error
+    except (
+        Exception
+    ) as error:  # torch's unpickler raises whatever bytes that break its expectations bring about
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise WeightsError(
+            f"{path}: damaged weights file ({reason:.300}). Fetch or write it again."
+        ) from error
     if not isinstance(content, Mapping):
         raise WeightsError(
             f"{path}: expected a dict of tensors, got {type(content).__name__}. Save a state dict."

@@ -12,6 +12,7 @@ from mammo_monai.files import atomic_path
 from mammo_monai.records import Detections
 from mammo_monai.schema.detection_rows import DETECTIONS_SCHEMA, detections_of, row_of
 from mammo_monai.schema.fields import Json
+from mammo_monai.schema.json_text import json_value
 
 
 def write_lines(path: Path, detections: Iterable[Detections], model: Json) -> None:
@@ -98,8 +99,8 @@ def _content(path: Path, number: int, line: bytes) -> object:
             "file again, or predict again."
         )
     try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
+        return json_value(line)
+    except ValueError as error:
         raise ManifestError(
             f"{path}, line {number}: expected JSON, but it cannot be read: {error}."
         ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mammo_monai.errors import ManifestError
+from mammo_monai.schema.json_text import read_json
 
 T = TypeVar("T")
 Json = Mapping[str, Any]
@@ -22,18 +22,7 @@ def load_json(path: Path, schema: str) -> Json:
     Raises:
         ManifestError: no such file, not readable, not JSON, or of another schema.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ManifestError(f"{path}: no such file; expected a JSON file of schema {schema}.") from None
-    except (ValueError, RecursionError) as error:
-        raise ManifestError(
-            f"{path}: expected JSON of schema {schema}, but it cannot be read: {error}."
-        ) from error
-    except IsADirectoryError:
-        raise ManifestError(f"{path}: a folder; expected a JSON file of schema {schema} in it.") from None
-    except OSError as error:
-        raise ManifestError(f"{path}: cannot be read: {error.strerror}.") from error
+    content = read_json(path, f"JSON of schema {schema}")
     found = content.get("schema") if isinstance(content, dict) else type(content).__name__
     if found != schema:
         raise ManifestError(f"{path}: expected schema {schema!r}, found {found!r}. Is this the right file?")
@@ -70,8 +59,8 @@ def text_(value: object) -> str:
 
 
 def whole_number(value: Any) -> int:
-    """A whole number; 3.0 is one, true and "3" are none."""
-    if isinstance(value, (bool, str)) or int(value) != value:
+    """A whole number of 64 bits; 3.0 is one, true and "3" are none."""
+    if isinstance(value, (bool, str)) or int(value) != value or not -(2**63) <= value < 2**63:
         raise ValueError(value)
     return int(value)
 
@@ -146,6 +135,11 @@ def list_of_finite_numbers(value: Any) -> list[float]:
 def list_of_numbers_from_0_to_1(value: Any) -> list[float]:
     """A list of numbers of at least 0 and at most 1."""
     return [number_from_0_to_1(each) for each in list_(value)]
+
+
+def list_of_texts(value: Any) -> list[str]:
+    """A list of filled strings."""
+    return [text_(each) for each in list_(value)]
 
 
 def list_of_class_indices(value: Any) -> list[int]:

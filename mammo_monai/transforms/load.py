@@ -93,6 +93,10 @@ def targets_of(data: Mapping[str, Any]) -> Sample:
 def load_image(path: Path) -> LoadedImage:
     """The image in a file; see `LoadMammogramd`."""
     if not path.is_file():
+        if path.exists():
+            raise ManifestError(
+                f"{path}: expected an image file, found a folder, pipe or device. Leave it out."
+            )
         raise ManifestError(f"{path}: no such image file. Was the data set moved without its manifest?")
     if path.suffix.lower() in PICTURE_SUFFIXES and not is_dicom(path):
         return LoadedImage(_read_picture(path))

@@ -22,6 +22,7 @@ from PIL import Image
 from mammo_monai.errors import GeometryError, ManifestError
 from mammo_monai.files import atomic_path
 from mammo_monai.geometry import Crop, Flip, ImageFrame, Scale
+from mammo_monai.schema.json_text import json_value
 
 KEYWORD = b"mammo-monai"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -79,7 +80,7 @@ def read_prepared(path: Path) -> tuple[NDArray[np.uint16], Preparation]:
     try:
         with Image.open(path) as picture:
             pixels = np.array(picture, dtype=np.uint16)
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise _damaged(path, str(error)) from error
     if pixels.shape[::-1] != about.frame.size:
         raise _damaged(path, f"{pixels.shape[::-1]} px where its frame ends in {about.frame.size}")
@@ -111,7 +112,7 @@ def read_preparation(path: Path) -> Preparation:
     if keyword != KEYWORD or not is_whole:
         raise _damaged(path, "no prepared image, or one that is cut short")
     try:
-        return _preparation(json.loads(content))
+        return _preparation(json_value(content))
     except (ValueError, KeyError, TypeError, GeometryError) as error:
         raise _damaged(path, f"its description cannot be read ({error})") from error
 

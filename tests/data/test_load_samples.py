@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -128,14 +130,21 @@ def test_normal_means_without_a_lesion_of_the_classes_asked_for(
     assert ids(load_samples(tmp_path / "m.json", only=only, labels=labels)) == expected
 
 
-def test_missing_image_files_are_counted_and_named(manifest: Path) -> None:
+def test_missing_image_files_are_counted_and_named(manifest: Path, caplog: pytest.LogCaptureFixture) -> None:
     for number in range(5):
         (manifest.parent / "films" / f"film{number}.png").unlink()
-    with pytest.raises(
-        ManifestError, match=r"5 of 6 image files are missing: .*film0\.png, .*film2\.png …\."
-    ):
-        load_samples(manifest)
+    message = r"5 of 6 image files are missing: .*film0\.png, .*film2\.png …\."
+    assert len(load_samples(manifest)) == 6  # each fails for itself, the sixth does not
+    assert re.search(message, caplog.text)
+    with pytest.raises(ManifestError, match=r"image files are missing: .*film0\.png"):
+        load_samples(manifest, "training")
     assert ids(load_samples(manifest, "test", only="normals")) == [5]
+
+
+def test_a_manifest_without_any_of_its_files_is_refused(manifest: Path) -> None:
+    shutil.rmtree(manifest.parent / "films")
+    with pytest.raises(ManifestError, match="6 of 6 image files are missing"):
+        load_samples(manifest)
 
 
 def test_folder_of_images_gives_samples_without_truth(manifest: Path) -> None:

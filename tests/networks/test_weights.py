@@ -319,3 +319,13 @@ def test_a_state_dict_that_does_not_tell_its_network_is_not_converted(tmp_path: 
         WeightsError, match=r"does not say which network it is for \(bn_eps, stride_in_1x1 unk"
     ):
         convert_file(tmp_path / "model.pt", tmp_path / "out.safetensors")
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x80Bbposix\ns\0\0\0\0\0\0", b"", b"PK\x05\x06" + b"\0" * 18, b"(" * 5000]
+)
+def test_bytes_that_break_the_unpickler_are_a_damaged_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.pt"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"a\.pt: "):
+        read_weights(path)

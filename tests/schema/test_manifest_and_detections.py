@@ -308,7 +308,6 @@ def test_a_model_given_by_name_alone_is_kept(detections_with: Callable[..., Path
         (an_item(lesions=["mass"]), "each entry of lesions must be an object, got str"),
         (an_item(lesions=[{"area_mm2": "big"}]), "area_mm2 must be a finite number, got 'big'"),
         (an_item(lesions=[{"area_mm2": float("nan")}]), "area_mm2 must be a finite number, got nan"),
-        (an_item(lesions=[{"area_mm2": 10**400}]), "area_mm2 must be a finite number, got 1000"),
         (an_item(lesions=[{"contour": [[1, 2, 3]]}]), r"contour must be a contour, got \[\[1, 2, 3\]\]"),
         (an_item(lesions=[{"contour": [[1, float("inf")]]}]), "contour must be a contour"),
         (an_item(lesions=[{"birads": "4a"}]), "birads must be a whole number, got '4a'"),
@@ -401,7 +400,7 @@ readers = pytest.mark.parametrize(
         (b'{"schema": ', "expected JSON of schema {schema}, but it cannot be read: .*line 1"),
         (b"", "expected JSON of schema {schema}"),
         (b"\xff\xfe\x00", "expected JSON of schema {schema}.*decode"),
-        (b"[" * 100_000, "expected JSON of schema {schema}.*recursion"),
+        (b"[" * 100_000, "expected JSON of schema {schema}.*nested deeper"),
         (b"9" * 5000, "expected JSON of schema {schema}.*digits"),
         (b"[]", "expected schema '{schema}', found 'list'. Is this the right file"),
         (b"{}", "expected schema '{schema}', found None"),
@@ -423,7 +422,7 @@ def test_a_missing_file_or_a_folder_is_named(
 ) -> None:
     with pytest.raises(ManifestError, match=f"{tmp_path}/none.json: no such file; expected .*{schema}"):
         read(tmp_path / "none.json")
-    with pytest.raises(ManifestError, match=f"{tmp_path}: a folder; expected a JSON file of schema"):
+    with pytest.raises(ManifestError, match=f"{tmp_path}: a folder; expected JSON of schema"):
         read(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(ManifestError, match=f"{tmp_path}/file/a.json: cannot be read: Not a directory"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,3 +139,14 @@ def test_pixels_of_another_size_than_the_frame_are_refused(tmp_path: Path) -> No
     write_prepared(tmp_path / "a.png", PIXELS[:4], ABOUT)
     with pytest.raises(ManifestError, match=r"got \(7, 4\) px where its frame ends in \(7, 5\)"):
         read_prepared(tmp_path / "a.png")
+
+
+def test_a_copy_that_claims_gigapixels_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    write_prepared(path, PIXELS, ABOUT)
+    content = bytearray(path.read_bytes())
+    content[16:24] = b"\x7f\xff\xff\xff\0\0\0\5"
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    path.write_bytes(content)
+    with pytest.raises(ManifestError, match=r"a\.png: .*exceeds limit"):
+        read_prepared(path)

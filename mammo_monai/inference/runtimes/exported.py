@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from mammo_monai.errors import WeightsError
 from mammo_monai.files import sha256_of, write_json_atomic
 from mammo_monai.inference.fingerprint import fingerprint
+from mammo_monai.schema.json_text import json_value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,13 +75,13 @@ def read_record(path: Path) -> ExportRecord:
         WeightsError: missing, not JSON, or not a record of this version.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json_value(path.read_bytes())
         if not isinstance(content, dict) or content.pop("schema", None) != SCHEMA:
             raise ValueError(f"its schema is not {SCHEMA}")
         record = ExportRecord(**content)
         if not isinstance(record.files, dict) or not record.files:
             raise ValueError("it names no files")
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise WeightsError(
             f"{path}: not the record of an exported model: {error}. "
             "Export again with `mammo-monai bundle export`."

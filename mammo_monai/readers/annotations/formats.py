@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,6 +22,7 @@ from mammo_monai.readers.annotations.voc import is_voc, read_voc
 from mammo_monai.readers.annotations.yolo import is_yolo, read_yolo
 from mammo_monai.readers.audit import Audit
 from mammo_monai.readers.image_header import DICOM_SUFFIXES
+from mammo_monai.schema.json_text import json_value
 
 FormatName = Literal[
     "auto", "coco", "csv", "voc", "yolo", "nifti", "png", "dicom-seg", "slicer", "monai-label"
@@ -56,8 +56,8 @@ def _is_coco(path: Path) -> bool:
             start = stream.read(SNIFFED_BYTES)
         if b'"images"' in start or b'"annotations"' in start:
             return True
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        content = json_value(path.read_bytes())
+    except (OSError, ValueError):
         return False
     return isinstance(content, dict) and "images" in content
 

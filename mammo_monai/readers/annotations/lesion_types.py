@@ -126,10 +126,11 @@ class LesionTypes:
         """
         return self.type_of_number(1 if is_only and not self._has_numbers else value)
 
-    def check(self, audit: Audit, *, has_masses: bool, are_classes: bool = True) -> None:
+    def check(self, audit: Audit, where: str, *, has_masses: bool, are_classes: bool = True) -> None:
         """Says which names nobody has explained; call it once all annotations are read.
 
         Args:
+            where: file or folder of the annotations, for messages.
             has_masses: whether any lesion came out as a mass.
             are_classes: bare numbers tell classes apart (YOLO); False: they may count lesions (masks).
 
@@ -139,8 +140,8 @@ class LesionTypes:
         names = ", ".join(f"{name} ({count})" for name, count in sorted(self._unknown.items()))
         if names and not has_masses:
             raise ManifestError(
-                f"expected a category called {self.category!r}, found {names}. Say which one holds the "
-                "masses with --category NAME, or what each name means with --class NAME=TYPE."
+                f"{where}: expected a category called {self.category!r}, found {names:.500}. Say which one "
+                "holds the masses with --category NAME, or what each name means with --class NAME=TYPE."
             )
         if names:
             found = f"classes nobody has explained are no masses but other: {names}; say --class NAME=TYPE"
@@ -150,8 +151,9 @@ class LesionTypes:
         numbers = ", ".join(map(str, sorted(self._numbers)[:10]))
         if are_classes:
             raise ManifestError(
-                f"expected one class, or names for the class numbers; found {numbers} without names. "
-                "Put classes.txt beside the labels (one name a line), or say --class 0=mass --class 1=TYPE."
+                f"{where}: expected one class, or names for the class numbers; found {numbers} without "
+                "names. Put classes.txt beside the labels, one name a line, or say "
+                "--class 0=mass --class 1=TYPE."
             )
         found = (
             f"masks hold the values {numbers}: each is a lesion of its own, all masses; "

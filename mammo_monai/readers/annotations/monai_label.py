@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,9 +11,10 @@ from mammo_monai.readers.annotations.annotated import AnnotatedImage, Target, ba
 from mammo_monai.readers.annotations.boxes import box_inside
 from mammo_monai.readers.annotations.nifti import is_nifti, read_nifti
 from mammo_monai.readers.annotations.png import SUFFIXES, read_png
-from mammo_monai.readers.annotations.slicer import is_slicer, markup_lesions, read_slicer
+from mammo_monai.readers.annotations.slicer import is_slicer, markup_lesions, markups_in, read_slicer
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.records import Lesion, label_of
+from mammo_monai.schema.json_text import json_value
 
 DATASTORE = "datastore_v2.json"
 
@@ -48,15 +48,15 @@ def read_monai_label(files: Sequence[Path], base: Path, audit: Audit) -> list[An
 def _read_json(path: Path) -> AnnotatedImage:
     where, names = str(path), (bare_name(path.name),)
     try:
-        content = json.loads(path.read_bytes())
-        if isinstance(content, dict) and isinstance(content.get("markups"), list):
+        content = json_value(path.read_bytes())
+        if isinstance(content, dict) and "markups" in content:
             return AnnotatedImage(
-                names, where, partial(markup_lesions, content["markups"], where), is_part=True
+                names, where, partial(markup_lesions, markups_in(content), where), is_part=True
             )
         boxes, labels = content["box"], content["label"]
         if not (isinstance(boxes, list) and isinstance(labels, list) and len(boxes) == len(labels)):
             raise TypeError("box and label must be lists of the same length")
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         found = "the label cannot be read as JSON with box and label"
         fault = InvalidRecordError("annotation-unreadable", where, found, f"{error}. Save it again.")
         return fault_of(names, fault, where)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from mammo_monai.readers.annotations.png import image_names
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.image_header import elements_of
 from mammo_monai.records import Lesion, label_of
+from mammo_monai.schema.json_text import json_value
 
 _TO_LPS: Mapping[str, int] = {"LPS": 1, "0": -1, "RAS": -1, "1": 1}
 _MAMMOGRAPHY = (
@@ -54,15 +54,24 @@ def _read(path: Path, base: Path) -> AnnotatedImage:
         remedy = "In Slicer export the segmentation as a NIfTI label map, or as DICOM SEG."
         return fault_of(names, InvalidRecordError("nrrd-unread", where, found, remedy), where)
     try:
-        content = json.loads(path.read_bytes())
-        markups = content["markups"]
-        if not isinstance(markups, list) or not all(isinstance(each, dict) for each in markups):
-            raise TypeError("markups must be a list of objects")
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        markups = markups_in(json_value(path.read_bytes()))
+    except (OSError, ValueError, LookupError, TypeError) as error:
         found = "the markups cannot be read as JSON with markups"
         fault = InvalidRecordError("annotation-unreadable", where, found, f"{error}. Save them again.")
         return fault_of(names, fault, where)
     return AnnotatedImage(names, where, partial(markup_lesions, markups, where), is_part=True)
+
+
+def markups_in(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The markups of a `.mrk.json`.
+
+    Raises:
+        LookupError, TypeError: there is no list of objects under `markups`.
+    """
+    markups = content["markups"]
+    if not isinstance(markups, list) or not all(isinstance(each, dict) for each in markups):
+        raise TypeError("markups must be a list of objects")
+    return markups
 
 
 def markup_lesions(markups: Sequence[Mapping[str, Any]], where: str, target: Target) -> list[Lesion]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from mammo_monai.errors import ManifestError
 from mammo_monai.readers.audit import Audit
+from mammo_monai.schema.json_text import json_value
 
 Json = Mapping[str, Any]
 
@@ -72,10 +72,10 @@ def read_coco_file(path: Path, audit: Audit) -> CocoFile:
 
 def _load(path: Path) -> Json:
     try:
-        content = json.loads(path.read_bytes())
+        content = json_value(path.read_bytes())
     except OSError as error:
         raise ManifestError(f"{path}: the COCO JSON cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ManifestError(f"{path}: expected a COCO JSON, cannot be read as JSON: {error}.") from error
     if not isinstance(content, dict):
         raise ManifestError(f"{path}: expected an object with images, got {type(content).__name__}.")

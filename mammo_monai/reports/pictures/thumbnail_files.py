@@ -13,6 +13,7 @@ from PIL import Image
 from mammo_monai.files import atomic_path
 from mammo_monai.reports.pictures.loading import ImageLoader
 from mammo_monai.reports.pictures.thumbnails import PictureError, Thumbnail, load_any_image, make_thumbnail
+from mammo_monai.schema.json_text import json_value
 
 # Part of every key: another value whenever thumbnails come out otherwise.
 _VERSION = 1
@@ -90,7 +91,7 @@ def _read(path: Path) -> Thumbnail | None:
     """Size and outline of a thumbnail in the folder, from its head; None where it is none of ours."""
     try:
         with Image.open(path) as picture:
-            content = json.loads(picture.info["comment"])
+            content = json_value(picture.info["comment"])
             width, height = (int(each) for each in content["size"])
             outline = tuple((float(x), float(y)) for x, y in content["outline"])
             return Thumbnail(b"", picture.width, picture.height, width, height, outline)

@@ -78,3 +78,13 @@ def test_nrrd_labels_are_said_not_to_be_read(site: InHouse) -> None:
     site.text("labels/final/notes.docx", b"")
     assert site.read() == {}
     assert site.quarantined() == ["nrrd-unread"]
+
+
+@pytest.mark.parametrize("text", ['{"markups": [0.5]}', '{"markups": {"type": "ROI"}}', '{"markups": null}'])
+def test_markups_that_are_no_objects_leave_the_image_out(site: InHouse, text: str) -> None:
+    site.png("a.png")
+    site.png("b.png")
+    site.text("labels/final/a.json", text)
+    site.text("labels/final/b.json", '{"box": [[10, 20, 31, 45]], "label": ["mass"]}')
+    assert list(site.read()) == ["b.png"]
+    assert site.quarantined() == ["annotation-unreadable"]
