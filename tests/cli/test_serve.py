@@ -33,12 +33,14 @@ def _own_signals() -> Iterator[None]:
 def test_a_configuration_is_checked_without_starting_anything(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = settings_file(tmp_path, receiving={"host": "0.0.0.0"})
+    path = settings_file(tmp_path, receiving={"host": "0.0.0.0", "anybody": True})
     assert main(["serve", "--check", str(path)]) == 0
     out = capsys.readouterr().out
-    assert "note: receiving: anybody in the network may send" in out
+    assert 'note: receiving: "anybody" is true: whoever reaches the port may send' in out
     assert f"{path}: sound; kinds sr, bundle fake." in out
     assert not (tmp_path / "node").exists()
+    assert main(["serve", "--check", str(settings_file(tmp_path, receiving={"host": "0.0.0.0"}))]) == 2
+    assert "nothing proves who sends" in capsys.readouterr().err
     path.write_text(json.dumps({**json.loads(path.read_text()), "kind": []}))
     assert main(["serve", "--check", str(path)]) == 2
     assert "unknown key 'kind'; did you mean 'kinds'?" in capsys.readouterr().err

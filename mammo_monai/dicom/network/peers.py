@@ -32,7 +32,7 @@ class TlsFiles:
         Raises:
             NetworkError: a file is missing, is no PEM, or key and certificate do not belong together.
         """
-        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
+        context = _bound(ssl.create_default_context(ssl.Purpose.SERVER_AUTH))
         self._load_into(context)
         return context
 
@@ -44,7 +44,7 @@ class TlsFiles:
         """
         if self.certificate is None:
             raise NetworkError("TLS: a server needs a certificate, got none. Give a certificate and its key.")
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context = _bound(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
         self._load_into(context)
         if self.ca is not None:
             context.verify_mode = ssl.CERT_REQUIRED
@@ -70,6 +70,18 @@ class TlsFiles:
                 f"{self.key or 'the same file'}, got others ({error.reason or error}). "
                 "They must be made together; a key with a pass phrase is not read."
             ) from error
+
+
+def _bound(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Both ways: nothing older than TLS 1.2, and of that only suites with forward secrecy and AEAD.
+
+    Source: DICOM PS3.15 B.12, Modified BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile;
+    RFC 9325 3.1.1 and 4.2.
+    """
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")  # of TLS 1.2; all suites of TLS 1.3 are such
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    return context
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ from mammo_monai.dicom.network.statuses import (
     status_words,
 )
 from mammo_monai.dicom.reading import first_text
+from mammo_monai.dicom.unquoted import without_values
 from mammo_monai.errors import DicomError
 
 logger = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ def send(
     for start in range(0, len(items), _PER_ASSOCIATION):
         for outcome in sender.send(items[start : start + _PER_ASSOCIATION]):
             outcomes.append(outcome)
-            logger.debug("%s %s", outcome.sop_instance_uid, outcome.status)
+            logger.debug("an instance was %s", outcome.status)
             pace.step()
     return outcomes
 
@@ -186,7 +187,7 @@ class _Sender:
         except Exception as error:  # half a message may be on its way: only an abort is clean
             association.abort()
             self._n_breaks = 0
-            reason = f"it could not be encoded or read ({type(error).__name__}: {error}). Export it again."
+            reason = f"it could not be encoded or read ({without_values(error)}). Export it again."
             return replace(made, reason=reason)
         return self._outcome(made, status, time.monotonic() - start)
 

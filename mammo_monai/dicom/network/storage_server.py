@@ -7,39 +7,33 @@ commitment: requests of others (N-ACTION) and reports on our own (N-EVENT-REPORT
 from __future__ import annotations
 
 import logging
-import socket
 import ssl
 import threading
-import time
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable
 from enum import IntEnum
 from functools import cache
-from socketserver import BaseServer
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
-from pynetdicom._handlers import (
-    standard_dimse_recv_handler,
-    standard_dimse_sent_handler,
-    standard_pdu_recv_handler,
-    standard_pdu_sent_handler,
-)
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
-from pynetdicom.transport import ThreadedAssociationServer
 
+from mammo_monai.dicom.network.association_server import AssociationServer, Door, SharedContexts
+from mammo_monai.dicom.network.callers import Admission
 from mammo_monai.dicom.network.commitment_messages import (
     CommitmentReport,
     CommitmentRequest,
     commitment_report_of,
     commitment_request_of,
 )
+from mammo_monai.dicom.network.guarded_association import MAX_PDU_BYTES
 from mammo_monai.dicom.network.received import ReceivedInstance
+from mammo_monai.dicom.network.reception import ReceptionLimits
+from mammo_monai.dicom.network.refusals import Refusals
 from mammo_monai.dicom.network.transfer_syntaxes import STORED_SYNTAXES
 
 logger = logging.getLogger(__name__)
-MAX_PDU_BYTES = 1 << 17  # a film of 25 MB in 200 pieces instead of 1600
+_NO_LIMIT = 1 << 30
 _COMMITMENT_SYNTAXES = STORED_SYNTAXES[:2]  # data sets of messages: uncompressed little endian
 
 
@@ -83,17 +77,16 @@ class StorageServer:
         ae_title: our own, up to 16 characters.
         port: 0 takes a free one, see `port`.
         store: keeps an instance, durably, before it returns SUCCESS.
-        calling_ae_titles: who may connect; None is anybody.
-        require_called_ae_title: whether callers must name `ae_title`.
+        admission: who may open an association; anybody where it says nothing.
+        limits: how much each caller and all together may have.
         tls: context of a server; the handshake runs in the caller's thread, so a silent one holds up nobody.
         commit: takes a storage commitment request and returns whether it will be reported on, on its own
             association or by `send_commitment_report`; None refuses all.
         commitment_reported: gets reports on commitments that we asked others for.
-        max_associations: at once; more are rejected with "local limit exceeded", and senders come again.
-        network_timeout_s: a sender that says nothing for so long is cut off.
+        refused: gets a word for each caller that was refused or cut off, see `Refusal`.
 
     Raises:
-        ValueError: an empty list of callers, or an AE title that cannot be.
+        ValueError: an AE title that cannot be.
     """
 
     def __init__(  # noqa: PLR0913  # a server's settings, all by name
@@ -103,29 +96,25 @@ class StorageServer:
         store: Callable[[ReceivedInstance], StoreStatus],
         host: str = "127.0.0.1",
         port: int = 0,
-        calling_ae_titles: Collection[str] | None = None,
-        require_called_ae_title: bool = False,
+        admission: Admission | None = None,
+        limits: ReceptionLimits | None = None,
         tls: ssl.SSLContext | None = None,
         commit: Callable[[CommitmentRequest], bool] | None = None,
         commitment_reported: Callable[[CommitmentReport], None] | None = None,
-        max_associations: int = 20,
-        network_timeout_s: float = 60.0,
+        refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.host = host
         self._asked_port = port
         self._store, self._commit, self._commitment_reported = store, commit, commitment_reported
         self._tls = tls
-        self._server: _Server | None = None
+        self._server: AssociationServer | None = None
+        self._door = Door(admission or Admission(), limits or ReceptionLimits(), Refusals(refused))
         self._entity = entity = AE(ae_title)
         entity.maximum_pdu_size = MAX_PDU_BYTES
-        entity.maximum_associations = max_associations
-        entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = network_timeout_s
-        entity.require_called_aet = require_called_ae_title
-        if calling_ae_titles is not None:
-            if not calling_ae_titles:  # to pynetdicom an empty list is anybody
-                raise ValueError("calling_ae_titles must name somebody, or be None for anybody.")
-            entity.require_calling_aet = list(calling_ae_titles)
-        self._contexts = _Contexts(_storage_contexts())
+        entity.maximum_associations = _NO_LIMIT  # the door counts
+        timeout_s = self._door.bounds.limits.network_timeout_s
+        entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = timeout_s
+        self._contexts = SharedContexts(_storage_contexts())
         if commit is not None or commitment_reported is not None:
             context = build_context(StorageCommitmentPushModel, _COMMITMENT_SYNTAXES)
             context.scu_role = context.scp_role = True  # we ask others, others ask us
@@ -148,13 +137,13 @@ class StorageServer:
             (evt.EVT_N_ACTION, self._on_commitment_request),
             (evt.EVT_N_EVENT_REPORT, self._on_commitment_report),
         ]
-        address = (self.host, self._asked_port)
-        self._server = self._entity.make_server(
-            address,
+        self._server = AssociationServer(
+            self._entity,
+            (self.host, self._asked_port),
+            self._door,
             contexts=self._contexts,
-            ssl_context=self._tls,
-            evt_handlers=handlers,
-            server_class=_Server,
+            tls=self._tls,
+            handlers=handlers,
         )
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
         return self
@@ -162,18 +151,17 @@ class StorageServer:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def renew_tls(self, tls: ssl.SSLContext) -> None:
+        """Shows other certificates, and trusts others, from the next connection on."""
+        self._tls = tls
+        if self._server is not None:
+            self._server.tls = tls
+
     def stop(self, *, grace_s: float = 0.0) -> None:
         """Takes no new association, waits `grace_s` for those under way, then aborts them."""
         server, self._server = self._server, None
-        if server is None:
-            return
-        BaseServer.shutdown(server)
-        server.server_close()
-        end = time.monotonic() + grace_s
-        while server.active_associations and time.monotonic() < end:
-            time.sleep(0.02)
-        for association in server.active_associations:
-            association.abort()
+        if server is not None:
+            server.end(grace_s=grace_s)
 
     def _on_store(self, event: evt.Event) -> Dataset:
         try:
@@ -211,51 +199,3 @@ def _storage_contexts() -> tuple[PresentationContext, ...]:
     """C-ECHO, and C-STORE of all 170 standard storage classes."""
     classes = (each.abstract_syntax for each in AllStoragePresentationContexts)
     return (build_context(Verification), *(build_context(each, STORED_SYNTAXES) for each in classes))
-
-
-class _Contexts(list[PresentationContext]):
-    """Presentation contexts that associations share: pynetdicom copies them deeply for each, in 50 ms."""
-
-    def __deepcopy__(self, _: object) -> list[PresentationContext]:
-        return list(self)
-
-
-class _Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom is not followed
-    """pynetdicom's server, with the TLS handshake and a time limit in the connection's own thread."""
-
-    request_queue_size = 64
-    daemon_threads = True
-
-    def __init__(self, *args: object, **options: object) -> None:
-        super().__init__(*args, **options)
-        # They put together every message's text for a log that nobody keeps.
-        for event, handler in (
-            (evt.EVT_DIMSE_RECV, standard_dimse_recv_handler),
-            (evt.EVT_DIMSE_SENT, standard_dimse_sent_handler),
-            (evt.EVT_PDU_RECV, standard_pdu_recv_handler),
-            (evt.EVT_PDU_SENT, standard_pdu_sent_handler),
-        ):
-            self.unbind(event, handler)
-
-    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
-        """Accepts only; see `process_request_thread`."""
-        accepted: tuple[socket.socket, tuple[str, int]] = self.socket.accept()
-        return accepted
-
-    def process_request_thread(self, request: socket.socket, client_address: tuple[str, int]) -> None:
-        """Shakes hands and hands over to an association; a caller that stalls is cut off."""
-        request.settimeout(self.ae.network_timeout)
-        if self.ssl_context is not None:
-            try:
-                request = self.ssl_context.wrap_socket(request, server_side=True)
-            except OSError as error:
-                logger.warning("a caller's TLS handshake failed: %s", type(error).__name__)
-                with suppress(OSError):
-                    request.close()
-                return
-        super().process_request_thread(request, client_address)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Logs in one line what socketserver would print with a traceback."""
-        logger.warning("a connection was dropped before it became an association")
-        logger.debug("why it was dropped", exc_info=True)

@@ -35,12 +35,14 @@ class BundleMarker:
     Attributes:
         fppi: see `load_marker`. weights: instead of its own.
         overrides: ids of inference.json and values; `device` among them wins over what a worker has.
+        is_trusted: as `run_bundle`, on every node.
     """
 
     bundle: str
     fppi: float | None = None
     weights: Path | None = None
     overrides: Mapping[str, object] = field(default_factory=dict)
+    is_trusted: bool = False
 
     def load(self, device: str | None) -> Mark:
         """The bundle's marker.
@@ -52,7 +54,13 @@ class BundleMarker:
             BundleError, WeightsError, ValueError: see `load_marker`.
         """
         given = {**({} if device is None else {"device": device}), **self.overrides}
-        marker = load_marker(self.bundle, fppi=self.fppi, weights=self.weights, overrides=given)
+        marker = load_marker(
+            self.bundle,
+            fppi=self.fppi,
+            weights=self.weights,
+            overrides=given,
+            is_trusted=self.is_trusted,
+        )
         return lambda sample: marker.of_sample(dict(sample))
 
 
@@ -84,7 +92,8 @@ def bundle_job(source: BundleMarker, images: str | Sequence[str], split: str | N
     asked: dict[str, Any] = {"input": images, **({} if split is None else {"split": split})}
     # The driver only describes the network: it need not have the workers' GPU.
     overrides = {**weights, **source.overrides, **asked, "device": "cpu"}
-    parts = bundle_parts(source.bundle, ("dataset", "preprocessing", "inferer", "model"), overrides)
+    ids = ("dataset", "preprocessing", "inferer", "model")
+    parts = bundle_parts(source.bundle, ids, overrides, is_trusted=source.is_trusted)
     point = None if source.fppi is None else shown_at(find_bundle(source.bundle), source.fppi)
     about = described_model(parts["model"], parts["inferer"], point)
     if point is not None:
@@ -92,7 +101,8 @@ def bundle_job(source: BundleMarker, images: str | Sequence[str], split: str | N
         point.check_model(parts["model"].get("weights_sha256"))
         point.check_inference(settings if isinstance(settings, Mapping) else {})
     samples = parts["dataset"].data
-    inference = {"inferer": parts["inferer"], "transform": parts["preprocessing"]}
+    accepted = source.overrides.get("evaluator#accept")
+    inference = {"inferer": parts["inferer"], "transform": parts["preprocessing"], "accept": accepted}
     decides = {
         "model": {"model": parts["model"], "point": None if point is None else point.describe()},
         "inference": inference,

@@ -10,6 +10,8 @@ from typing import Any
 
 from mammo_monai import __version__
 from mammo_monai.errors import MammoError
+from mammo_monai.inference.failures import code_of
+from mammo_monai.inference.written import Failure
 from mammo_monai.records import Detections
 from mammo_monai.service.cluster.attempts import LOADING, MAX_DEATHS, Attempts
 from mammo_monai.service.cluster.chunks import Chunk, Sample
@@ -115,4 +117,4 @@ def _deadly(sample: Sample) -> ClusterError:
 
 
 def _failure(sample: Sample, error: MammoError) -> dict[str, str]:
-    return {"record_id": str(sample["record_id"]), "image": str(sample["image_path"]), "error": str(error)}
+    return Failure(str(sample["record_id"]), str(sample["image_path"]), str(error), code_of(error)).row()

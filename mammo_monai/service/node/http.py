@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from mammo_monai.service.bounded_http import BoundedHandler, BoundedServer
 
 
 class StatusServer:
@@ -36,26 +37,31 @@ class StatusServer:
             "/metrics": lambda: (200, "text/plain; version=0.0.4; charset=utf-8", metrics()),
         }
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(BoundedHandler):
             """Knows the three pages and nothing else."""
 
             timeout = 10
 
-            def do_GET(self) -> None:
+            def do_GET(self) -> None:  # noqa: N802  # the base's name for it
                 page = pages.get(self.path.partition("?")[0])
-                missing = (404, "text/plain", b"/health, /ready or /metrics\n")
-                status, kind, body = page() if page is not None else missing
+                if not self.names_loopback():
+                    status, kind, body = 403, "text/plain", b"The Host header names another server.\n"
+                elif page is None:
+                    status, kind, body = 404, "text/plain", b"/health, /ready or /metrics\n"
+                else:
+                    status, kind, body = page()
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
+                self.send_header("Cache-Control", "no-store")
+                self.send_header("X-Content-Type-Options", "nosniff")
                 self.end_headers()
                 self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
                 """Nothing: those who watch ask every few seconds."""
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
-        self._server.daemon_threads = True
+        self._server = BoundedServer((host, port), Handler)
 
     @property
     def port(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
+from mammo_monai.dicom.network.refusals import Refusal
 from mammo_monai.service.node.database import Database
 from mammo_monai.service.node.states import DeliveryState, InstanceState
 
@@ -41,6 +42,14 @@ class Metrics:
             ["destination", "outcome"],
             registry=self.registry,
         )
+        self.refused = Counter(
+            "mammo_node_refused",
+            "callers refused and associations cut off, by reason",
+            ["reason"],
+            registry=self.registry,
+        )
+        for refusal in Refusal:
+            self.refused.labels(refusal.word)
         self.errors = Counter(
             "mammo_node_errors", "unexpected errors by loop", ["loop"], registry=self.registry
         )

@@ -21,6 +21,8 @@ class _Told(Exception):  # noqa: N818  # no error
 def run_node(settings: NodeSettings) -> None:
     """Runs a node in this process; returns after SIGTERM or SIGINT, when all is put away.
 
+    SIGHUP reads its certificates again.
+
     Raises:
         QueueError, MammoError, OSError: as `Node`.
     """
@@ -36,8 +38,12 @@ def run_node(settings: NodeSettings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, hear)
-    with suppress(_Told), Node(settings):
+    renew = threading.Event()
+    signal.signal(signal.SIGHUP, lambda *_: renew.set())
+    with suppress(_Told), Node(settings) as node:
         is_up.set()
         while not told.wait(1.0):
-            pass
+            if renew.is_set():
+                renew.clear()
+                node.renew_certificates()
         logger.info("stopping: what is under way ends first")

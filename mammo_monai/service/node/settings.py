@@ -3,48 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mammo_monai.dicom.network.peers import Peer, TlsFiles, check_ae_title
+from mammo_monai.dicom.network.peers import Peer, TlsFiles
+from mammo_monai.dicom.network.reception import ReceptionLimits
 from mammo_monai.dicom.results import RESULT_KINDS
 from mammo_monai.errors import MammoError
-from mammo_monai.service.node.strict_json import SettingsError, strict
+from mammo_monai.schema.json_text import json_value
+from mammo_monai.service.node.listening import LOOPBACK, Receiving
+from mammo_monai.service.node.strict_json import SettingsError, above_zero, at_least, strict
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-
-@dataclass(frozen=True)
-class Receiving:
-    """The DICOM side that listens.
-
-    Attributes:
-        calling_ae_titles: who may connect; None is anybody who can reach the port.
-        tls: certificate and key of the node; with `ca`, callers must show a certificate of that authority.
-    """
-
-    ae_title: str = "MAMMO_MONAI"
-    host: str = "127.0.0.1"
-    port: int = 11112
-    calling_ae_titles: tuple[str, ...] | None = None
-    require_called_ae_title: bool = False
-    max_associations: int = 20
-    network_timeout_s: float = 60.0
-    tls: TlsFiles | None = None
-
-    def __post_init__(self) -> None:
-        for title in (self.ae_title, *(self.calling_ae_titles or ())):
-            check_ae_title(title)
-        if self.calling_ae_titles == ():
-            raise ValueError("calling_ae_titles must name somebody; leave it out to let anybody in.")
-        _at_least(self.max_associations, 1, "max_associations")
-        _at_least(self.network_timeout_s, 1, "network_timeout_s")
-        if not 0 <= self.port < 65536:
-            raise ValueError(f"port must be 0 to 65535, got {self.port}.")
 
 
 @dataclass(frozen=True)
@@ -75,6 +47,7 @@ class Marking:
     Attributes:
         factory: what makes the marker in the worker process, `module:function`; takes bundle, fppi, weights
             and overrides as `mammo_monai.bundle.load_marker`.
+        trust: the bundle runs though it does more than is known; see `mammo-monai bundle inspect`.
         settle_s: a study is marked when nothing new came for so long, or after `settle_at_most_s` anyway.
         tries: after so many crashes or timeouts on one image it is given up.
     """
@@ -84,16 +57,17 @@ class Marking:
     weights: Path | None = None
     overrides: Mapping[str, object] = field(default_factory=dict)
     factory: str = "mammo_monai.bundle:load_marker"
+    trust: bool = False
     settle_s: float = 30.0
     settle_at_most_s: float = 600.0
     tries: int = 3
     timeout_s: float = 600.0
 
     def __post_init__(self) -> None:
-        _at_least(self.settle_s, 0, "settle_s")
-        _at_least(self.settle_at_most_s, self.settle_s, "settle_at_most_s")
-        _at_least(self.tries, 1, "tries")
-        _above_zero(self.timeout_s, "timeout_s")
+        at_least(self.settle_s, 0, "settle_s")
+        at_least(self.settle_at_most_s, self.settle_s, "settle_at_most_s")
+        at_least(self.tries, 1, "tries")
+        above_zero(self.timeout_s, "timeout_s")
         if not re.fullmatch(r"[\w.]+:\w+", self.factory):
             raise ValueError(f"factory must be module:function, got {self.factory!r}.")
 
@@ -142,23 +116,43 @@ class Sending:
     commitment_timeout_s: float = 3600.0
 
     def __post_init__(self) -> None:
-        _above_zero(self.retry_first_s, "retry_first_s")
-        _at_least(self.retry_most_s, self.retry_first_s, "retry_most_s")
-        _at_least(self.tries, 1, "tries")
-        _above_zero(self.give_up_after_h, "give_up_after_h")
-        _above_zero(self.commitment_timeout_s, "commitment_timeout_s")
+        above_zero(self.retry_first_s, "retry_first_s")
+        at_least(self.retry_most_s, self.retry_first_s, "retry_most_s")
+        at_least(self.tries, 1, "tries")
+        above_zero(self.give_up_after_h, "give_up_after_h")
+        above_zero(self.commitment_timeout_s, "commitment_timeout_s")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When C-STORE is answered "out of resources": less disk left, or more images waiting."""
+    """How much is taken, of all and of one peer, which is an address.
+
+    Attributes:
+        min_free_mb, max_waiting: with less disk left, or more images waiting, C-STORE is answered "out of
+            resources".
+        max_instance_mb: an instance that grows beyond is cut off while it comes.
+        max_receiving_mb: of all instances under way; they are in memory until they are whole.
+        max_associations_per_peer: at once; more are rejected, and senders come again.
+        associations_per_minute: per peer; more are rejected, and senders come again.
+        requests_per_minute: per peer; beyond it the node reads more slowly and refuses nothing.
+    """
 
     min_free_mb: float = 2000.0
     max_waiting: int = 10000
+    max_instance_mb: float = 500.0
+    max_receiving_mb: float = 2000.0
+    max_associations_per_peer: int = 10
+    associations_per_minute: float = 600.0
+    requests_per_minute: float = 6000.0
 
     def __post_init__(self) -> None:
-        _at_least(self.min_free_mb, 0, "min_free_mb")
-        _at_least(self.max_waiting, 1, "max_waiting")
+        at_least(self.min_free_mb, 0, "min_free_mb")
+        at_least(self.max_waiting, 1, "max_waiting")
+        above_zero(self.max_instance_mb, "max_instance_mb")
+        at_least(self.max_receiving_mb, self.max_instance_mb, "max_receiving_mb")
+        at_least(self.max_associations_per_peer, 1, "max_associations_per_peer")
+        at_least(self.associations_per_minute, 1, "associations_per_minute")
+        at_least(self.requests_per_minute, 1, "requests_per_minute")
 
 
 @dataclass(frozen=True)
@@ -169,8 +163,8 @@ class Keeping:
     failed_h: float = 168.0
 
     def __post_init__(self) -> None:
-        _at_least(self.done_h, 0, "done_h")
-        _at_least(self.failed_h, 0, "failed_h")
+        at_least(self.done_h, 0, "done_h")
+        at_least(self.failed_h, 0, "failed_h")
 
 
 @dataclass(frozen=True)
@@ -181,8 +175,8 @@ class Http:
     port: int = 8089
 
     def __post_init__(self) -> None:
-        if self.host not in _LOOPBACK:
-            raise ValueError(f"host must be one of {', '.join(_LOOPBACK)}, got {self.host!r}.")
+        if self.host not in LOOPBACK:
+            raise ValueError(f"host must be one of {', '.join(LOOPBACK)}, got {self.host!r}.")
 
 
 @dataclass(frozen=True)
@@ -221,13 +215,22 @@ class NodeSettings:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but seldom meant."""
-        open_wide = self.receiving.host not in _LOOPBACK and self.receiving.calling_ae_titles is None
-        found = []
-        if open_wide and (self.receiving.tls is None or self.receiving.tls.ca is None):
-            found.append(
-                "receiving: anybody in the network may send; set calling_ae_titles, or tls with a ca"
-            )
-        return tuple(found)
+        return self.receiving.warnings
+
+    @property
+    def reception(self) -> ReceptionLimits:
+        """What callers may have of the listening side."""
+        receiving, limits = self.receiving, self.limits
+        return ReceptionLimits(
+            associations=receiving.max_associations,
+            associations_per_peer=min(limits.max_associations_per_peer, receiving.max_associations),
+            associations_per_minute=limits.associations_per_minute,
+            requests_per_minute=limits.requests_per_minute,
+            instance_mb=limits.max_instance_mb,
+            receiving_mb=limits.max_receiving_mb,
+            association_timeout_s=receiving.association_timeout_s,
+            network_timeout_s=receiving.network_timeout_s,
+        )
 
 
 def read_settings(path: Path | str) -> NodeSettings:
@@ -238,10 +241,10 @@ def read_settings(path: Path | str) -> NodeSettings:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json_value(path.read_bytes(), unique_keys=True)
     except FileNotFoundError as error:
         raise SettingsError(f"{path}: expected a node's configuration, found nothing there.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise SettingsError(f"{path}: expected JSON, got something else ({error}).") from error
     try:
         settings = strict(NodeSettings, content, path.name)
@@ -275,13 +278,3 @@ def _below(settings: NodeSettings, root: Path) -> NodeSettings:
         receiving=replace(settings.receiving, tls=tls(settings.receiving.tls)),
         destinations=tuple(replace(each, tls=tls(each.tls)) for each in settings.destinations),
     )
-
-
-def _at_least(value: float, least: float, name: str) -> None:
-    if not value >= least:
-        raise ValueError(f"{name} must be at least {least:g}, got {value:g}.")
-
-
-def _above_zero(value: float, name: str) -> None:
-    if not value > 0:
-        raise ValueError(f"{name} must be above 0, got {value:g}.")

@@ -50,6 +50,26 @@ def strict(kind: type[Settings], value: object, where: str) -> Settings:
         raise SettingsError(f"{where}: {error}") from error
 
 
+def at_least(value: float, least: float, name: str) -> None:
+    """Refuses a smaller number, and what is none.
+
+    Raises:
+        ValueError: it is.
+    """
+    if not value >= least:
+        raise ValueError(f"{name} must be at least {least:g}, got {value:g}.")
+
+
+def above_zero(value: float, name: str) -> None:
+    """Refuses zero, what is below, and what is no number.
+
+    Raises:
+        ValueError: it is.
+    """
+    if not value > 0:
+        raise ValueError(f"{name} must be above 0, got {value:g}.")
+
+
 def _typed(hint: Any, value: object, where: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):

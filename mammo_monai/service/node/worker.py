@@ -195,7 +195,8 @@ def detections_text(found: Detections) -> str:
     if found.probabilities is not None:
         arrays["probabilities"] = found.probabilities
     content: dict[str, object] = {name: np.asarray(each).tolist() for name, each in arrays.items()}
-    return json.dumps({"record_id": found.record_id, "image_score": found.image_score, **content})
+    checks = {"warnings": list(found.warnings), "typicality": found.typicality}
+    return json.dumps({"record_id": found.record_id, "image_score": found.image_score, **checks, **content})
 
 
 def detections_of(text: str) -> Detections:
@@ -213,15 +214,17 @@ def detections_of(text: str) -> Detections:
         labels=np.array(content["labels"], dtype=np.int64),
         probabilities=None if probabilities is None else np.array(probabilities, dtype=np.float64),
         image_score=content["image_score"],
+        warnings=tuple(content.get("warnings", ())),
+        typicality=content.get("typicality"),
     )
 
 
 def _marker(marking: Marking) -> Any:
     module, _, name = marking.factory.partition(":")
     factory = getattr(importlib.import_module(module), name)
-    return factory(
-        marking.bundle, fppi=marking.fppi, weights=marking.weights, overrides=dict(marking.overrides)
-    )
+    trust = {"is_trusted": True} if marking.trust else {}
+    overrides = dict(marking.overrides)
+    return factory(marking.bundle, fppi=marking.fppi, weights=marking.weights, overrides=overrides, **trust)
 
 
 def _built(

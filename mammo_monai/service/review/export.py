@@ -128,7 +128,7 @@ def _reviewed(image: ReviewImage, review: ImageReview) -> Reviewed:
 def _coco_image(number: int, each: Reviewed, folder: Path) -> Json:
     image = each.image
     known = {
-        "patient_id": image.patient_id,
+        "patient_id": image.patient_key,
         "laterality": image.laterality.value if image.laterality else "",
         "view_position": image.view_position.value if image.view_position else "",
     }

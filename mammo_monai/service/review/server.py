@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
 from mammo_monai.errors import MammoError
+from mammo_monai.schema.json_text import json_value
+from mammo_monai.service.bounded_http import BoundedHandler, BoundedServer
 from mammo_monai.service.review.guard import TOKEN_HEADER, Guard, is_local
 from mammo_monai.service.review.marks import ReviewError, review_json
 from mammo_monai.service.review.page import content_security_policy, review_page
@@ -25,19 +26,16 @@ from mammo_monai.service.review.store import ConflictError
 logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 4_000_000  # 5000 marks with comments
-_IDLE_S = 60
 _IMAGE = re.compile(r"/api/images/(\d{1,9})")
 _PIXELS = re.compile(r"/api/images/(\d{1,9})/pixels")
 
 
-class ReviewServer(ThreadingHTTPServer):
+class ReviewServer(BoundedServer):
     """Serves one session.
 
     Raises:
         OSError: the port is taken.
     """
-
-    daemon_threads = True
 
     def __init__(self, session: ReviewSession, *, port: int = 0, guard: Guard | None = None) -> None:
         self.session = session
@@ -68,25 +66,21 @@ class ReviewServer(ThreadingHTTPServer):
             thread.join()
 
     def server_bind(self) -> None:
-        """Binds without looking up the machine's name, which can take seconds on a ward's network."""
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        """Binds, and says so where others can reach it."""
+        super().server_bind()
         if not is_local(self.guard.host):
             logger.warning(
                 "bound to %s: other machines can reach the page, and nothing is encrypted", self.guard.host
             )
 
 
-class ReviewHandler(BaseHTTPRequestHandler):
+class ReviewHandler(BoundedHandler):
     """Answers one connection."""
 
     server: ReviewServer
     protocol_version = "HTTP/1.1"
-    server_version, sys_version = "mammo-monai", ""
-    timeout = _IDLE_S
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802
         """The page, the worklist, an image's review, or its grey values."""
         session, path = self.server.session, urlsplit(self.path).path
         if path == "/":
@@ -103,7 +97,7 @@ class ReviewHandler(BaseHTTPRequestHandler):
         else:
             self._refuse(HTTPStatus.NOT_FOUND, "There is no such page.")
 
-    def do_PUT(self) -> None:
+    def do_PUT(self) -> None:  # noqa: N802
         """Saves a changed review."""
         if found := _IMAGE.fullmatch(urlsplit(self.path).path):
             number = int(found[1])
@@ -111,7 +105,7 @@ class ReviewHandler(BaseHTTPRequestHandler):
         else:
             self._refuse(HTTPStatus.NOT_FOUND, "There is no such page.")
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802
         """Exports the corrected boxes."""
         if urlsplit(self.path).path == "/api/export":
             self._answer(lambda: self.server.session.export(self._kinds()))
@@ -120,7 +114,11 @@ class ReviewHandler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # the base's name for it
         """Requests at DEBUG, without query: the token stands there."""
-        logger.debug("%s %s", self.command, urlsplit(self.path).path)
+        logger.debug("%s %s", self.command, urlsplit(getattr(self, "path", "")).path)
+
+    def refuse_request(self, reason: str) -> None:
+        """A request that can be read in two ways."""
+        self._refuse(HTTPStatus.BAD_REQUEST, reason)
 
     def _answer(self, make: Callable[[], object]) -> None:
         self._guarded(self._token(), lambda: self._send_json(HTTPStatus.OK, make()))
@@ -140,8 +138,8 @@ class ReviewHandler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.NOT_FOUND, str(error.args[0]))
         except (MammoError, ValueError) as error:
             self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
-        except ConnectionError:
-            self.close_connection = True  # the browser went away
+        except (ConnectionError, TimeoutError):
+            self.close_connection = True  # the browser went away, or sends its body too slowly
         except OSError as error:
             logger.error("not saved: %s", error)
             self._refuse(HTTPStatus.INSUFFICIENT_STORAGE, f"Not saved: {error.strerror or 'the disk fails'}.")
@@ -168,8 +166,8 @@ class ReviewHandler(BaseHTTPRequestHandler):
         if len(raw) < int(length):
             raise ReviewError("the request was cut short; nothing was changed.")
         try:
-            return json.loads(raw)
-        except (ValueError, RecursionError) as error:
+            return json_value(raw)
+        except ValueError as error:
             raise ReviewError(f"expected JSON, got something else: {error}.") from error
 
     def _send_page(self) -> None:

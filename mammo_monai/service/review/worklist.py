@@ -40,7 +40,8 @@ class ReviewImage:
         record_id: of the detections. path: absolute; None where nobody knows it.
         width, height: pixels; 0 where the file cannot be read.
         patient: the patient's place in the worklist, from 1; 0 where the patient is unknown.
-        patient_id: as manifest or header have it; "" where unknown. Never shown unless asked for.
+        patient_id: as header or manifest have it; "" where unknown. Never written; shown if asked for.
+        patient_key: as a manifest has it, else "patient-1" and so on; "" where unknown. For files.
         fault: why the image cannot be shown, in words that name no file; "" where it can.
     """
 
@@ -52,6 +53,7 @@ class ReviewImage:
     laterality: Laterality | None = None
     view_position: ViewPosition | None = None
     patient_id: str = ""
+    patient_key: str = ""
     patient: int = 0
     is_dicom: bool = False
     fault: str = ""
@@ -184,7 +186,8 @@ def _with_record(image: ReviewImage, record: ImageRecord) -> ReviewImage:
         image,
         laterality=record.laterality or image.laterality,
         view_position=record.view_position or image.view_position,
-        patient_id=record.patient_id or image.patient_id,
+        patient_id=image.patient_id or record.patient_id,
+        patient_key=record.patient_id,
     )
 
 
@@ -205,10 +208,19 @@ def _hung(images: Sequence[ReviewImage]) -> list[ReviewImage]:
     """Numbers the patients and sorts the images of each; those of unknown patients come last, as they are."""
     numbers: dict[str, int] = {}
     for image in images:
-        if image.patient_id:
-            numbers.setdefault(image.patient_id, len(numbers) + 1)
-    numbered = [replace(image, patient=numbers.get(image.patient_id, 0)) for image in images]
-    return sorted(numbered, key=_place)
+        if _known_as(image):
+            numbers.setdefault(_known_as(image), len(numbers) + 1)
+    numbered = [replace(image, patient=numbers.get(_known_as(image), 0)) for image in images]
+    keyed = [replace(each, patient_key=_key(each)) for each in numbered]
+    return sorted(keyed, key=_place)
+
+
+def _known_as(image: ReviewImage) -> str:
+    return image.patient_key or image.patient_id
+
+
+def _key(image: ReviewImage) -> str:
+    return image.patient_key or (f"patient-{image.patient}" if image.patient else "")
 
 
 def _place(image: ReviewImage) -> tuple[bool, int, int, int]:

@@ -30,6 +30,7 @@ from pynetdicom.dsutils import encode_file_meta
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance, Verification
 
 from mammo_monai.dicom.network import Peer, TlsFiles
+from mammo_monai.dicom.network.callers import Admission, AllowedPeer
 from mammo_monai.dicom.network.commitment_messages import (
     NO_SUCH_INSTANCE,
     CommitmentReport,
@@ -38,6 +39,7 @@ from mammo_monai.dicom.network.commitment_messages import (
     send_commitment_report,
 )
 from mammo_monai.dicom.network.received import ReceivedInstance
+from mammo_monai.dicom.network.reception import ReceptionLimits
 from mammo_monai.dicom.network.storage_server import StorageServer, StoreStatus
 from mammo_monai.dicom.network.transfer_syntaxes import STORED_SYNTAXES
 from mammo_monai.errors import DicomError
@@ -165,7 +167,7 @@ def test_an_error_in_the_receiver_costs_one_instance_and_quotes_nothing(
 
 
 def test_an_unknown_caller_is_rejected(kept: Kept) -> None:
-    with serving(kept, calling_ae_titles=["SENDER"], require_called_ae_title=True) as server:
+    with serving(kept, admission=Admission("NODE", (AllowedPeer("SENDER"),))) as server:
         with association(server) as opened:
             assert opened.is_established
         with association(server, calling="STRANGER") as opened:
@@ -174,13 +176,13 @@ def test_an_unknown_caller_is_rejected(kept: Kept) -> None:
             assert opened.is_rejected
 
 
-def test_an_empty_list_of_callers_is_refused(kept: Kept) -> None:
+def test_an_empty_list_of_callers_is_refused() -> None:
     with pytest.raises(ValueError, match="must name somebody, or be None for anybody"):
-        serving(kept, calling_ae_titles=[])
+        Admission(peers=())
 
 
 def test_too_many_associations_are_rejected_and_may_come_again(kept: Kept) -> None:
-    with serving(kept, max_associations=1) as server:
+    with serving(kept, limits=ReceptionLimits(associations=1)) as server:
         with association(server) as first, association(server) as second:
             assert first.is_established
             assert second.is_rejected
@@ -229,7 +231,7 @@ def _send_first_part(opened: Any, dataset: Dataset) -> None:
 
 
 def test_what_is_no_association_is_dropped_and_the_server_goes_on(kept: Kept) -> None:
-    with serving(kept, network_timeout_s=0.5) as server:
+    with serving(kept, limits=ReceptionLimits(association_timeout_s=0.5)) as server:
         with socket.create_connection(("127.0.0.1", server.port)) as raw:
             raw.sendall(b"GET / HTTP/1.1\r\n\r\n")
             raw.settimeout(10)
@@ -248,8 +250,8 @@ def test_a_connection_that_cannot_be_handled_is_logged(
         def fails(*_: object) -> None:
             raise RuntimeError("no threads left")
 
-        monkeypatch.setattr(server._server, "finish_request", fails)
-        with socket.create_connection(("127.0.0.1", server.port)):
+        monkeypatch.setattr(server._server, "_associate", fails)
+        with association(server):
             assert until(lambda: "dropped before it became an association" in caplog.text)
         monkeypatch.undo()
         assert stored(server, mammogram_dataset(grey_ramp())).Status == 0x0000
@@ -404,7 +406,7 @@ def test_mutual_tls_lets_in_who_shows_a_certificate(kept: Kept, certificates: di
     context.load_cert_chain(own.certificate, own.key)
     context.verify_mode = ssl.CERT_REQUIRED
     with ExitStack() as stack:
-        server = stack.enter_context(serving(kept, tls=context, network_timeout_s=5))
+        server = stack.enter_context(serving(kept, tls=context))
         # Says nothing, and holds up nobody.
         stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
         known = (_client(client, shows_itself=True), "127.0.0.1")

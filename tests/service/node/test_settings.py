@@ -54,7 +54,20 @@ def test_a_bundle_folder_beside_the_file_is_meant(tmp_path: Path) -> None:
         ({"kinds": ["sr", "sr"]}, "each once"),
         ({"receiving": {"ae_title": "A" * 17}}, "AE title of 1 to 16"),
         ({"receiving": {"port": 70000}}, "port must be 0 to 65535"),
-        ({"receiving": {"calling_ae_titles": []}}, "must name somebody"),
+        ({"receiving": {"calling_ae_titles": []}}, "calling_ae_titles must name somebody"),
+        ({"receiving": {"peers": []}}, "peers must name somebody"),
+        ({"receiving": {"peers": [{"ae_title": "A"}], "calling_ae_titles": ["A"]}}, "not both"),
+        ({"receiving": {"peers": [{"ae_title": "A" * 17}]}}, "AE title of 1 to 16"),
+        ({"receiving": {"peers": [{"ae_title": "A", "network": "1.2.3.4"}]}}, "did you mean 'networks'"),
+        ({"receiving": {"peers": [{"ae_title": "A", "networks": ["10.1.0.7/16"]}]}}, "has host bits set"),
+        ({"receiving": {"networks": ["pacs"]}}, "must be an address or CIDR such as 10.1.0.0/16, got 'pacs'"),
+        ({"receiving": {"peers": [{"ae_title": "A", "certificate": "sha256:12"}]}}, "64 hexadecimal digits"),
+        ({"receiving": {"peers": [{"ae_title": "A", "certificate": "pacs"}]}}, "only with tls and its ca"),
+        ({"receiving": {"anybody": True, "calling_ae_titles": ["A"]}}, "true contradicts calling_ae_titles"),
+        ({"receiving": {"anybody": True, "networks": ["::1"]}}, "true contradicts networks"),
+        ({"receiving": {"max_associations": 0}}, "max_associations must be at least 1"),
+        ({"limits": {"max_instance_mb": 0}}, "max_instance_mb must be above 0"),
+        ({"limits": {"max_receiving_mb": 100}}, "max_receiving_mb must be at least 500"),
         ({"receiving": {"host": None}}, "host: expected a text, got nothing"),
         ({"receiving": {"require_called_ae_title": 1}}, "expected true or false, got 1"),
         ({"rules": {"study_not_before": "1.1.2020"}}, "must be YYYY-MM-DD"),
@@ -91,13 +104,49 @@ def test_what_is_no_configuration_is_refused(tmp_path: Path) -> None:
         read_settings(tmp_path / "node.json")
 
 
-def test_a_door_open_to_anybody_is_mentioned(tmp_path: Path) -> None:
-    assert settings(tmp_path).warnings == ()
-    (warning,) = settings(tmp_path, receiving={"host": "0.0.0.0"}).warnings
-    assert "anybody in the network may send" in warning
-    assert settings(tmp_path, receiving={"host": "0.0.0.0", "calling_ae_titles": ["A"]}).warnings == ()
-    mutual = {"certificate": "a", "key": "b", "ca": "c"}
-    assert settings(tmp_path, receiving={"host": "0.0.0.0", "tls": mutual}).warnings == ()
+SERVER = {"certificate": "a", "key": "b"}
+MUTUAL = {**SERVER, "ca": "c"}
+ADDRESSED, PINNED = {"ae_title": "A", "networks": ["10.1.0.0/16"]}, {"ae_title": "B", "certificate": "b.org"}
+
+
+@pytest.mark.parametrize(
+    "receiving",
+    [
+        {},
+        {"calling_ae_titles": ["A"]},  # anybody can say an AE title
+        {"peers": [{"ae_title": "A"}]},
+        {"peers": [ADDRESSED, {"ae_title": "B"}]},  # one that nothing is known of is enough
+        {"networks": ["10.1.0.0/16"]},
+        {"tls": SERVER},  # encrypted, and nobody is known
+        {"calling_ae_titles": ["A"], "tls": SERVER},
+    ],
+)
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "node.example.org", ""])
+def test_a_door_to_the_network_needs_proof_of_who_comes(
+    tmp_path: Path, host: str, receiving: dict[str, Any]
+) -> None:
+    with pytest.raises(SettingsError, match="nothing proves who sends: an AE title alone does not"):
+        settings(tmp_path, receiving={"host": host, **receiving})
+    assert settings(tmp_path, receiving={"host": "127.0.0.1", **receiving}).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "receiving",
+    [
+        {"calling_ae_titles": ["A"], "networks": ["10.1.0.0/16"]},
+        {"peers": [ADDRESSED]},
+        {"peers": [{"ae_title": "B"}], "networks": ["fd00::/8"]},
+        {"peers": [ADDRESSED, PINNED], "tls": MUTUAL},
+        {"tls": MUTUAL},
+    ],
+)
+def test_addresses_or_certificates_are_proof(tmp_path: Path, receiving: dict[str, Any]) -> None:
+    assert settings(tmp_path, receiving={"host": "0.0.0.0", **receiving}).warnings == ()
+
+
+def test_a_door_open_to_anybody_is_said_in_so_many_words(tmp_path: Path) -> None:
+    (warning,) = settings(tmp_path, receiving={"host": "0.0.0.0", "anybody": True}).warnings
+    assert "whoever reaches the port may send" in warning
 
 
 def test_the_example_of_the_documentation_is_one(tmp_path: Path) -> None:
