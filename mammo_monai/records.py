@@ -150,6 +150,10 @@ class Detections:
         boxes: shape (N, 4), original pixels. scores: shape (N,), in [0, 1]. labels: shape (N,), 0 = mass.
         probabilities: that each box hits a lesion, shape (N,), in [0, 1]; None where not calibrated.
         image_score: how suspicious the image is as a whole, in [0, 1]; None where the model does not say.
+        warnings: what makes the marks less trustworthy, each as `code: sentence`; see docs/explanation/
+            safety-in-use.md.
+        typicality: share of training images that are less like the others than this one, in (0, 1]; None
+            where the training's statistics are unknown.
     """
 
     record_id: str
@@ -159,6 +163,8 @@ class Detections:
     image: Path | None = None
     probabilities: NDArray[np.float64] | None = None
     image_score: float | None = None
+    warnings: tuple[str, ...] = ()
+    typicality: float | None = None
 
 
 def is_positive(
@@ -232,3 +238,16 @@ def record_id_of(identity: str, salt: str) -> str:
     True
     """
     return hashlib.sha256((salt + identity).encode("utf-8")).hexdigest()[:16]
+
+
+def patient_id_of(identity: str, salt: str) -> str:
+    """First 16 hex digits of SHA-256(salt + "patient " + identity); never the record id of the same text.
+
+    Args:
+        identity: DICOM Patient ID, or what a table, file or folder calls the patient.
+        salt: as of `record_id_of`; the same salt groups the same patient's images again.
+
+    >>> patient_id_of("1", "s") == patient_id_of("1", "s") != record_id_of("1", "s")
+    True
+    """
+    return record_id_of(f"patient {identity}", salt)

@@ -49,6 +49,7 @@ def add_parsers(commands: Any) -> None:
             help=f"what another word of yours means: {', '.join(TYPES)}, ignore",
         )
         add("--clip-boxes", action="store_true", help="cut boxes at the image border")
+        add("--public-patients", action="store_true", help="ids of patients are a public set's: keep them")
 
 
 def _add(commands: Any, layout: str, text: str) -> Any:
@@ -123,6 +124,7 @@ def _reader_options(args: argparse.Namespace) -> Any:
         return options(tuple(args.types) if args.types else None)
     words = {"name_pattern": args.name_pattern, "category": args.category}
     words |= {"classes": dict(args.classes), "clip_boxes": args.clip_boxes}
+    words["patients_are_public"] = args.public_patients
     if args.layout == "coco":
         return readers.CocoOptions(images=args.images, **words)
     folder = {"annotations": args.annotations, "format": args.format, "unlisted": args.unlisted}

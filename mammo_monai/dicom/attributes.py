@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 
 from mammo_monai.dicom.name_patterns import laterality_in_text, view_position_in_text
 from mammo_monai.dicom.reading import damage_refused, first_text, open_mammogram, presentation_intent
+from mammo_monai.dicom.refusals import reasons_in
 from mammo_monai.dicom.spacing import pixel_spacing_of
 from mammo_monai.records import Laterality, ViewPosition
 
@@ -48,6 +49,7 @@ class MammogramAttributes:
             never guessed.
         presentation_intent: "FOR PRESENTATION", "FOR PROCESSING" or None.
         bits_stored: 0 where the file does not say.
+        reasons: why a model should not mark it, or with care; codes of `refusal_codes.REASONS`.
     """
 
     sop_instance_uid: str
@@ -63,6 +65,7 @@ class MammogramAttributes:
     laterality_source: str | None = None
     view_position_source: str | None = None
     pixel_spacing_source: str | None = None
+    reasons: tuple[str, ...] = ()
 
 
 def read_attributes(path: Path | str) -> MammogramAttributes:
@@ -97,6 +100,7 @@ def attributes_of(path: Path, dataset: Dataset) -> MammogramAttributes:
             laterality_source=laterality_source,
             view_position_source=view_source,
             pixel_spacing_source=spacing_source,
+            reasons=reasons_in(dataset),
         )
 
 

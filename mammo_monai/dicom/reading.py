@@ -6,25 +6,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
     UID,
+    BreastProjectionXRayImageStorageForPresentation,
+    BreastProjectionXRayImageStorageForProcessing,
     BreastTomosynthesisImageStorage,
     DigitalMammographyXRayImageStorageForPresentation,
     DigitalMammographyXRayImageStorageForProcessing,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
 )
 
-from mammo_monai.errors import DicomError
+from mammo_monai.dicom.bounded import MAX_INFLATED_BYTES, MAX_PIXELS, read_bounded
+from mammo_monai.dicom.unquoted import MODALITIES, PHOTOMETRICS, shown_term, without_values
+from mammo_monai.errors import DicomError, UnsuitableImageError
 
 FOR_PROCESSING = "FOR PROCESSING"
 _MAMMOGRAPHY_CLASSES = (
     DigitalMammographyXRayImageStorageForPresentation,
     DigitalMammographyXRayImageStorageForProcessing,
+)
+_TOMOSYNTHESIS_CLASSES = (
+    BreastTomosynthesisImageStorage,
+    BreastProjectionXRayImageStorageForPresentation,
+    BreastProjectionXRayImageStorageForProcessing,
 )
 
 
@@ -39,6 +48,12 @@ def open_mammogram(path: Path, *, headers_only: bool) -> Dataset:
             colour; or no image size.
     """
     path = Path(path)
+    if not headers_only and path.is_file() and path.stat().st_size > MAX_INFLATED_BYTES:
+        open_mammogram(path, headers_only=True)  # a stack of frames is refused as what it is
+        raise DicomError(
+            f"{path}: expected one mammogram, at most {MAX_INFLATED_BYTES >> 20} MiB, got a file of "
+            f"{path.stat().st_size >> 20} MiB. It is damaged, or holds more than an image: leave it out."
+        )
     dataset = _read(path, headers_only)
     with damage_refused(path):
         _refuse_other_objects(path, dataset)
@@ -54,16 +69,17 @@ def damage_refused(
     """Turns whatever pydicom raises on bytes that break its expectations into a DicomError.
 
     pydicom parses an element when it is first asked for, so damage shows anywhere; random changes to files
-    brought out too many kinds of exceptions to list (struct.error, zlib.error, NotImplementedError, …).
+    brought out too many kinds of exceptions to list (struct.error, zlib.error, NotImplementedError, …). Its
+    words stay out: they quote values.
     """
     try:
         yield
     except DicomError:
         raise
     except Exception as error:
-        raise DicomError(
-            f"{path}: expected {expected} ({type(error).__name__}: {error}). {remedy}"
-        ) from error
+        # The cause would show pydicom's own words, and with them the patient's, in a traceback.
+        cause = error if isinstance(error, OSError) else None
+        raise DicomError(f"{path}: expected {expected} ({without_values(error)}). {remedy}") from cause
 
 
 def presentation_intent(dataset: Dataset) -> str | None:
@@ -88,10 +104,22 @@ def refuse_for_processing(path: Path, dataset: Dataset) -> None:
     with damage_refused(path):
         intent = presentation_intent(dataset)
     if intent == FOR_PROCESSING:
-        raise DicomError(
+        raise UnsuitableImageError(
             f"{path}: expected an image for presentation, got Presentation Intent Type (0008,0068) "
-            "FOR PROCESSING: raw detector values, which look unlike what models are trained on. Use the "
-            "FOR PRESENTATION image of the same view, or pass require_presentation=False to read it as it is."
+            "FOR PROCESSING: raw detector values, which look unlike what models are trained on. Use the FOR "
+            "PRESENTATION image of the same view, or pass require_presentation=False to read it as it is.",
+            "for-processing",
+        )
+
+
+def refuse_too_many_pixels(path: Path, dataset: Dataset) -> None:
+    """Raises DicomError when Rows and Columns multiply to more pixels than the largest film has."""
+    with damage_refused(path):
+        rows, columns = (int(first_text(dataset, keyword) or 0) for keyword in ("Rows", "Columns"))
+    if rows * columns > MAX_PIXELS:
+        raise DicomError(
+            f"{path}: expected at most {MAX_PIXELS} pixels, more than a film of 24 × 30 cm has at 25 µm, got "
+            f"{rows} × {columns}. Rows or Columns are damaged: copy the file again from its source."
         )
 
 
@@ -110,7 +138,7 @@ def _read(path: Path, headers_only: bool) -> Dataset:
         raise DicomError(f"{path}: expected a DICOM file, found {_what_is_there(path)}. Check the path.")
     with damage_refused(path):
         try:
-            dataset = dcmread(path, stop_before_pixels=headers_only)
+            dataset: Dataset = read_bounded(path, name=path, headers_only=headers_only)
             if not dataset:  # compressed pixels that end too early: pydicom gives back no element at all
                 raise EOFError("it ends in the middle of its pixel data, or before the first element")
             return dataset
@@ -129,7 +157,7 @@ def _what_is_there(path: Path) -> str:
 def _read_without_preamble(path: Path, headers_only: bool) -> Dataset:
     dataset = Dataset()
     with suppress(Exception):  # forced onto a text or a picture, pydicom may raise anything
-        dataset = dcmread(path, stop_before_pixels=headers_only, force=True)
+        dataset = read_bounded(path, name=path, headers_only=headers_only, force=True)
     if not (("SOPClassUID" in dataset or "Modality" in dataset) and "Rows" in dataset):
         raise DicomError(
             f"{path}: expected a DICOM file (DICM at byte 128, or a bare data set), got something else. "
@@ -151,31 +179,43 @@ def _native_syntax(dataset: Dataset) -> UID:
 def _refuse_other_objects(path: Path, dataset: Dataset) -> None:
     sop_class = UID(first_text(dataset, "SOPClassUID"))
     modality = first_text(dataset, "Modality").upper()
-    if modality != "MG" and (modality or sop_class not in _MAMMOGRAPHY_CLASSES):
-        raise DicomError(
-            f"{path}: expected Modality (0008,0060) MG, got {modality or 'none'}. Only mammograms are read: "
-            "leave this file out, or correct the tag if it is a mammogram."
+    is_mammogram = modality == "MG" or (not modality and sop_class in _MAMMOGRAPHY_CLASSES)
+    if not is_mammogram and not _is_scanned_film(dataset, sop_class, modality):
+        raise UnsuitableImageError(
+            f"{path}: expected Modality (0008,0060) MG, got {shown_term(modality, MODALITIES)}. Only "
+            "mammograms are read: leave this file out, or correct the tag if it is a mammogram.",
+            "modality",
         )
     frames = int(first_text(dataset, "NumberOfFrames") or 1)
-    if sop_class == BreastTomosynthesisImageStorage or frames != 1:
-        raise DicomError(
+    if sop_class in _TOMOSYNTHESIS_CLASSES or frames != 1:
+        raise UnsuitableImageError(
             f"{path}: expected one frame, got {frames} (tomosynthesis or multi-frame). Use the 2-D mammogram "
-            "or the synthesised view of the same breast."
+            "or the synthesised view of the same breast.",
+            "several-frames",
         )
     _refuse_colour(path, dataset)
     for keyword, tag in (("Rows", "(0028,0010)"), ("Columns", "(0028,0011)")):
         if int(first_text(dataset, keyword) or 0) < 1:
-            raise DicomError(
-                f"{path}: expected {keyword} {tag} of at least 1, got none. It is no image; leave it out."
+            raise UnsuitableImageError(
+                f"{path}: expected {keyword} {tag} of at least 1, got none. It is no image; leave it out.",
+                "no-image",
             )
+    refuse_too_many_pixels(path, dataset)
+
+
+def _is_scanned_film(dataset: Dataset, sop_class: UID, modality: str) -> bool:
+    """Digitisers that know no mammography write secondary captures of Modality OT, and name the body part."""
+    body_part = first_text(dataset, "BodyPartExamined").upper()
+    return modality == "OT" and sop_class == SecondaryCaptureImageStorage and body_part == "BREAST"
 
 
 def _refuse_colour(path: Path, dataset: Dataset) -> None:
     photometric = first_text(dataset, "PhotometricInterpretation").upper()
     samples = int(first_text(dataset, "SamplesPerPixel") or 1)
     if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
-        raise DicomError(
+        raise UnsuitableImageError(
             f"{path}: expected Photometric Interpretation (0028,0004) MONOCHROME1 or MONOCHROME2, one "
-            f"channel, got {photometric or 'none'} with {samples} samples per pixel. Colour is a screen copy "
-            "or a report without the detector's grey values: use the original image."
+            f"channel, got {shown_term(photometric, PHOTOMETRICS)} with {samples} samples per pixel. Colour "
+            "is a screen copy or a report without the detector's grey values: use the original image.",
+            "colour",
         )

@@ -12,7 +12,12 @@ from mammo_monai.dicom.attributes import MammogramAttributes
 from mammo_monai.errors import DicomError
 from mammo_monai.files import sha256_of
 from mammo_monai.readers.audit import Audit, InvalidRecordError
-from mammo_monai.readers.image_header import DICOM_SUFFIXES, read_dicom_header, read_image_header
+from mammo_monai.readers.image_header import (
+    DICOM_SUFFIXES,
+    note_unsuitable,
+    read_dicom_header,
+    read_image_header,
+)
 from mammo_monai.readers.whole_files import refuse_cut_short_dicom, refuse_cut_short_picture, refuse_empty
 from mammo_monai.records import ImageRecord, ViewPosition, record_id_of
 
@@ -59,6 +64,7 @@ def note_differences(record: ImageRecord, header: FileHeader, audit: Audit) -> N
         audit.note("image-size-differs", record.record_id, found)
     if header.attributes is not None:
         _note_attributes(record, header.attributes, audit)
+        note_unsuitable(audit, record.record_id, header.attributes.reasons)
 
 
 def is_identified(record: ImageRecord, header: FileHeader, salt: str, audit: Audit) -> bool:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
-from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
 from mammo_monai.dicom.attributes import MammogramAttributes, read_attributes
+from mammo_monai.dicom.bounded import read_bounded
 from mammo_monai.dicom.preamble import is_dicom
 from mammo_monai.dicom.reading import damage_refused, first_text
+from mammo_monai.dicom.refusal_codes import ACCEPTABLE, REDUCED_COPIES
 from mammo_monai.errors import DicomError
-from mammo_monai.readers.audit import InvalidRecordError
+from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.records import Laterality, ViewPosition
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -30,6 +33,7 @@ class ImageHeader:
     laterality: Laterality | None = None
     view_position: ViewPosition | None = None
     pixel_spacing_mm: tuple[float, float] | None = None
+    reasons: tuple[str, ...] = ()
 
 
 def read_dicom_header(path: Path) -> MammogramAttributes:
@@ -46,11 +50,21 @@ def read_dicom_header(path: Path) -> MammogramAttributes:
     return attributes
 
 
+def note_unsuitable(audit: Audit, record_id: str, reasons: Sequence[str]) -> None:
+    """Notes why a model should not mark an image, or with care; the image stays, for training and people."""
+    told = [each for each in reasons if each not in REDUCED_COPIES]
+    if told:
+        refuses = any(each in ACCEPTABLE for each in told)
+        code = "image-unsuitable" if refuses else "image-special"
+        audit.note(code, record_id, f"the header says {', '.join(told)}")
+
+
 def elements_of(path: Path, *keywords: str) -> Dataset | None:
     """The named elements of a DICOM file of any kind, None if it is none or damaged."""
     try:
         with damage_refused(path):
-            return dcmread(path, specific_tags=list(keywords), stop_before_pixels=True)
+            tags = [int(Tag(keyword)) for keyword in keywords]
+            return read_bounded(path, name=path, headers_only=True, specific_tags=tags)
     except DicomError:
         return None
 
@@ -78,6 +92,7 @@ def read_image_header(path: Path) -> ImageHeader:
             laterality=attributes.laterality,
             view_position=attributes.view_position,
             pixel_spacing_mm=attributes.pixel_spacing_mm,
+            reasons=attributes.reasons,
         )
     try:
         with Image.open(path) as image:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mammo_monai.dicom.pixels import read_mammogram
 from mammo_monai.imaging import breast_region, chest_wall_side
 from mammo_monai.imaging.breast import Method
+from mammo_monai.imaging.burned_in_text import text_lines
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.dicom_candidates import is_picture, stored_values_of
 from mammo_monai.records import ImageRecord, Laterality
@@ -55,7 +56,7 @@ def reduced(pixels: NDArray[np.generic]) -> NDArray[np.generic]:
 def check_picture(
     pixels: NDArray[np.generic], record: ImageRecord, audit: Audit, *, method: Method = "otsu"
 ) -> Laterality | None:
-    """Notes a blank picture and lesions outside the breast; returns the side the picture shows.
+    """Notes a blank picture, text in it and lesions outside the breast; returns the side the picture shows.
 
     That is the breast it would be in standard display; see `imaging.chest_wall_side`. The caller decides what
     a difference means: `note_laterality` for a detector's images, `note_displays` for scanned films.
@@ -74,6 +75,9 @@ def check_picture(
     if not region.any():
         audit.note("picture-blank", record.record_id, "no breast can be seen on the picture")
         return None
+    if text_lines(pixels):
+        said = "rows of letters seem to be drawn into the picture; look whether they name a patient"
+        audit.note("text-burned-in", record.record_id, said)
     outside = lesions_outside(region, record)
     if outside:
         said = f"{outside} of {len(record.lesions)} lesions lie outside the breast region"

@@ -239,7 +239,7 @@ BROKEN_TAGS = {
     "window of zero": ({"WindowCenter": "5", "WindowWidth": "0"}, "Window Width must be at least 1"),
     "unknown function": (
         {"WindowCenter": "5", "WindowWidth": "9", "VOILUTFunction": "CUBIC"},
-        "VOI LUT Function must be LINEAR, LINEAR_EXACT or SIGMOID, got 'CUBIC'",
+        "VOI LUT Function must be LINEAR, LINEAR_EXACT or SIGMOID, got another term",
     ),
 }
 

@@ -77,7 +77,7 @@ def test_an_unreadable_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def refuse(*_: object, **__: object) -> Dataset:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("mammo_monai.dicom.reading.dcmread", refuse)  # root may read everything
+    monkeypatch.setattr("mammo_monai.dicom.reading.read_bounded", refuse)  # root may read everything
     with pytest.raises(DicomError, match=r"1\.dcm: expected a readable file, got Permission denied"):
         read_mammogram(path)
 

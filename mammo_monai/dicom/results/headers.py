@@ -42,8 +42,6 @@ _COPIED = (
     "StudyInstanceUID",
     "IssuerOfPatientID",
     "OtherPatientNames",
-    "EthnicGroup",
-    "PatientComments",
     "PatientIdentityRemoved",
     "DeidentificationMethod",
     "StudyDescription",

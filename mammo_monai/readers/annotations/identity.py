@@ -11,7 +11,7 @@ from mammo_monai.errors import ManifestError
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.categories import LATERALITIES, VIEWS, birads_category, density_category
 from mammo_monai.readers.image_header import ImageHeader
-from mammo_monai.records import ImageRecord, Laterality, ViewPosition
+from mammo_monai.records import ImageRecord, Laterality, ViewPosition, patient_id_of
 from mammo_monai.schema import Action
 
 NAME_GROUPS = ("patient", "laterality", "view")
@@ -123,8 +123,14 @@ def ml_as_mlo(records: Sequence[ImageRecord], audit: Audit) -> list[ImageRecord]
     ]
 
 
-def with_patients(records: Sequence[ImageRecord], audit: Audit) -> list[ImageRecord]:
-    """Every record with a patient; an unknown one is a patient of its own, which is said aloud."""
+def with_patients(records: Sequence[ImageRecord], audit: Audit, salt: str | None) -> list[ImageRecord]:
+    """Every record with a patient; an unknown one is a patient of its own, which is said aloud.
+
+    The hospital's own ids come in, salted hashes go out: a manifest names no patient.
+
+    Args:
+        salt: None keeps the ids, which are a public data set's own pseudonyms.
+    """
     unknown = sum(not record.patient_id for record in records)
     images = Counter(record.patient_id for record in records if record.patient_id)
     remedy = "a split may put one patient on two sides. Say patient_id in the annotations, or --name-pattern"
@@ -137,7 +143,10 @@ def with_patients(records: Sequence[ImageRecord], audit: Audit) -> list[ImageRec
     if images and (most := max(images.values())) > MAX_IMAGES_PER_PATIENT:
         found = f"{most} images have one and the same patient: does an id or folder stand for many? "
         audit.note("patient-crowded", "", found + "Say who is who with --name-pattern")
-    return [
-        record if record.patient_id else dataclasses.replace(record, patient_id=f"image-{record.record_id}")
-        for record in records
-    ]
+    return [dataclasses.replace(record, patient_id=_patient(record, salt)) for record in records]
+
+
+def _patient(record: ImageRecord, salt: str | None) -> str:
+    if not record.patient_id:
+        return f"image-{record.record_id}"
+    return record.patient_id if salt is None else patient_id_of(record.patient_id, salt)

@@ -17,7 +17,7 @@ from mammo_monai.readers.annotations.identity import (
 )
 from mammo_monai.readers.annotations.lesion_types import LesionTypes
 from mammo_monai.readers.audit import Audit, InvalidRecordError
-from mammo_monai.readers.image_header import read_image_header
+from mammo_monai.readers.image_header import note_unsuitable, read_image_header
 from mammo_monai.readers.whole_files import refuse_cut_short
 from mammo_monai.records import ImageRecord, record_id_of
 
@@ -79,6 +79,7 @@ class RecordMaker:
             header = read_image_header(item.path)
             guard.record_id = record_id_of(header.sop_instance_uid or item.name, self.salt)
             refuse_cut_short(item.path)
+            note_unsuitable(audit, guard.record_id, header.reasons)
             annotated = (*item.annotated, *self.by_uid.get(header.sop_instance_uid, ()))
             refuse_contradictions(annotated, item.where)
             target = Target(item.path, header, guard.record_id, self.types, audit, self.clip)

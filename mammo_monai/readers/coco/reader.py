@@ -29,6 +29,8 @@ class CocoOptions:
         category: the category of masses, label 0, in any case, singular or plural; "mass" always is one.
         classes: what other categories mean, as types of `LESION_LABELS`, or `ignore`.
         clip_boxes: cut boxes at the image border; without it a box more than 1 px outside is a fault.
+        patients_are_public: keeps the ids of patients, a public data set's own pseudonyms, so that folds are
+            dealt alike everywhere; else they become salted hashes.
     """
 
     images: Path | None = None
@@ -36,6 +38,7 @@ class CocoOptions:
     category: str = "mass"
     classes: Mapping[str, str] = field(default_factory=dict)
     clip_boxes: bool = False
+    patients_are_public: bool = False
 
 
 def read_coco(json_path: Path, reading: Reading, options: CocoOptions = CocoOptions()) -> DataSet:
@@ -63,8 +66,10 @@ def read_coco(json_path: Path, reading: Reading, options: CocoOptions = CocoOpti
     items = [_item(coco, row, folder) for row in range(len(coco.images))]
     records = ml_as_mlo(reading.images(maker.read, items), reading.audit)
     records = drop_repeated_records(records, reading.audit)
-    maker.types.check(reading.audit, has_masses=any(record.has_mass for record in records))
-    records = with_patients(records, reading.audit)
+    has_masses = any(record.has_mass for record in records)
+    maker.types.check(reading.audit, str(json_path), has_masses=has_masses)
+    salt = None if options.patients_are_public else reading.salt
+    records = with_patients(records, reading.audit, salt)
     words = {item.path.absolute(): item.fields.get("split", "") for item in items}
     splits = {record.record_id: split_of(words[record.image]) for record in records}
     return DataSet(tuple(records), official_split(splits))

@@ -50,6 +50,8 @@ class FolderOptions:
         clip_boxes: cut boxes at the image border; without it a box more than 1 px outside is a fault.
         unlisted: what images without annotation are: "normal", or "leave-out". None: normal, with a
             warning; of MONAI Label and 3D Slicer left out, as nobody has looked at them.
+        patients_are_public: keeps the ids of patients, a public data set's own pseudonyms, so that folds are
+            dealt alike everywhere; else they become salted hashes.
     """
 
     annotations: Path | None = None
@@ -59,6 +61,7 @@ class FolderOptions:
     classes: Mapping[str, str] = field(default_factory=dict)
     clip_boxes: bool = False
     unlisted: Literal["normal", "leave-out"] | None = None
+    patients_are_public: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,11 +109,13 @@ def read_folder(root: Path, reading: Reading, options: FolderOptions = FolderOpt
     records = _judge_unlisted(records, listed, site, options, reading.audit)
     types.check(
         reading.audit,
+        str(options.annotations or root),
         has_masses=any(record.has_mass for record in records),
         are_classes=FORMATS[site.format].numbers_are_classes,
     )
     splits = _splits(records, items, maker, reading)
-    return DataSet(tuple(_with_patients(records, maker, reading.audit)), official_split(splits))
+    salt = None if options.patients_are_public else reading.salt
+    return DataSet(tuple(_with_patients(records, maker, reading.audit, salt)), official_split(splits))
 
 
 def _look_around(root: Path, options: FolderOptions, audit: Audit) -> _Site:
@@ -288,8 +293,10 @@ def _splits(
     return splits
 
 
-def _with_patients(records: Sequence[ImageRecord], maker: RecordMaker, audit: Audit) -> list[ImageRecord]:
+def _with_patients(
+    records: Sequence[ImageRecord], maker: RecordMaker, audit: Audit, salt: str | None
+) -> list[ImageRecord]:
     if maker.told_by_folder:
         found = f"the patients of {len(maker.told_by_folder)} images are told by their folders alone"
         audit.note("patient-from-folder", "", found, Action.REPAIRED)
-    return with_patients(records, audit)
+    return with_patients(records, audit, salt)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.records import Laterality, Split, ViewPosition
+from mammo_monai.records import Laterality, Split, ViewPosition, patient_id_of
 from mammo_monai.schema import Action
 from tests.readers.annotations.in_house import BOXES, InHouse, boxes_of
 
@@ -97,7 +97,7 @@ def test_other_columns_fill_the_record(site: InHouse) -> None:
     record = site.read()["a.png"]
     lesion = record.lesions[0]
     assert (record.patient_id, record.laterality, record.view_position) == (
-        "p9",
+        patient_id_of("p9", "s"),
         Laterality.RIGHT,
         ViewPosition.MLO,
     )

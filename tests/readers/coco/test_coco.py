@@ -12,7 +12,7 @@ from mammo_monai.errors import ManifestError
 from mammo_monai.readers.audit import Audit
 from mammo_monai.readers.coco.reader import CocoOptions, read_coco
 from mammo_monai.readers.reading import DataSet, Reading
-from mammo_monai.records import ImageRecord, Laterality, Split, ViewPosition
+from mammo_monai.records import ImageRecord, Laterality, Split, ViewPosition, patient_id_of
 from mammo_monai.schema import Action
 
 PATTERN = r"(?P<patient>\d+)_(?P<laterality>LEFT|RIGHT)_(?P<view>CC|MLO)"
@@ -75,10 +75,18 @@ def test_boxes_become_corners_and_images_without_any_are_normal(coco: CocoTree) 
     assert (first.width, first.height) == SIZE
 
 
+def test_ids_of_a_public_data_set_stay_when_asked_for(coco: CocoTree) -> None:
+    coco.add("a.png", patient_id="P_00017")
+    coco.add("b.png", patient_id="P_00017")
+    kept, hashed = coco.read(patients_are_public=True), coco.read()
+    assert {each.patient_id for each in kept} == {"P_00017"}
+    assert {each.patient_id for each in hashed} == {patient_id_of("P_00017", "s")}
+
+
 def test_image_fields_give_patient_side_view_and_grades(coco: CocoTree) -> None:
     coco.add("a.png", [1, 2, 3, 4], patient_id=17, laterality="right", view="mlo", birads="4c", acr="b")
     (record,) = coco.read()
-    assert record.patient_id == "17"
+    assert record.patient_id == patient_id_of("17", "s")
     assert record.laterality is Laterality.RIGHT
     assert record.view_position is ViewPosition.MLO
     assert record.breast_density == 2
@@ -89,7 +97,7 @@ def test_the_name_pattern_fills_what_the_fields_leave_open(coco: CocoTree) -> No
     coco.add("00001_RIGHT_CC.png", view_position="MLO")
     (record,) = coco.read(name_pattern=PATTERN)
     assert (record.patient_id, record.laterality, record.view_position) == (
-        "00001",
+        patient_id_of("00001", "s"),
         Laterality.RIGHT,
         ViewPosition.MLO,
     )
@@ -184,7 +192,7 @@ def test_dicom_images_bring_their_own_attributes(coco: CocoTree, dicom_writer: A
     (record,) = coco.read()
     assert (record.laterality, record.view_position) == (Laterality.RIGHT, ViewPosition.MLO)
     assert record.pixel_spacing_mm == (0.5, 0.25)
-    assert record.patient_id == "somebody"
+    assert record.patient_id == patient_id_of("somebody", "s")
     assert record.lesions[0].area_mm2 == pytest.approx(16 * 0.125)
     coco.folder.joinpath("a.dcm").rename(coco.folder / "b.dcm")
     coco.content["images"][0]["file_name"] = "b.dcm"

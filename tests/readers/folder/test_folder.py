@@ -15,7 +15,7 @@ from mammo_monai.errors import ManifestError
 from mammo_monai.readers.audit import Audit
 from mammo_monai.readers.folder.reader import FolderOptions, read_folder
 from mammo_monai.readers.reading import Reading
-from mammo_monai.records import Laterality, Split, ViewPosition
+from mammo_monai.records import Laterality, Split, ViewPosition, patient_id_of
 from mammo_monai.schema import Action
 from tests.dicom_factory import mammogram_dataset
 from tests.readers.annotations.in_house import BOXES, InHouse, boxes_of, drawn
@@ -157,7 +157,7 @@ class TestPatientSideAndView:
         boxes_csv(site, "1.dcm")
         record = site.read()["a/b/1.dcm"]
         assert (record.patient_id, record.laterality, record.view_position) == (
-            "p1",
+            patient_id_of("p1", "s"),
             Laterality.RIGHT,
             ViewPosition.MLO,
         )
@@ -170,14 +170,16 @@ class TestPatientSideAndView:
         boxes_csv(site, "0017_RIGHT_CC.dcm", "0018_LEFT_MLO.dcm")
         records = site.read(name_pattern=PATTERN).values()
         assert [(r.patient_id, r.laterality, r.view_position) for r in records] == [
-            ("0017", Laterality.RIGHT, ViewPosition.CC),
-            ("0018", Laterality.LEFT, ViewPosition.MLO),
+            (patient_id_of("0017", "s"), Laterality.RIGHT, ViewPosition.CC),
+            (patient_id_of("0018", "s"), Laterality.LEFT, ViewPosition.MLO),
         ]
 
     def test_the_pattern_sees_folders_too(self, site: InHouse) -> None:
         site.png("P017/left.png")
         boxes_csv(site, "left.png")
-        assert site.read(name_pattern=r"^(?P<patient>P\d+)/")["P017/left.png"].patient_id == "P017"
+        assert site.read(name_pattern=r"^(?P<patient>P\d+)/")["P017/left.png"].patient_id == (
+            patient_id_of("P017", "s")
+        )
 
     def test_a_side_that_contradicts_the_header_quarantines(self, site: InHouse) -> None:
         site.dicom("0017_RIGHT_CC.dcm", ImageLaterality="L")
@@ -196,7 +198,8 @@ class TestPatientSideAndView:
         for name in ("P1/left.png", "P1/right.png", "train/P2/mass/left_2.png"):
             site.png(name)
         boxes_csv(site, "P1/left.png", "left_2.png")
-        assert [record.patient_id for record in site.read().values()] == ["P1", "P1", "P2"]
+        names = [patient_id_of(name, "s") for name in ("P1", "P1", "P2")]
+        assert [record.patient_id for record in site.read().values()] == names
         (finding,) = [each for each in site.audit.findings if each.code == "patient-from-folder"]
         assert finding.found.startswith("the patients of 3 images")
 
@@ -243,7 +246,8 @@ class TestSplits:
         boxes_csv(site, "train/p1/a.png")
         data_set = site.data_set()
         found = {record.patient_id: data_set.official.get(record.record_id) for record in data_set.records}
-        assert found == {"p1": Split.TRAINING, "p2": Split.VALIDATION, "p3": Split.TEST, "p4": None}
+        splits = {"p1": Split.TRAINING, "p2": Split.VALIDATION, "p3": Split.TEST, "p4": None}
+        assert found == {patient_id_of(name, "s"): split for name, split in splits.items()}
 
     def test_one_folder_alone_is_no_split(self, site: InHouse) -> None:
         site.png("train/p1/a.png")
