@@ -15,6 +15,19 @@ class DicomError(MammoError):
     """A DICOM object cannot be read as a mammogram for presentation."""
 
 
+class UnsuitableImageError(DicomError):
+    """A DICOM object that can be read and is not to be marked, with the reason's code.
+
+    Attributes:
+        code: of `dicom.refusal_codes.REASONS`; it stays the same from version to version.
+    """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        told = f" (refusal {code})"
+        super().__init__(message if not code or told in message else message + told)
+        self.code = code
+
+
 class GeometryError(MammoError):
     """Boxes, contours or frames that cannot exist: reversed corners, wrong shapes, outside the image."""
 

@@ -60,12 +60,13 @@ def predict_on_cluster(args: argparse.Namespace, images: list[str]) -> None:
 
     _refuse_elsewhere(args)
     named = {"mode": args.mode, "device": args.device, "engine": getattr(args, "engine", None)}
+    named["evaluator#accept"] = getattr(args, "accept", None)
     overrides = {name: value for name, value in named.items() if value is not None}
     weights = args.weights.absolute() if args.weights else None
     given = {**overrides, **parse_overrides(args.overrides)}
     (bundle,) = args.bundle
     bundle = str(Path(bundle).absolute()) if Path(bundle).is_dir() else bundle
-    source = ours.BundleMarker(bundle, args.fppi, weights, given)
+    source = ours.BundleMarker(bundle, args.fppi, weights, given, args.trust)
     job = ours.bundle_job(source, images[0] if len(images) == 1 else images, args.split)
     ray = ours.RayCluster(cluster_options(args))
     chunk = ours.CHUNK_IMAGES if args.chunk is None else args.chunk

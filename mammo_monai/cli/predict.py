@@ -8,6 +8,7 @@ from typing import Any
 
 from mammo_monai.cli.cluster_options import add_cluster_options, is_for_cluster, predict_on_cluster
 from mammo_monai.cli.fusion_options import add_fusion_options
+from mammo_monai.cli.trust_option import add_trust_option
 
 
 def add_parser(subparsers: Any) -> None:
@@ -38,11 +39,13 @@ def add_parser(subparsers: Any) -> None:
     add("--device", help="cpu, cuda:0 … (a GPU if there is one)")
     add("--fppi", type=float, metavar="N", help="show what the bundle's operating point for N shows")
     add("--workers", type=int, metavar="N", help="threads that load images ahead (1)")
-    add("--on-error", choices=("stop", "skip"), help="at an image that fails (stop)")
+    add("--on-error", choices=("stop", "skip"), help="at an image that fails (skip)")
+    add("--accept", action="append", metavar="CODE", help="mark images refused for this: implant, specimen …")
     add("--overlays", type=Path, metavar="DIR", help="draw each image with its five best marks")
     add("--maps", type=Path, metavar="DIR", help="draw a patch classifier's mass probability maps")
     add_fusion_options(parser, default=None)
     add_cluster_options(parser)
+    add_trust_option(parser)
     parser.set_defaults(run=run, overrides=[])
 
 

@@ -23,7 +23,7 @@ def predict_ensemble(args: argparse.Namespace, images: list[str]) -> None:
     from mammo_monai.bundle import path_value, run_bundle
     from mammo_monai.cli.predict_members import Member, members_of
     from mammo_monai.cli.progress_bar import image_bar
-    from mammo_monai.inference import fuse_files
+    from mammo_monai.inference import fuse_files, statistics_of_bundle
     from mammo_monai.inference.fusion_parts import Part, part_key
 
     _refuse_single(args)
@@ -39,15 +39,18 @@ def predict_ensemble(args: argparse.Namespace, images: list[str]) -> None:
             logger.info("%d of %d, %s: predicted before", number, len(members), member.name)
             continue
         logger.info("%d of %d, %s: predicting", number, len(members), member.name)
+        statistics = statistics_of_bundle(member.bundle)
         named: Mapping[str, Any] = {
             "input": images[0] if len(images) == 1 else images,
             "output": path_value(part.path),
             "weights": path_value(member.weights) if member.weights else None,
             "device": args.device,
             "evaluator#on_progress": image_bar(),
+            "evaluator#accept": args.accept or None,
+            "evaluator#statistics": path_value(statistics) if statistics else None,
         }
         given = {name: value for name, value in named.items() if value is not None}
-        run_bundle(member.bundle, "inference", "run", given | dict(member.overrides))
+        run_bundle(member.bundle, "inference", "run", given | dict(member.overrides), is_trusted=args.trust)
     points = [each.points for each in members]
     names = [each.name for each in members]
     is_calibrated = not args.uncalibrated

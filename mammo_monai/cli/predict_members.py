@@ -45,8 +45,9 @@ def members_of(args: argparse.Namespace) -> list[Member]:
     common = {name: getattr(args, name) for name in _COMMON if getattr(args, name) is not None}
     found = []
     for name, (bundle, weights) in zip(names, named, strict=True):
-        overrides = common | _overrides_for(name, names, given)
         config = json.loads((bundle / "configs" / "inference.json").read_text(encoding="utf-8"))
+        default = {"on_error": "skip"} if "on_error" in config else {}
+        overrides = default | common | _overrides_for(name, names, given)
         check_ids(overrides, config, f"{name} (inference.json)")
         points = bundle / OPERATING_POINTS if (bundle / OPERATING_POINTS).is_file() else None
         if points is None and not args.uncalibrated and not _is_classifier(config):

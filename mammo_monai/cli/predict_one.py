@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ def predict_one(args: argparse.Namespace, images: list[str]) -> Written | None:
     """
     from mammo_monai.bundle import find_bundle, parse_overrides, path_value, run_bundle
     from mammo_monai.cli.progress_bar import image_bar
+    from mammo_monai.inference import statistics_of_bundle
     from mammo_monai.inference.operating_point import shown_at
 
     (bundle,) = args.bundle
@@ -25,17 +27,23 @@ def predict_one(args: argparse.Namespace, images: list[str]) -> Written | None:
     if args.fuse or args.fuse_iou is not None or args.fuse_weights or args.fuse_label or args.uncalibrated:
         raise ValueError("--fuse and its options need several models: give --bundle once for each.")
     point = None if args.fppi is None else shown_at(find_bundle(bundle), args.fppi)
+    statistics = statistics_of_bundle(find_bundle(bundle))
     named = {
         "input": images[0] if len(images) == 1 else images,
         "output": path_value(args.output),
         "weights": path_value(args.weights) if args.weights else None,
-        **{name: getattr(args, name) for name in ("mode", "engine", "split", "device", "on_error")},
+        **{name: getattr(args, name) for name in ("mode", "engine", "split", "device")},
+        "on_error": args.on_error or _on_error(find_bundle(bundle)),
         "evaluator#on_progress": image_bar(),
         "evaluator#operating_point": point,
         "evaluator#workers": args.workers,
+        "evaluator#accept": args.accept or None,
+        "evaluator#statistics": path_value(statistics) if statistics else None,
     }
     overrides = {key: value for key, value in named.items() if value is not None}
-    workflow = run_bundle(bundle, "inference", "run", overrides | parse_overrides(args.overrides))
+    workflow = run_bundle(
+        bundle, "inference", "run", overrides | parse_overrides(args.overrides), is_trusted=args.trust
+    )
     if args.maps:
         from mammo_monai.inference.probability_map_pictures import save_probability_maps
 
@@ -43,6 +51,14 @@ def predict_one(args: argparse.Namespace, images: list[str]) -> Written | None:
         save_probability_maps(inferer, dataset, args.maps)
     evaluator = workflow.parser.get_parsed_content("evaluator") if "evaluator" in workflow.parser else None
     return getattr(evaluator, "written", None)
+
+
+def _on_error(root: Path) -> str | None:
+    """One bad file stops no batch; None where a stranger's bundle has no such id."""
+    from mammo_monai.bundle.published import json_object
+
+    path = root / "configs" / "inference.json"
+    return "skip" if path.is_file() and "on_error" in json_object(path) else None
 
 
 def _check_maps(bundle: str) -> None:

@@ -20,16 +20,19 @@ def show_outcome(args: argparse.Namespace, images: list[str], written: Written |
     """
     from mammo_monai.inference.written import written_before
     from mammo_monai.schema import DetectionsFile, iter_detections, read_manifest
+    from mammo_monai.schema.model_line import model_line
 
     written = written or written_before(args.output)
     if args.overlays:
         from mammo_monai.inference.overlays import save_overlays
 
         records = read_manifest(Path(images[0])).images() if images[0].endswith(".json") else ()
-        save_overlays(iter_detections(args.output), args.overlays, records=records)
+        save_overlays(iter_detections(args.output), args.overlays, records=records, model=written.model)
     fused = f", {fused_text(DetectionsFile((), written.model))}" if len(args.bundle) > 1 else ""
     print(
         f"{args.output}: {written.n_images} images, {written.n_marks} marks, "
         f"{written.n_failed} images failed{fused}"
     )
+    if "weights_sha256" in written.model:
+        print(f"made by {model_line(written.model)}")
     return 1 if written.n_failed else 0

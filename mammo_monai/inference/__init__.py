@@ -2,11 +2,13 @@
 
 from mammo_monai.inference.dense_head import DenseHead, fit_dense_head, load_dense_head, write_dense_head
 from mammo_monai.inference.ensemble import Member, fuse_members
+from mammo_monai.inference.failures import explained_error
 from mammo_monai.inference.fusion import Candidates, drop_small, fuse_passes, merge_boxes_p2, min_area_px
 from mammo_monai.inference.fusion_clustering import weighted_box_clustering
 from mammo_monai.inference.fusion_files import fuse_files
 from mammo_monai.inference.fusion_methods import FUSION_METHODS, FusionRule, fuse_models
 from mammo_monai.inference.fusion_weighted_boxes import weighted_box_fusion
+from mammo_monai.inference.image_checks import ImageChecks, image_checks, statistics_of_bundle
 from mammo_monai.inference.inferers import (
     FullImageInferer,
     Inferer,
@@ -22,7 +24,6 @@ from mammo_monai.inference.predict import (
     check_inferer,
     described_model,
     detections_in_original,
-    explained_error,
 )
 from mammo_monai.inference.probability_map import ProbabilityMapInferer, probability_map_inferer
 from mammo_monai.inference.sections import section_grid
@@ -40,6 +41,7 @@ __all__ = [
     "Execution",
     "FullImageInferer",
     "FusionRule",
+    "ImageChecks",
     "Inferer",
     "Member",
     "Prediction",
@@ -63,6 +65,7 @@ __all__ = [
     "fuse_members",
     "fuse_models",
     "fuse_passes",
+    "image_checks",
     "load_dense_head",
     "make_inferer",
     "merge_boxes_p2",
@@ -70,6 +73,7 @@ __all__ = [
     "probability_map_inferer",
     "section_grid",
     "shown_at",
+    "statistics_of_bundle",
     "weighted_box_clustering",
     "weighted_box_fusion",
     "whole_image_inferer",

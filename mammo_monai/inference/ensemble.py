@@ -97,7 +97,16 @@ def fuse_members(
             score = _image_score(members, of_each, rule)
             fused.append(
                 Detections(
-                    found.record_id, boxes.boxes, boxes.scores, boxes.labels, found.image, image_score=score
+                    found.record_id,
+                    boxes.boxes,
+                    boxes.scores,
+                    boxes.labels,
+                    found.image,
+                    image_score=score,
+                    warnings=tuple(dict.fromkeys(text for each in of_each for text in each.warnings)),
+                    typicality=min(
+                        (each.typicality for each in of_each if each.typicality is not None), default=None
+                    ),
                 )
             )
     return DetectionsFile(tuple(fused), _model(members, rule, labels, is_calibrated=is_calibrated))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mammo_monai.errors import BundleError, WeightsError
@@ -33,14 +33,12 @@ class ShownAt:
         is_shown = (detections.scores >= self.point.threshold) & (detections.labels == self.file.label)
         scores = detections.scores[is_shown]
         calibration = self.file.calibration
-        return Detections(
-            detections.record_id,
-            detections.boxes[is_shown],
-            scores,
-            detections.labels[is_shown],
-            detections.image,
-            None if calibration is None else hit_probabilities(calibration.curve, scores),
-            detections.image_score,
+        return replace(
+            detections,
+            boxes=detections.boxes[is_shown],
+            scores=scores,
+            labels=detections.labels[is_shown],
+            probabilities=None if calibration is None else hit_probabilities(calibration.curve, scores),
         )
 
     def describe(self) -> dict[str, object]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL.PngImagePlugin import PngInfo
 
 from mammo_monai.files import atomic_path
 from mammo_monai.records import Detections, ImageRecord, Lesion
 from mammo_monai.reports.pictures.loading import load_display_image
 from mammo_monai.reports.pictures.overlays import Mark, draw_overlay
+from mammo_monai.schema.model_line import model_line
 from mammo_monai.transforms.prepared_file import prepared_frame
 
 logger = logging.getLogger(__name__)
@@ -25,6 +28,7 @@ def save_overlays(
     *,
     records: Sequence[ImageRecord] = (),
     max_marks: int = 5,
+    model: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Draws every image with its `max_marks` best detections and its lesions as `<record_id>.png`.
 
@@ -33,6 +37,7 @@ def save_overlays(
 
     Args:
         records: of the images where lesions are known, in any order.
+        model: of the detections' file; the pictures' text `Software` says it in a line.
 
     Returns:
         The pictures, in the order of the detections.
@@ -41,7 +46,9 @@ def save_overlays(
         OSError: an image cannot be read, or a picture cannot be written. DicomError: as `load_display_image`.
     """
     lesions = {record.record_id: record.lesions for record in records}
-    pictures = []
+    pictures, told = [], PngInfo()
+    if model is not None:
+        told.add_itxt("Software", model_line(model))
     for each in detections:
         if each.image is None:
             logger.warning(
@@ -51,7 +58,7 @@ def save_overlays(
         marks = _as_shown(_marks(each, lesions.get(each.record_id, ()), max_marks), each.image)
         picture = draw_overlay(load_display_image(each.image), marks, size=PICTURE_SIZE)
         with atomic_path(folder / f"{each.record_id}.png") as part:
-            picture.save(part)
+            picture.save(part, format="PNG", pnginfo=told)
         pictures.append(folder / f"{each.record_id}.png")
     logger.info("wrote %d pictures to %s", len(pictures), folder)
     return pictures

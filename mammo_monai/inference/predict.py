@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,11 +13,14 @@ import numpy as np
 import torch
 
 from mammo_monai import __version__
-from mammo_monai.errors import GeometryError, MammoError, causes
+from mammo_monai.errors import GeometryError, MammoError
+from mammo_monai.files import check_file_place
 from mammo_monai.geometry import ImageFrame, Scale, box_area, clip_boxes, rowcol_to_xyxy
 from mammo_monai.inference.decode_ahead import Loaded, decoded_ahead
+from mammo_monai.inference.failures import code_of, explained_error, retold
 from mammo_monai.inference.fingerprint import describe, fingerprint
 from mammo_monai.inference.fusion import Candidates, drop_small
+from mammo_monai.inference.image_checks import image_checks
 from mammo_monai.inference.inferers import Inferer, SectionsInferer
 from mammo_monai.inference.journal import Journal, journal_path
 from mammo_monai.inference.operating_point import ShownAt
@@ -68,13 +71,15 @@ class Predictor:
         operating_point: what the file shows, and notes under `model.operating_point`; None shows everything.
             The journal of .json and .jsonl keeps everything, so such a run goes on with another point.
         workers: threads that load images ahead of the network, see `decode_ahead`; results are the same.
+        accept: refusals of images to set aside (`dicom.refusal_codes`); they are marked with a warning.
+        statistics: the bundle's training statistics, to warn of images unlike them; None, or no file: none.
 
     Attributes:
         shard_rows: images of a Parquet shard.
         written: what `run` wrote; None before.
 
     Raises:
-        ValueError: another word for `on_error`, or a precision that the device cannot.
+        ValueError: another word for `on_error` or in `accept`, or a precision that the device cannot.
         WeightsError: the operating point is for other weights than `model.weights_sha256`.
         BundleError: it was chosen with another inference.
     """
@@ -92,6 +97,8 @@ class Predictor:
         on_progress: Callable[[Progress], None] | None = None,
         operating_point: ShownAt | None = None,
         workers: int = 1,
+        accept: Sequence[str] = (),
+        statistics: Path | str | None = None,
     ) -> None:
         if on_error not in ("stop", "skip"):
             raise ValueError(f"on_error must be stop or skip, got {on_error!r}.")
@@ -103,6 +110,7 @@ class Predictor:
         self.model = dict(model or {})
         self.device = torch.device(device)
         check_inferer(inferer, self.device)
+        self.checks = image_checks(statistics, self.model, accept)
         self.on_error = on_error
         self.resume = resume
         self.on_progress = on_progress or ProgressLog()
@@ -196,14 +204,15 @@ class Predictor:
         explained = explained_error(error, source.record_id, source.image)
         if self.on_error == "stop":
             remedy = "Mend the image or leave it out; on_error='skip' predicts on the others."
-            raise type(explained)(f"{explained} {remedy}") from error
+            raise retold(explained, f"{explained} {remedy}") from error
         logger.warning("skipped: %s", explained)
-        return Failure(source.record_id, str(source.image), str(explained))
+        return Failure(source.record_id, str(source.image), str(explained), code_of(explained))
 
     def _predict(self, loaded: Loaded, source: Source) -> Detections:
         if loaded.sample is None:
             raise loaded.error or RuntimeError("nothing was loaded")
         sample = loaded.sample
+        warnings = self.checks.before(source.image)
         self._check_resolution(_checked_frame(sample))
         # From page-locked memory the copy runs while the GPU computes; elsewhere this changes nothing.
         image = sample["image"].to(self.device, non_blocking=True)
@@ -211,7 +220,8 @@ class Predictor:
         score = prediction.get("image_score")
         told = "" if score is None else f", image score {float(score):.4f}"
         logger.debug("%s: %d candidates%s", source.record_id, len(prediction["box"]), told)
-        return detections_in_original(sample, prediction, min_area_mm2=self.inferer.min_area_mm2)
+        found = detections_in_original(sample, prediction, min_area_mm2=self.inferer.min_area_mm2)
+        return self.checks(sample, found, warnings)
 
     def _check_resolution(self, frame: ImageFrame) -> None:
         shrinks = any(isinstance(step, Scale) and step.to_width < step.width for step in frame.steps)
@@ -229,6 +239,7 @@ class Predictor:
                 "inferer": self.inferer,
                 "transform": getattr(self.dataset, "transform", None),
                 "model": self.model,
+                "checks": self.checks,
                 "software": __version__,
                 "sources": sources.digest(),
             }
@@ -254,6 +265,10 @@ def described_model(
         "inference": inference_settings(inferer),
         "software": f"mammo-monai {__version__}",
     }
+    detector = getattr(inferer, "detector", None)
+    threshold = getattr(getattr(detector, "settings", detector), "score_threshold", None)
+    if isinstance(threshold, float):
+        about["score_threshold"] = threshold
     if operating_point is not None:
         about["operating_point"] = operating_point.describe()
     return about
@@ -326,16 +341,6 @@ def _image_score(prediction: Prediction) -> float | None:
     return score
 
 
-def explained_error(error: Exception, record_id: str, image: Path) -> MammoError:
-    """The root of an image's error (MONAI wraps what a transform raises), with the image's file."""
-    *_, root = chain = list(causes(error))
-    cause = next((each for each in chain if isinstance(each, MammoError)), root)
-    kind = type(cause) if isinstance(cause, MammoError) else MammoError
-    reason = str(cause) if isinstance(cause, MammoError) else f"{type(cause).__name__}: {cause}"
-    where = f"record {record_id}" if str(image) in reason else f"{image} (record {record_id})"
-    return kind(f"{where}: {reason}")
-
-
 def _checked_frame(sample: Sample) -> ImageFrame:
     frame: ImageFrame | None = sample["frame"]
     if frame is None:
@@ -354,14 +359,9 @@ def _checked_frame(sample: Sample) -> ImageFrame:
 
 def _check_kind(output: Path) -> None:
     """Refuses a folder where a file is to be written, a file where a folder is, and a device or a pipe."""
-    is_folder = detections_format(output) == "parquet"
-    if output.exists() and not (output.is_dir() or output.is_file()):
-        raise OSError(
-            f"could not write {output}: it is a device or a pipe, and would be replaced; name a file."
-        )
-    if output.is_dir() and not is_folder:
-        raise IsADirectoryError(f"could not write {output}: it is a folder; name a file in it.")
-    if output.is_file() and is_folder:
+    if detections_format(output) != "parquet":
+        check_file_place(output)
+    elif output.exists() and not output.is_dir():
         raise NotADirectoryError(
             f"could not write {output}: it is a file; .parquet is a folder of shards. Name another."
         )

@@ -16,15 +16,17 @@ from mammo_monai.schema import detections_format, iter_detections, read_detectio
 
 @dataclass(frozen=True)
 class Failure:
-    """An image that could not be predicted, and why."""
+    """An image that could not be predicted, and why; `code` of a refusal, else "" (`dicom.refusal_codes`)."""
 
     record_id: str
     image: str
     error: str
+    code: str = ""
 
     def row(self) -> dict[str, str]:
-        """As it stands under `model.failed`."""
-        return {"record_id": self.record_id, "image": self.image, "error": self.error}
+        """As it stands under `model.failed`; `code` only where there is one."""
+        told = {"record_id": self.record_id, "image": self.image, "error": self.error}
+        return {**told, "code": self.code} if self.code else told
 
     @classmethod
     def of(cls, row: object) -> Failure:
@@ -35,7 +37,7 @@ class Failure:
         """
         if not isinstance(row, Mapping):
             raise TypeError(row)
-        return cls(str(row["record_id"]), str(row["image"]), str(row["error"]))
+        return cls(str(row["record_id"]), str(row["image"]), str(row["error"]), str(row.get("code", "")))
 
 
 class Results(Protocol):

@@ -20,6 +20,7 @@ from mammo_monai.schema import (
     read_operating_points,
     write_metrics,
 )
+from mammo_monai.schema.model_line import model_facts
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ def evaluate_files(
     operating_points: Path | None = None,
     require_lesions: bool = False,
 ) -> dict[str, Any]:
-    """The content of metrics.json, with the SHA-256 of both files and the split under `inputs`.
+    """The content of metrics.json: the SHA-256 of both files and the split under `inputs`, the `model`.
 
     Detections of images in the manifest's other lists are left out; those of images in none are an error.
 
@@ -75,6 +76,7 @@ def evaluate_files(
         "detections_sha256": content_sha256(detections_path),
         "split": getattr(split, "value", split),
     }
+    metrics["model"] = model_facts(content.model)
     if operating_points is not None:
         metrics["inputs"]["operating_points_sha256"] = sha256_of(operating_points)
     return metrics

@@ -17,6 +17,7 @@ from mammo_monai.schema.fields import (
     list_of_class_indices,
     list_of_finite_numbers,
     list_of_numbers_from_0_to_1,
+    list_of_texts,
     number_from_0_to_1,
     read_field,
     text_,
@@ -37,7 +38,7 @@ def detections_format(path: Path) -> DetectionsFormat:
 
 
 def row_of(path: Path, detections: Detections) -> dict[str, object]:
-    """An image's entry as JSON values; `probabilities` and `image_score` only where the image has them.
+    """An image's entry as JSON values; what an image does not have (probabilities …) is left out.
 
     Args:
         path: of the file to write, for messages.
@@ -56,6 +57,7 @@ def row_of(path: Path, detections: Detections) -> dict[str, object]:
         "labels": np.asarray(detections.labels, dtype=int).tolist(),
         **_written_probabilities(detections),
         **_written_image_score(path, detections),
+        **_written_checks(detections),
     }
 
 
@@ -96,6 +98,8 @@ def detections_of(where: str, item: object) -> Detections:
         Path(image) if image else None,
         _probabilities(where, item, len(scores)),
         read_field(where, item, "image_score", number_from_0_to_1, None),
+        tuple(read_field(where, item, "warnings", list_of_texts, [])),
+        read_field(where, item, "typicality", number_from_0_to_1, None),
     )
 
 
@@ -114,6 +118,14 @@ def _probabilities(where: str, item: Json, n_scores: int) -> NDArray[np.float64]
 def _written_probabilities(detections: Detections) -> Json:
     values = detections.probabilities
     return {} if values is None else {"probabilities": np.asarray(values, dtype=float).tolist()}
+
+
+def _written_checks(detections: Detections) -> Json:
+    typicality = detections.typicality
+    return {
+        **({"warnings": list(detections.warnings)} if detections.warnings else {}),
+        **({"typicality": float(typicality)} if typicality is not None else {}),
+    }
 
 
 def _written_image_score(path: Path, detections: Detections) -> Json:

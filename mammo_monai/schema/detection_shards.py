@@ -32,7 +32,8 @@ def write_shard(folder: Path, index: int, rows: Sequence[Detections]) -> Path:
     """Writes `part-<index>.parquet`, one row per image, whole or not at all; one of this index is replaced.
 
     Columns: `record_id`, `image`, `boxes` list<list<double>> `(x_min, y_min, x_max, y_max)`, `scores`,
-    `labels`, `probabilities`, `image_score`; the last two and `image` are null where an image has none.
+    `labels`, `probabilities`, `image_score`, `warnings` list<string>, `typicality`; the last four and `image`
+    are null where an image has none.
 
     Args:
         index: from 0.
@@ -254,6 +255,8 @@ def _columns(arrow: Any) -> Any:
             "labels": arrow.list_(arrow.int64()),
             "probabilities": arrow.list_(arrow.float64()),
             "image_score": arrow.float64(),
+            "warnings": arrow.list_(arrow.string()),
+            "typicality": arrow.float64(),
         },
         metadata={"schema": DETECTIONS_SCHEMA},
     )

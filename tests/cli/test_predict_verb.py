@@ -11,6 +11,8 @@ import torch
 from monai.data import Dataset
 from PIL import Image
 
+from mammo_monai.bundle import trust_bundle
+from mammo_monai.bundle.trust import snapshot_of
 from mammo_monai.cli.main import main
 from mammo_monai.errors import DicomError
 from mammo_monai.inference import Progress
@@ -80,6 +82,7 @@ def bundle(tmp_path: Path) -> Path:
     configs = tmp_path / "bundle" / "configs"
     configs.mkdir(parents=True)
     (configs / "inference.json").write_text(json.dumps(CONFIG))
+    trust_bundle(snapshot_of(configs.parent), "made by this test")
     return configs.parent
 
 
@@ -198,6 +201,7 @@ def calibrated(bundle: Path) -> Path:
         inference={"inferer": "FullImageInferer"},
     )
     write_operating_points(bundle / "models" / "operating_points.json", points)
+    trust_bundle(snapshot_of(bundle), "made by this test")
     return bundle
 
 

@@ -345,7 +345,7 @@ def test_after_kill_9_finished_images_are_not_computed_again(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("resume", [True, False])
 def test_a_changed_image_file_is_predicted_again(tmp_path: Path, resume: bool) -> None:
-    file = tmp_path / "a.dcm"
+    file = tmp_path / "a.png"
     file.write_bytes(b"one")
     torch.manual_seed(0)
     detector = RectangleDetector()

@@ -1,0 +1,28 @@
+"""An image's error in the words of this package: its root, its file, and the code of a refusal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mammo_monai.errors import MammoError, UnsuitableImageError, causes
+
+
+def explained_error(error: Exception, record_id: str, image: Path) -> MammoError:
+    """The root of an image's error (MONAI wraps what a transform raises), with the image's file."""
+    *_, root = chain = list(causes(error))
+    cause = next((each for each in chain if isinstance(each, MammoError)), root)
+    reason = str(cause) if isinstance(cause, MammoError) else f"{type(cause).__name__}: {cause}"
+    where = f"record {record_id}" if str(image) in reason else f"{image} (record {record_id})"
+    text = f"{where}: {reason}"
+    return retold(cause, text) if isinstance(cause, MammoError) else MammoError(text)
+
+
+def retold(error: MammoError, text: str) -> MammoError:
+    """An error of the same kind with other words; a refusal keeps its code."""
+    code = code_of(error)
+    return UnsuitableImageError(text, code) if code else type(error)(text)
+
+
+def code_of(error: BaseException) -> str:
+    """Why an image was refused, in a word of `dicom.refusal_codes.REASONS`; "" for other errors."""
+    return error.code if isinstance(error, UnsuitableImageError) else ""
