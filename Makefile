@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Three on two cores: with two, a fifth of the time is spent waiting for processes that tests start.
 WORKERS ?= 3
 
-.PHONY: help setup test test-clinic test-cluster label-env deploy-env lint demo bench bench-page constraints clean
+.PHONY: help setup test test-clinic test-cluster fuzz crash privacy soak audit label-env deploy-env lint demo bench bench-page constraints clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
 
@@ -43,6 +43,23 @@ test-clinic: $(STAMP) ## results, node, viewer and applications against real ser
 
 test-cluster: $(STAMP) ## prediction through Ray on two local workers: workers, nodes and the command killed; minutes
 	$(PY) -m pytest -o addopts=--import-mode=importlib tests/cluster -q -rs $(ARGS)
+
+fuzz: $(STAMP) ## 100 000 hostile inputs to each reader → build/fuzz; an hour and more, goes on after a kill
+	$(PY) -m uv pip install -q -c constraints.txt -e '.[fuzz]'
+	$(PY) -m tests.fuzz.run --executions 100000 --out build/fuzz $(FUZZ_ARGS)
+
+crash: $(STAMP) ## kill -9 at 200 random moments → build/crash; goes on after a kill
+	OMP_NUM_THREADS=1 $(PY) -m tests.crash.run --kills 200 --out build/crash $(CRASH_ARGS)
+
+privacy: $(STAMP) ## a marker in every DICOM element, searched in all outputs → build/privacy.json
+	MAMMO_PRIVACY_FIGURES=build/privacy.json $(PY) -m pytest tests/privacy -q -m 'slow or not slow'
+
+soak: $(STAMP) ## 10 000 associations, most of them hostile, against a node that is killed → build/soak.json
+	$(PY) scripts/clinic/hostile_soak.py --associations 10000 --out build/soak.json
+
+audit: $(STAMP) ## known vulnerabilities, licences, lists of parts (CycloneDX) → build/audit; needs the advisories' server
+	$(PY) -m uv pip install -q -c constraints.txt -e '.[audit]'
+	$(PY) scripts/audit/run.py --out build/audit
 
 label-env: ## .venv-label: MONAI Label with this package, for `monailabel start_server`
 	sh scripts/clinic/label_env.sh

@@ -10,11 +10,12 @@ import io
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
-from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileDataset
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from mammo_monai.errors import DicomError
@@ -40,6 +41,7 @@ _LONGEST_META_BYTES = 1 << 20
 _HARMLESS_BYTES = 1 << 20
 _PREAMBLE_BYTES = 132
 _PIXEL_DATA = 0x7FE00010
+_PIXELS = frozenset((0x7FE00008, 0x7FE00009, _PIXEL_DATA))
 _DEFLATED, _PLAIN = DeflatedExplicitVRLittleEndian.encode(), ExplicitVRLittleEndian.encode()
 _REMEDY = "It is damaged, or made to exhaust what reads it: copy it again from its source, or leave it out."
 
@@ -52,7 +54,9 @@ def read_bounded(
     specific_tags: Sequence[int] | None = None,
     force: bool = False,
 ) -> FileDataset:
-    """The data set of a file, as `dcmread` gives it; `name` serves messages.
+    """The data set of a file, as pydicom's `dcmread` gives it, up to Pixel Data; `name` serves messages.
+
+    What stands behind Pixel Data is padding, signatures, or what a broken copy left there: it is not parsed.
 
     Args:
         source: a path, or a stream that stands at its beginning; it is left where reading stopped.
@@ -70,10 +74,10 @@ def read_bounded(
                 stream, name=name, headers_only=headers_only, specific_tags=specific_tags, force=force
             )
     plain = _inflated(source, name)
-    dataset = dcmread(
-        _Counted(plain or source, name),
-        stop_before_pixels=headers_only,
-        specific_tags=list(specific_tags) if specific_tags is not None else None,
+    dataset = read_partial(
+        cast(BinaryIO, _Counted(plain or source, name)),
+        stop_when=_Stop(headers_only),
+        specific_tags=[Tag(each) for each in specific_tags] if specific_tags is not None else None,
         force=force,
     )
     if plain is not None:
@@ -81,6 +85,19 @@ def read_bounded(
     dataset.buffer = None  # not this stream, which will be closed
     _refuse_long_sequences(dataset, name)
     return dataset
+
+
+class _Stop:
+    """Ends reading before pixels, or behind Pixel Data; asked before each element of the file itself."""
+
+    def __init__(self, headers_only: bool) -> None:
+        self._headers_only, self._had_pixels = headers_only, False
+
+    def __call__(self, tag: BaseTag, vr: str | None, length: int) -> bool:
+        if self._had_pixels:
+            return True
+        self._had_pixels = tag == _PIXEL_DATA
+        return self._headers_only and tag in _PIXELS
 
 
 class _Counted:

@@ -46,6 +46,17 @@ def test_a_file_that_inflates_to_gigabytes_is_refused(
         read(path)  # type: ignore[operator]
 
 
+@pytest.mark.parametrize(
+    "tail", [b"\0" * 20_000_000, b"\xff" * 5000, b"hello world\n" * 30, bytes(range(256)) * 9]
+)
+def test_what_stands_behind_the_pixels_is_passed_over(tmp_path: Path, tail: bytes) -> None:
+    path = write_mammogram(tmp_path / "tail.dcm")
+    expected = read_mammogram(path).pixels
+    path.write_bytes(path.read_bytes() + tail)
+    np.testing.assert_array_equal(read_mammogram(path).pixels, expected)
+    check_whole(path)
+
+
 @pytest.mark.parametrize("read", READERS)
 def test_zeros_that_parse_as_a_million_empty_elements_are_refused(
     tmp_path: Path, read: object, monkeypatch: pytest.MonkeyPatch

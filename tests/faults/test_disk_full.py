@@ -49,7 +49,9 @@ def test_at_whatever_operation_the_disk_fails_nothing_is_lost(verb: Verb, materi
         assert (again.code, contents(out, verb.varies)) == (0, expected), (fatal, again)
 
 
-@pytest.mark.parametrize("verb", [each for each in VERBS if each.name != "bundle publish"], ids=str)
+@pytest.mark.parametrize(
+    "verb", [each for each in VERBS if each.name != "bundle publish"], ids=lambda verb: verb.name
+)
 def test_a_file_where_the_folder_should_be_is_named(verb: Verb, material: Path) -> None:
     taken = material.parent / f"{verb.name} taken"
     taken.write_text("mine")

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 # MONAI's own: what it cannot read as YAML, no run can.
@@ -63,6 +64,8 @@ def yaml_entries(text: str) -> list[Entry | OddKey]:
     Raises:
         ValueError: not YAML, or nested too deep.
     """
+    if _bracket_depth(text) > _DEEPEST:  # PyYAML takes 8 s to fail at 9 000 of them
+        raise ValueError("nested too deep")
     try:
         nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
     except (yaml.YAMLError, RecursionError) as error:
@@ -72,6 +75,16 @@ def yaml_entries(text: str) -> list[Entry | OddKey]:
     for node in nodes:
         found += _entries(_content(node, seen, found, ""), "", "")
     return found
+
+
+def _bracket_depth(text: str) -> int:
+    """The most brackets open at once; those inside texts are counted too.
+
+    >>> _bracket_depth("a: [1, {b: [2]}, [3]]")
+    3
+    """
+    steps = (1 if each in "[{" else -1 for each in text if each in "[]{}")
+    return max(accumulate(steps), default=0)
 
 
 def _entries(value: object, id: str, key: str) -> Iterator[Entry | OddKey]:

@@ -6,16 +6,18 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from mammo_monai.bundle.trust.own_folder import check_private, own_file, write_private
 from mammo_monai.bundle.trust.snapshot import Snapshot
 from mammo_monai.errors import BundleError
+from mammo_monai.locks import only_writer
 
 SCHEMA = "mammo-monai/trusted-bundles/1"
 NAME = "trusted_bundles.json"
+_PATIENCE_S = 10.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REMEDY = "Remove the file, and trust the bundles anew with `mammo-monai bundle trust`."
 
@@ -73,10 +75,11 @@ def trust_bundle(snapshot: Snapshot, reason: str) -> TrustedBundle:
     Raises:
         BundleError: as `trusted_bundles`. OSError: the list cannot be written; it is as it was.
     """
-    when = datetime.now(UTC).isoformat(timespec="seconds")
+    when = datetime.now(timezone.utc).isoformat(timespec="seconds")
     entry = TrustedBundle(snapshot.name, snapshot.content_sha256, reason, when)
     same = (entry.bundle, entry.content_sha256)
-    _write([each for each in trusted_bundles() if (each.bundle, each.content_sha256) != same] + [entry])
+    with only_writer(own_file(NAME), doing="changing it", patience_s=_PATIENCE_S):
+        _write([each for each in trusted_bundles() if (each.bundle, each.content_sha256) != same] + [entry])
     return entry
 
 
@@ -86,13 +89,14 @@ def distrust(bundle: str) -> int:
     Raises:
         BundleError: as `trusted_bundles`; or none is there.
     """
-    there = trusted_bundles()
     wanted = bundle if _SHA256.fullmatch(bundle) else Path(bundle).name
-    kept = [each for each in there if wanted not in (each.bundle, each.content_sha256)]
-    if len(kept) == len(there):
-        named = ", ".join(sorted({each.bundle for each in there})) or "nothing"
-        raise BundleError(f"{bundle}: not on the list of trusted bundles, which names {named}.")
-    _write(kept)
+    with only_writer(own_file(NAME), doing="changing it", patience_s=_PATIENCE_S):
+        there = trusted_bundles()
+        kept = [each for each in there if wanted not in (each.bundle, each.content_sha256)]
+        if len(kept) == len(there):
+            named = ", ".join(sorted({each.bundle for each in there})) or "nothing"
+            raise BundleError(f"{bundle}: not on the list of trusted bundles, which names {named}.")
+        _write(kept)
     return len(there) - len(kept)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
+from mammo_monai.dicom.bounded import read_bounded
 from mammo_monai.dicom.deidentification.profile import deidentified
 from mammo_monai.dicom.deidentification.pseudonyms import Pseudonyms
 from mammo_monai.dicom.preamble import is_dicom
@@ -126,7 +126,7 @@ def _write(
 def _opened(path: Path) -> Dataset:
     with damage_refused(path):
         try:
-            dataset = dcmread(path)
+            dataset = read_bounded(path, name=path)
         except InvalidDicomError:
             raise DicomError(
                 f"{path}: expected a DICOM file (DICM at byte 128), got something else. Leave it out."

@@ -8,12 +8,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.dsutils import encode_file_meta
 
+from mammo_monai.dicom.bounded import read_bounded
 from mammo_monai.dicom.reading import damage_refused
 
 
@@ -78,4 +78,4 @@ class ReceivedInstance:
         with damage_refused(
             name, "a whole data set", "It was damaged or cut short on its way: send it again."
         ):
-            return dcmread(BytesIO(self.header + self.data), stop_before_pixels=True)
+            return read_bounded(BytesIO(self.header + self.data), name=name, headers_only=True)

@@ -9,8 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pydicom import dcmread
-
+from mammo_monai.dicom.bounded import read_bounded
 from mammo_monai.dicom.reading import damage_refused, first_text
 from mammo_monai.dicom.wholeness import check_whole
 from mammo_monai.errors import DicomError
@@ -81,7 +80,7 @@ def _adopt(queue: Queue, spool: Spool, name: str) -> bool:
 def _instance_of(path: Path) -> NewInstance:
     check_whole(path)
     with damage_refused(path):
-        header = dcmread(path, stop_before_pixels=True)
+        header = read_bounded(path, name=path, headers_only=True)
         content = path.read_bytes()
         start = _AFTER_LENGTH + int.from_bytes(content[_LENGTH_AT:_AFTER_LENGTH], "little")
         return NewInstance(
