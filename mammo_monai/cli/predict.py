@@ -39,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
     add("--device", help="cpu, cuda:0 … (a GPU if there is one)")
     add("--fppi", type=float, metavar="N", help="show what the bundle's operating point for N shows")
     add("--workers", type=int, metavar="N", help="threads that load images ahead (1)")
-    add("--on-error", choices=("stop", "skip"), help="at an image that fails (skip)")
+    add("--on-error", choices=("stop", "skip"), help="at an image that fails (skip; stop at a single one)")
     add("--accept", action="append", metavar="CODE", help="mark images refused for this: implant, specimen …")
     add("--overlays", type=Path, metavar="DIR", help="draw each image with its five best marks")
     add("--maps", type=Path, metavar="DIR", help="draw a patch classifier's mass probability maps")
@@ -50,7 +50,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predicts; prints what was marked; 1 if images failed and were skipped."""
+    """Predicts; prints what was marked; 1 if images failed and were skipped, 2 if all did."""
     from mammo_monai.bundle import path_value
     from mammo_monai.cli.predict_ensemble import predict_ensemble
     from mammo_monai.cli.predict_one import predict_one

@@ -33,7 +33,7 @@ def predict_one(args: argparse.Namespace, images: list[str]) -> Written | None:
         "output": path_value(args.output),
         "weights": path_value(args.weights) if args.weights else None,
         **{name: getattr(args, name) for name in ("mode", "engine", "split", "device")},
-        "on_error": args.on_error or _on_error(find_bundle(bundle)),
+        "on_error": args.on_error or _on_error(find_bundle(bundle), images),
         "evaluator#on_progress": image_bar(),
         "evaluator#operating_point": point,
         "evaluator#workers": args.workers,
@@ -53,12 +53,13 @@ def predict_one(args: argparse.Namespace, images: list[str]) -> Written | None:
     return getattr(evaluator, "written", None)
 
 
-def _on_error(root: Path) -> str | None:
-    """One bad file stops no batch; None where a stranger's bundle has no such id."""
+def _on_error(root: Path, images: list[str]) -> str | None:
+    """One bad file stops no batch; a single image is none. None leaves it to the bundle."""
     from mammo_monai.bundle.published import json_object
 
     path = root / "configs" / "inference.json"
-    return "skip" if path.is_file() and "on_error" in json_object(path) else None
+    is_single = len(images) == 1 and Path(images[0]).is_file() and not images[0].endswith(".json")
+    return "skip" if not is_single and path.is_file() and "on_error" in json_object(path) else None
 
 
 def _check_maps(bundle: str) -> None:

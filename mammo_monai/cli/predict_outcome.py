@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def show_outcome(args: argparse.Namespace, images: list[str], written: Written | None) -> int:
-    """Draws the overlays that were asked for, prints what was marked; 1 if images failed and were skipped.
+    """Draws the overlays that were asked for, prints what was marked; 1 if images failed, 2 if all did.
 
     Args:
         written: of the run; None counts in the output.
@@ -35,4 +35,6 @@ def show_outcome(args: argparse.Namespace, images: list[str], written: Written |
     )
     if "weights_sha256" in written.model:
         print(f"made by {model_line(written.model)}")
-    return 1 if written.n_failed else 0
+    if written.n_failed:
+        return 1 if written.n_images else 2
+    return 0

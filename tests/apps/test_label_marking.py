@@ -137,7 +137,8 @@ def test_the_stock_copy_marks_what_the_bundle_marks(
     folder = write_stock_bundle(BUNDLE, tmp_path, fppi=1)
     assert "detection" in folder.name
     ids = ("network_def", "preprocessing", "detector", "detector_ops", "postprocessing")
-    parts = bundle_parts(folder, ids, {"device": "cpu"})
+    # MONAI Label runs it past our gate: its wiring is for that server alone, and not on our list.
+    parts = bundle_parts(folder, ids, {"device": "cpu"}, is_trusted=True)
     network = parts["network_def"]
     network.load_state_dict(torch.load(folder / "models" / "model.pt", weights_only=True))
     data: dict[str, object] = {"image": str(film), "image_path": str(film), "model": "asked for"}

@@ -255,7 +255,8 @@ def test_a_full_disk_at_the_checkpoint_is_named(
     monkeypatch.setattr(torch, "save", full)
     line = refused(*_train(data, tmp_path))
     assert line.endswith(
-        f"could not write {tmp_path}/checkpoint_last.pt: No space left on device. Nothing was changed."
+        f"could not write {tmp_path}/checkpoint_last.pt: No space left on device. Nothing was changed. "
+        "Make room, or write to another disk."
     )
     assert not list(tmp_path.glob(".*"))
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mammo_monai.bundle import trust_bundle
+from mammo_monai.bundle.trust import snapshot_of
 from mammo_monai.cli import main as cli
 from mammo_monai.inference import Predictor
 from mammo_monai.schema import (
@@ -40,6 +42,7 @@ def bundles(bundle: Path) -> list[Path]:
         config["evaluator"]["model"] = {"weights_sha256": "@weights", "bundle": str(each)}
         config |= {"weights": WEIGHTS[each.name], "threshold": threshold}
         path.write_text(json.dumps(config))
+        trust_bundle(snapshot_of(each), "made by this test")
     return [bundle, other]
 
 
@@ -56,6 +59,7 @@ def calibrate(each: Path) -> None:
         inference={"inferer": "FullImageInferer"},
     )
     write_operating_points(each / "models" / "operating_points.json", points)
+    trust_bundle(snapshot_of(each), "made by this test")
 
 
 @pytest.fixture

@@ -130,7 +130,10 @@ def test_train_passes_named_and_other_values_on(
     code = main(["train", "--bundle", "b", "--epochs", "3", "--config", "o.json", "--learning_rate", "1e-4"])
     assert code == 0
     assert calls == [
-        (("b", "train", "training", {"epochs": 3, "learning_rate": 1e-4}), {"overlays": ["o.json"]}),
+        (
+            ("b", "train", "training", {"epochs": 3, "learning_rate": 1e-4}),
+            {"overlays": ["o.json"], "is_trusted": False},
+        ),
     ]
     assert capsys.readouterr().out == "weights: the output_dir/model.safetensors\n"
 

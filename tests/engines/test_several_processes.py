@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
@@ -76,7 +77,7 @@ def test_a_checkpoint_that_not_all_processes_see_is_refused(
     monkeypatch.setattr(checkpoint, "gather_lists", lambda own: [True, *own])
     handler = CheckpointHandler(tmp_path)
     with pytest.raises(TrainingError, match=r"1 of 2 processes see this checkpoint\. Give all machines one"):
-        handler._start(SimpleNamespace())  # type: ignore[arg-type]  # nothing of it is read before
+        handler._start(SimpleNamespace(while_running=ExitStack()))  # type: ignore[arg-type]  # nothing of it is read before
 
 
 def test_only_the_first_process_writes_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from unittest.mock import patch
 
 from mammo_monai.cli.main import main
 from mammo_monai.errors import MammoError
@@ -51,7 +52,14 @@ def listening() -> Iterator[Said]:
     for each in loud:
         each.setLevel(logging.DEBUG)
     try:
-        with warnings.catch_warnings(record=True) as caught, redirect_stdout(out), redirect_stderr(err):
+        # A bundle's logging.conf shuts all handlers down; absl's, once imported, closes the stream it was given,
+        # pytest's own, if that is not standard error at the time.
+        with (
+            warnings.catch_warnings(record=True) as caught,
+            redirect_stdout(out),
+            redirect_stderr(err),
+            patch("logging.shutdown"),
+        ):
             yield said
     finally:
         root.removeHandler(records)
