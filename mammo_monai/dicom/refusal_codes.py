@@ -151,7 +151,7 @@ REASONS: Mapping[str, Reason] = MappingProxyType(
         "untypical": Reason(
             "warned",
             "an image like those the model was trained on",
-            "its figures were measured on such images",
+            "the model's figures were measured on such images",
             "Look whether it is inverted, turned, cut, of another window or kind",
         ),
     }
