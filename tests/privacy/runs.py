@@ -52,8 +52,8 @@ def listening() -> Iterator[Said]:
     for each in loud:
         each.setLevel(logging.DEBUG)
     try:
-        # A bundle's logging.conf shuts all handlers down; absl's, once imported, then closes the stream it was
-        # given, pytest's own, if that is not standard error at the time.
+        # A bundle's logging.conf shuts all handlers down; absl's, once imported, closes the stream it has,
+        # which is pytest's own, if that is not standard error at the time.
         with (
             warnings.catch_warnings(record=True) as caught,
             redirect_stdout(out),

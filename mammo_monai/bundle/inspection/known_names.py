@@ -13,9 +13,9 @@ from mammo_monai.bundle.inspection.code import Verdict
 
 # All classes of these packages build layers, optimizers and loaders of what they are given.
 _CLASSES_OF = frozenset({"torch.nn", "torch.optim", "torch.optim.lr_scheduler", "torch.utils.data"})
-# Of MONAI and ignite only classes in whose source a scan for such calls found none: many others unpickle, fetch
-# weights or code, write where they are told, or look up a function by a string (`LoadImage(reader="os.system")`).
-# What the classes on the list call in turn was not followed.
+# Of MONAI and ignite only classes in whose source a scan for such calls found none: many others unpickle,
+# fetch weights or code, write where they are told, or look up a function by a string, as
+# `LoadImage(reader="os.system")` does. What the classes on the list call in turn was not followed.
 _LIST = "known_classes.json"
 _DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "bool")
 _TENSOR_MATH = (
