@@ -11,6 +11,7 @@ from mammo_monai.errors import ManifestError
 from mammo_monai.files import content_sha256, sha256_of
 from mammo_monai.records import Detections
 from mammo_monai.schema import read_detections, read_metrics
+from mammo_monai.schema.model_line import model_line
 
 Json = Mapping[str, Any]
 SYNTHETIC = "Synthetic images (phantoms): these figures show that the machinery works, nothing clinical."
@@ -70,6 +71,12 @@ class Run:
     def point_at(self, fppi: float) -> Json | None:
         """The operating point at `fppi`, None where the run lists none."""
         return next((point for point in self.points if point["fppi"] == fppi), None)
+
+    @property
+    def told(self) -> str:
+        """Bundle, version, weights, software and operating point of what marked; "" where no file says it."""
+        model = self.metrics.get("model") or self.model
+        return model_line(model) if model else ""
 
     @property
     def inputs(self) -> Json:

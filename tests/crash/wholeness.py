@@ -85,7 +85,7 @@ def _json(path: Path) -> None:
     schema = str(content.get("schema", "")) if isinstance(content, dict) else ""
     if schema.startswith("mammo-monai/manifest"):
         read_manifest(path)
-    if schema.startswith("mammo-monai/detections") and path.parent.suffix != ".parquet":
+    if schema.startswith("mammo-monai/detections") and path.parent.suffix not in (".parquet", ".partial"):
         for _ in iter_detections(path):
             pass
 

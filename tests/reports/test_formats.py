@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import zlib
+from base64 import a85decode
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +47,21 @@ def test_each_format_is_written(tmp_path: Path) -> None:
         path = tmp_path / f"report.{name}"
         write_report_as(path, [run], name=name, manifest=manifest)
         assert path.read_bytes().startswith(begin)
+
+
+@pytest.mark.parametrize("name", ["html", "csv", "latex", "pdf"])
+def test_each_format_says_which_model_marked(tmp_path: Path, name: str) -> None:
+    run = read_run(write_scene(tmp_path) / "run")
+    point = {"fppi": 0.5, "threshold": 0.3125}
+    model = {"bundle": "mass", "version": "1.2.0", "weights_sha256": "ab" * 32, "software": "mammo-monai 9"}
+    run = replace(run, metrics={**run.metrics, "model": {**model, "operating_point": point}})
+    write_report_as(tmp_path / "report", [run], name=name)
+    content = (tmp_path / "report").read_bytes()
+    if name == "pdf":  # its pages are ASCII85 of zlib, their words parted where lines break
+        pages = re.findall(rb"FlateDecode \] .*?stream\r?\n([!-u\s]*?)~>", content, re.DOTALL)
+        content = b" ".join(zlib.decompress(a85decode(each)) for each in pages)
+    for told in (b"1.2.0", b"abababababab", b"mammo-monai 9", b"0.3125"):
+        assert told in content, told
 
 
 def test_an_operating_point_no_run_lists_is_refused_with_those_there_are(tmp_path: Path) -> None:

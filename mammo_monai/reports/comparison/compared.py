@@ -38,6 +38,7 @@ from mammo_monai.schema import (
     read_detections,
     read_manifest,
 )
+from mammo_monai.schema.model_line import model_line
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +47,17 @@ SHARED_FPPI = 1.0
 
 @dataclass(frozen=True)
 class Detector:
-    """One side of a comparison: its detections by record id, and what it marks at the shared FPPI."""
+    """One side of a comparison: its detections by record id, and what it marks at the shared FPPI.
+
+    Attributes:
+        told: bundle, version, weights, software and operating point of what marked.
+    """
 
     name: str
     file: SourceFile
     detections: dict[str, Detections]
     marked: MarkedAt
+    told: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,8 +178,8 @@ def compare_files(
     marked = [marked_at(each, options.fppi, rule=rule) for each in (pair.first, pair.second)]
     names = options.names or _names_of(files, (first, second))
     detectors = [
-        Detector(name, source, {each.record_id: each for each in found}, at)
-        for name, source, found, at in zip(names, map(_source, paths), detections, marked, strict=True)
+        Detector(name, _source(path), {each.record_id: each for each in found}, at, model_line(file.model))
+        for name, path, file, found, at in zip(names, paths, files, detections, marked, strict=True)
     ]
     if detectors[0].file.sha256 == detectors[1].file.sha256:
         logger.warning("both detections files have the same content: nothing can differ. Check their names.")

@@ -241,6 +241,8 @@ def _provenance(comparison: Comparison, command: str) -> str:
     owners = (comparison.first.name, comparison.second.name, f"truth ({comparison.split or 'all lists'})")
     rows = tuple((owner, file.name, file.sha256) for owner, file in zip(owners, files, strict=True))
     table = html_table(Table("Files this page was made from", ("for", "file", "SHA-256"), rows))
+    models = tuple((each.name, each.told) for each in (comparison.first, comparison.second))
+    table = html_table(Table("What marked", ("detector", "model"), models)) + table
     made = f"<p>Made by mammo-monai {escape(__version__)}"
     made += f" with <code>{escape(command)}</code>" if command else ""
     made += f"; seed {comparison.rule.seed}.</p>"

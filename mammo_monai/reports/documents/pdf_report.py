@@ -33,7 +33,13 @@ from mammo_monai.reports.page.report import ReportOptions
 from mammo_monai.reports.page.shell import INTENDED_USE
 from mammo_monai.reports.runs import Run, SourceFile, warnings_of
 from mammo_monai.reports.tables.image_tables import image_counts, image_headline, marks_boxes
-from mammo_monai.reports.tables.run_tables import confidence_text, level, scored_on, sensitivity_text
+from mammo_monai.reports.tables.run_tables import (
+    confidence_text,
+    level,
+    models_table,
+    scored_on,
+    sensitivity_text,
+)
 from mammo_monai.reports.tables.table import UNDEFINED, Table
 from mammo_monai.reports.tables.table_list import report_tables
 
@@ -189,7 +195,9 @@ def _provenance(runs: Sequence[Run], options: ReportOptions, sources: Sequence[S
     lines = [paragraph(made), *([paragraph(options.command, "code")] if options.command else [])]
     table = Table("Files this document was made from", ("for", "file", "SHA-256"), tuple(rows))
     files = table_flowables(table, title="Files") if rows else []
-    return [paragraph("Provenance", "heading"), *lines, *files]
+    models = models_table(runs)
+    marked = table_flowables(models, title="Models") if models else []
+    return [paragraph("Provenance", "heading"), *lines, *marked, *files]
 
 
 def _png(plot: PdfPlot) -> bytes:

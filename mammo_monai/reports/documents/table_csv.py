@@ -16,7 +16,7 @@ from mammo_monai.reports.runs import Run
 from mammo_monai.reports.tables.fold_tables import Figure, fold_spread, has_folds, sensitivity_of, value_of
 from mammo_monai.reports.tables.run_tables import level
 
-COLUMNS = ("run", "fold", "quantity", "at", "value", "low", "high", "interval", "n", "rule")
+COLUMNS = ("run", "fold", "quantity", "at", "value", "low", "high", "interval", "n", "rule", "model")
 Json = Mapping[str, Any]
 Number = float | int | None
 _NUMBERS = re.compile(r"[-+.\de ]+")  # of what a figure is at, as text
@@ -32,6 +32,7 @@ class CsvRow:
         quantity: what it is, such as `sensitivity` or `sensitivity size_band <2cm`.
         at: what it was measured at, as the quantity has it: FPPI, score, IoU, specificity; or several.
         interval: how `low` and `high` were made. n: what the quantity is a share of, or is counted over.
+        model: what marked, in one line; "" where no file says it.
     """
 
     run: str
@@ -44,6 +45,7 @@ class CsvRow:
     interval: str | None = None
     n: int | None = None
     rule: str = ""
+    model: str = ""
 
 
 def write_csv(path: Path, runs: Sequence[Run]) -> None:
@@ -106,7 +108,7 @@ def _figure_of(row: CsvRow) -> Figure | None:
 def _numbers(run: Run, fold: str) -> Iterator[CsvRow]:
     for part in _PARTS:
         for row in part(run.metrics):
-            yield replace(row, run=run.name, fold=fold, rule=row.rule or level(run))
+            yield replace(row, run=run.name, fold=fold, rule=row.rule or level(run), model=run.told)
 
 
 def _row(

@@ -78,6 +78,7 @@ def write_latex(
         raise ManifestError("tables need at least one run: name a metrics.json, or a folder that holds one.")
     options = options or ReportOptions()
     parts = [_HEAD.format(title=_one_line(options.title), version=__version__)]
+    parts += [f"% {_one_line(run.name)}: {_one_line(run.told)}" for run in runs if run.told]
     banners = [*([options.banner] if options.banner else []), *warnings_of(runs)]
     parts += [rf"\noindent\textbf{{{latex_text(each)}}}\par" for each in banners]
     tables = report_tables(runs, has_published=options.has_published)

@@ -23,7 +23,7 @@ from mammo_monai.reports.pictures.overlays import MARK_COLOURS
 from mammo_monai.reports.plots.style import RUN_COLOURS, RUN_COLOURS_DARK
 from mammo_monai.reports.runs import Run, SourceFile, warnings_of
 from mammo_monai.reports.saliency.page import saliency_section
-from mammo_monai.reports.tables.run_tables import level
+from mammo_monai.reports.tables.run_tables import level, models_table
 from mammo_monai.reports.tables.table import Table
 from mammo_monai.schema import Manifest
 
@@ -152,6 +152,8 @@ def _provenance(runs: Sequence[Run], manifest_file: SourceFile | None, command: 
     if manifest_file:
         rows.append(("galleries", manifest_file.name, manifest_file.sha256))
     table = html_table(Table("Files this page was made from", ("for", "file", "SHA-256"), tuple(rows)))
+    models = models_table(runs)
+    table = html_table(models) + table if models else table
     made = f"<p>Made by mammo-monai {escape(__version__)}"
     made += f" with <code>{escape(command)}</code>.</p>" if command else ".</p>"
     return f'<footer><h2>Provenance</h2><div class="hashes">{table}</div>{made}</footer>'

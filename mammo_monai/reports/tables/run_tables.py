@@ -111,6 +111,12 @@ def run_table(run: Run) -> Table:
     return Table(run.name, ("FPPI", "sensitivity", f"{confidence_text([run])} CI", "score at least"), rows)
 
 
+def models_table(runs: Sequence[Run]) -> Table | None:
+    """Which model, in which version, made the detections of each run; None where no file says it."""
+    rows = tuple((run.name, run.told or UNDEFINED) for run in runs)
+    return Table("What marked", ("run", "model"), rows) if any(run.told for run in runs) else None
+
+
 def headline(run: Run, *, fppi: float = 1.0) -> str:
     """The sentence a figure needs: value, interval, level, rule, and on how many images."""
     if not marks_boxes(run):
