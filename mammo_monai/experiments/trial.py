@@ -13,6 +13,7 @@ from mammo_monai.experiments.configuration import training_config
 from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.plan import Plan
 from mammo_monai.experiments.run_spec import RunSpec
+from mammo_monai.schema import Manifest
 
 # In this order; a bundle may lack some.
 PARTS = ("plan", "train#preprocessing", "network_def", "settings", "detector", "classifier", "train#dataset")
@@ -28,7 +29,19 @@ def build_parts(plan: Plan) -> None:
     for spec in specs.values():
         if spec.is_trained:
             manifest = next(iter(plan.data[spec.name].manifests.values()))
+            _check_films(manifest, f"run {spec.name}")
             _build(spec, str(manifest.path))
+
+
+def _check_films(manifest: Manifest, where: str) -> None:
+    """Every list is used by some step, days later; prediction alone would go on without a film."""
+    records = manifest.images()
+    missing = [record.image for record in records if not record.image.is_file()]
+    if missing:
+        raise ExperimentError(
+            f"{where}: {manifest.path}: {len(missing)} of {len(records)} image files are missing, such as "
+            f"{missing[0]}. Paths in a manifest are relative to its folder: move both together."
+        )
 
 
 def _build(spec: RunSpec, manifest: str) -> None:

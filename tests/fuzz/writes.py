@@ -75,4 +75,6 @@ def _is_inside(path: object) -> bool:
         return True
     place = Path(os.fsdecode(path)).resolve()  # type: ignore[arg-type]  # what was passed to open and the like
     folder = _Watch.folder
-    return str(place) in _HARMLESS or place == folder or folder in place.parents
+    # The interpreter keeps the bytecode of a module that a reader imports for the first time.
+    is_bytecode = place.parent.name == "__pycache__"
+    return is_bytecode or str(place) in _HARMLESS or place == folder or folder in place.parents
