@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mammo_monai.errors import ManifestError
+from mammo_monai.locks import file_lock
 from mammo_monai.schema import Action, Finding, read_audit, write_audit
 
 PLACE = "cases.csv row 3"
@@ -83,3 +84,17 @@ def test_bytes_that_are_no_table_are_refused_by_name(tmp_path: Path, raw: bytes)
     path.write_bytes(raw)
     with pytest.raises(ManifestError, match=r"audit\.csv.*Move that file away"):
         read_audit(path)
+
+
+def test_who_waits_too_long_for_another_command_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mammo_monai.schema.audit.PATIENCE_S", 0.0)
+    with (
+        file_lock(tmp_path / ".audit.csv.lock"),
+        pytest.raises(
+            ManifestError, match=r"audit\.csv: process \d+ on .* is writing it\. Wait until it ends"
+        ),
+    ):
+        write_audit(tmp_path / "audit.csv", "manifest.json", [])
+    assert not (tmp_path / "audit.csv").exists()

@@ -73,3 +73,12 @@ def test_a_whole_number_that_no_array_holds_is_refused(text: bytes) -> None:
 def test_numbers_of_64_bits_and_long_fractions_are_read() -> None:
     text = b'[18446744073709551615, 0.12345678901234567890123, "1.2.840.99999999999999999999", 1e25]'
     assert json_value(text) == [2**64 - 1, 0.12345678901234567890123, "1.2.840.99999999999999999999", 1e25]
+
+
+def test_more_than_the_memory_holds_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("mammo_monai.schema.json_text.json.loads", full)
+    with pytest.raises(ValueError, match="it holds more than fits into memory"):
+        json_value("{}")
