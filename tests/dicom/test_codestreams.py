@@ -149,3 +149,8 @@ def test_no_decoder_sees_a_frame_that_lies(tmp_path: Path) -> None:
         with pytest.raises(DicomError, match=r"1\.dcm: .*1 components of 255 bits"):
             read_mammogram(tmp_path / "1.dcm")
         asked.assert_not_called()
+
+
+def test_fill_bytes_before_a_marker_are_passed_over() -> None:
+    """Source: ISO/IEC 10918-1 B.1.1.2: any marker may be preceded by fill bytes 0xFF."""
+    check(b"\xff\xd8\xff" + jpeg()[2:], JPEGBaseline8Bit)

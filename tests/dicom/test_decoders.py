@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import (
@@ -141,3 +142,18 @@ def test_a_syntax_that_is_not_for_still_images_is_named(syntax: str) -> None:
     dataset.file_meta.TransferSyntaxUID = UID(syntax)
     with pytest.raises(DicomError, match=rf"expected a transfer syntax.*\({syntax or 'no UID'}\).*onvert"):
         decode_stored_values(Path("1.dcm"), dataset)
+
+
+def test_a_frame_is_also_looked_at_where_an_extended_table_says_it_is(tmp_path: Path) -> None:
+    """Source: DICOM PS3.3 C.7.6.3: offsets from the first fragment, lengths without padding, 64 bits each."""
+    dataset = mammogram_dataset(grey_ramp((64, 80)), syntax=JPEG2000Lossless)
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    dataset.ExtendedOffsetTable = (0).to_bytes(8, "little")
+    dataset.ExtendedOffsetTableLengths = len(frame).to_bytes(8, "little")
+    path = tmp_path / "extended.dcm"
+    dataset.save_as(path, enforce_file_format=True)
+    assert read_mammogram(path).pixels.shape == (64, 80)
+    dataset.ExtendedOffsetTableLengths = (4).to_bytes(8, "little")
+    dataset.save_as(path, enforce_file_format=True)
+    with pytest.raises(DicomError, match=r"extended\.dcm"):
+        read_mammogram(path)
