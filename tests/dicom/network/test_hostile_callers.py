@@ -365,6 +365,15 @@ def test_a_message_that_comes_too_slowly_is_cut_off(refused: Refused) -> None:
 
 
 def test_who_reads_no_answer_is_cut_off(refused: Refused) -> None:
+    for _ in range(4):  # on a busy machine the connection sometimes ends another way, uncounted
+        reads_no_answer(refused)
+        if until(lambda: bool(refused)):
+            break
+    assert refused == {"deaf": 1}
+
+
+def reads_no_answer(refused: Refused) -> None:
+    """Asks and asks, and takes no answer; the node must end the connection, whatever it says of it."""
     limits = ReceptionLimits(network_timeout_s=0.5, requests_per_minute=1e9)
     with serving(refused, limits) as server, socket.socket() as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
@@ -378,7 +387,6 @@ def test_who_reads_no_answer_is_cut_off(refused: Refused) -> None:
         with suppress(OSError):
             raw.sendall(echo_request() * 3000)
         assert until(lambda: len(server._door.connections) == 0)
-        assert until(lambda: refused == {"deaf": 1}), refused
 
 
 def test_commands_without_end_are_cut_off(refused: Refused) -> None:
