@@ -29,6 +29,7 @@ from mammo_monai.reports.page.shell import html_page, stylesheet
 from mammo_monai.reports.page.tables import html_table
 from mammo_monai.reports.plots import RUN_COLOURS, RUN_COLOURS_DARK
 from mammo_monai.reports.runs import SYNTHETIC
+from mammo_monai.schema.model_line import model_line
 
 NAMED_CHANGES = 12
 # A table of many columns: the page may be wider than one of prose.
@@ -86,6 +87,7 @@ def experiment_page(results: Results) -> str:
         f'<section class="changes"><h2>What differs</h2>{html_table(_changes_table(results))}</section>',
         "<footer><h2>Provenance</h2><details><summary>SHA-256 of data, folds and each run's files</summary>"
         f'<div class="hashes">{html_table(_provenance(results))}</div></details>'
+        f"<details><summary>Models</summary>{html_table(_models(results))}</details>"
         f"<p>Made by mammo-monai {escape(__version__)} with <code>mammo-monai experiment table</code>.</p>"
         "</footer>",
     ]
@@ -175,9 +177,22 @@ def _provenance(results: Results) -> Table:
             if (key := tuple(sha256 for _, sha256 in data)) not in told:
                 told.add(key)
                 rows += [(f"data of {run.name}", name, sha256) for name, sha256 in data]
-            where = run.name if fold.fold == ONCE else f"{run.name}, fold {fold.fold}"
-            rows += _hashes(where, fold.done)
+            rows += _hashes(_where(run, fold.fold), fold.done)
     return Table("SHA-256 of what the figures rest on", ("for", "file", "SHA-256"), tuple(rows))
+
+
+def _models(results: Results) -> Table:
+    """Which model made each run's detections, in which version, and what of its marks was scored."""
+    rows = [
+        (_where(run, fold.fold), model_line(fold.model))
+        for run in results.runs
+        for fold in run.finished.values()
+    ]
+    return Table("What made the detections", ("for", "model"), tuple(rows))
+
+
+def _where(run: RunResult, fold: str) -> str:
+    return run.name if fold == ONCE else f"{run.name}, fold {fold}"
 
 
 def _hashes(where: str, done: Any) -> Sequence[tuple[str, str, str]]:

@@ -43,6 +43,7 @@ class FoldResult:
     Attributes:
         config: its config.json. done: its done.json. environment: of its steps.
         mean_sensitivity: over .25–4 FPPI on this fold alone; None without a lesion.
+        model: of its detections: bundle, version, weights, operating point.
     """
 
     fold: str
@@ -52,6 +53,7 @@ class FoldResult:
     records: tuple[ImageRecord, ...]
     detections: tuple[Detections, ...]
     mean_sensitivity: float | None
+    model: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +213,7 @@ def _read_fold(folder: RunFolder, fold: str) -> FoldResult:
         records,
         detections.detections,
         metrics["mean_sensitivity"]["value"],
+        detections.model,
     )
 
 

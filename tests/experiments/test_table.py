@@ -23,6 +23,7 @@ from mammo_monai.experiments import (
 from mammo_monai.experiments.page import experiment_markdown, experiment_page, plotted_runs
 from mammo_monai.experiments.table import COLOURED, CSV_COLUMNS, as_csv, duration_text
 from mammo_monai.reports.runs import SYNTHETIC
+from mammo_monai.schema.model_line import model_line
 from tests.reports.html_parser import Page
 
 
@@ -154,6 +155,10 @@ def test_the_page_is_whole_and_needs_no_other_file(results: Results) -> None:
     assert page.count('<article class="curve">') == 3
     assert "augment: 'none' → 'strong'" in page.replace("&#x27;", "'")
     assert "a processor, 1 thread, no GPU" in page
+    assert "<summary>Models</summary>" in page
+    told = {model_line(fold.model) for run in results.runs for fold in run.finished.values()}
+    assert told
+    assert all(each in page for each in told)
     assert "http" not in page.replace("http://www.w3.org", "")
     assert "<br><small>(" in page
 

@@ -16,6 +16,7 @@ from mammo_monai.files import write_text_atomic
 from mammo_monai.reports.page.shell import INTENDED_USE, html_page, stylesheet
 from mammo_monai.reports.saliency.notes import SaliencyNote, file_paths, read_notes
 from mammo_monai.reports.saliency.pictures import LEGEND
+from mammo_monai.schema.model_line import model_line
 
 logger = logging.getLogger(__name__)
 MAX_CARDS = 300
@@ -106,8 +107,7 @@ def _embedded(path: Path, size: tuple[int, int] | None = None) -> tuple[str, int
 
 def _footer(notes: Sequence[SaliencyNote]) -> str:
     models = dict.fromkeys(
-        f"{each.model.get('bundle', 'a model')}, "
-        f"weights SHA-256 {each.model.get('weights_sha256', 'not known')}"
+        f"{model_line(each.model)}; weights SHA-256 {each.model.get('weights_sha256', 'not known')}"
         for each in notes
     )
     listed = "".join(f"<p>{escape(model)}</p>" for model in models)

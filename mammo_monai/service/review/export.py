@@ -20,6 +20,7 @@ from mammo_monai.files import atomic_path, write_json_atomic
 from mammo_monai.geometry.boxes import clip_boxes
 from mammo_monai.records import LESION_LABELS, Boxes, Detections
 from mammo_monai.schema import write_detections
+from mammo_monai.schema.model_line import model_facts
 from mammo_monai.service.review.marks import ImageReview, Mark
 from mammo_monai.service.review.worklist import ReviewImage, Worklist
 
@@ -80,7 +81,7 @@ def export_reviews(
     files: list[str] = []
     problems: list[str] = []
     if "coco" in kinds:
-        write_json_atomic(folder / COCO, coco_of(done, folder))
+        write_json_atomic(folder / COCO, coco_of(done, folder, worklist.model))
         files.append(COCO)
     if "detections" in kinds:
         write_detections(folder / CORRECTED, [_corrected(each) for each in done], _model_of(worklist, done))
@@ -97,11 +98,12 @@ def export_reviews(
     )
 
 
-def coco_of(done: Sequence[Reviewed], folder: Path) -> Json:
+def coco_of(done: Sequence[Reviewed], folder: Path, model: Json) -> Json:
     """The reviewed images as a COCO data set, as `mammo-monai manifest coco` reads it.
 
     Args:
         folder: of the JSON; image files are named relative to it.
+        model: of the detections that were reviewed; empty where nobody had marked.
     """
     labels = sorted({0, *(mark.label for each in done for mark in each.marks)})
     images = [_coco_image(number, each, folder) for number, each in enumerate(done, start=1)]
@@ -110,6 +112,7 @@ def coco_of(done: Sequence[Reviewed], folder: Path) -> Json:
         "info": {
             "description": "Boxes readers accepted, corrected or drew. Images not reviewed are left out.",
             "made_by": f"mammo-monai {__version__}",
+            **({"model": model_facts(model)} if model else {}),
         },
         "images": images,
         "categories": [{"id": label, "name": _name_of(label)} for label in labels],

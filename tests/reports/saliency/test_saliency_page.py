@@ -50,7 +50,7 @@ def test_the_page_shows_every_map_highest_score_first(tmp_path: Path) -> None:
     assert "Nothing raised this score." in text
     assert "not a diagnosis" in text
     assert "<p>checked</p>" in text
-    assert "some &lt;b&gt;" in text
+    assert "some &lt;b&gt;, weights aaaaaaaaaaaa" in text
     assert str(tmp_path) not in text
     assert [note.number for note in read_notes(tmp_path)] == [2, 1]
 

@@ -50,6 +50,9 @@ def test_coco_is_what_the_coco_reader_takes(client: Client, folder: Path, tmp_pa
         2,
         2,
     )
+    told = json.loads((folder / "corrected.coco.json").read_text())["info"]["model"]
+    assert told["bundle"] == "some_marker"
+    assert "some_marker" in told["told"]
     manifest = tmp_path / "again" / "manifest.json"
     assert main(["manifest", "coco", str(folder / "corrected.coco.json"), "-o", str(manifest)]) == 0
     records = {f"{r.laterality.value} {r.view_position.value}": r for r in read_manifest(manifest).images()}

@@ -67,6 +67,7 @@ def test_patient_ids_are_told_only_where_they_are_asked_for(tmp_path: Path, fold
             "anna",
             "berta",
         ]
+        assert session.overview()["made_by"].startswith("some_marker 1.0, weights unknown")
 
 
 def test_a_change_is_on_disk_when_it_is_answered(client: Client, folder: Path) -> None:

@@ -371,6 +371,7 @@
     return button;
   }));
   $("model").textContent = overview.model;
+  $("made-by").textContent = overview.made_by && `Marks of ${overview.made_by}`;
   $("reader").value = localStorage.getItem("mammo-review-reader") ?? "";
   const asked = Number(location.hash.slice(1)) - 1;
   const first = overview.images.find((image) => !image.is_reviewed)?.number ?? 0;
