@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,6 +57,7 @@ def make_folds(manifests: Sequence[Manifest], scheme: FoldScheme, *, seed: int =
     )
     check_folds(folds, manifests)
     _warn_of_tests_without_mass(folds, manifests)
+    _warn_of_official_tests(by_letter, setup.tested)
     return folds
 
 
@@ -109,6 +110,19 @@ def _stage(name: str, parts: Sequence[Manifest]) -> FoldStage:
         tuple(sorted(record.record_id for part in parts for record in part.images(split))) for split in Split
     )
     return FoldStage(name, training, validation, test)
+
+
+def _warn_of_official_tests(manifests: Mapping[str, Manifest], dealt: Sequence[str]) -> None:
+    """A data set's own test list is dealt with the rest: what is then chosen by the folds has seen it."""
+    for letter in dealt:
+        manifest = manifests[letter]
+        if manifest.test and manifest.about.get("split") == "official":
+            logger.warning(
+                "%s: the %d images of its official test list are dealt with the others: none is left for a "
+                "last word. To keep them apart, make folds of a copy of the manifest with an empty test list",
+                manifest.path or f"manifest {letter}",
+                len(manifest.test),
+            )
 
 
 def _warn_of_tests_without_mass(folds: Folds, manifests: Sequence[Manifest]) -> None:

@@ -250,6 +250,19 @@ class TestKfoldAndHalf:
         made("kfold", A)
         assert caplog.text == ""
 
+    def test_an_official_test_list_among_those_dealt_is_warned_of(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        listed = replace(A, training=A.training[:30], test=A.training[30:])
+        made("kfold", replace(listed, about={"split": "fractions"}))
+        assert caplog.text == ""
+        official = replace(listed, about={"split": "official"})
+        made("kfold", official)
+        assert "the 10 images of its official test list are dealt with the others" in caplog.text
+        caplog.clear()
+        made("kfold", replace(official, training=official.images(), test=()))
+        assert caplog.text == ""
+
 
 class TestSources:
     def test_are_named_by_file_and_counted(self) -> None:
