@@ -12,7 +12,7 @@ from torch import Tensor
 from mammo_monai.geometry import Crop, Flip
 from mammo_monai.imaging import chest_wall_side
 from mammo_monai.records import Laterality
-from mammo_monai.transforms.sample import Sample, after_step, image_of, size_of, undo_step
+from mammo_monai.transforms.sample import Sample, after_step, image_of, mirror_image, size_of, undo_step
 
 _LOOKED_AT = 4  # every n-th pixel tells the side as well as all
 
@@ -41,7 +41,7 @@ class FlipRightd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # mo
         image = image_of(data)
         width, height = size_of(image)
         if faces_left(image, data.get(self.laterality_key)):
-            return after_step(data, image.flip(-1), Flip(width))
+            return after_step(data, mirror_image(image), Flip(width))
         return after_step(data, image, Crop(0, 0, width, height))
 
     def inverse(self, data: Mapping[str, Any]) -> Sample:

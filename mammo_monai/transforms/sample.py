@@ -190,11 +190,18 @@ def resize_image(image: Tensor, size: tuple[int, int]) -> Tensor:
     return resized.clamp_(*torch.aminmax(image))  # the filter's weights sum to 1 within rounding only
 
 
+def mirror_image(image: Tensor) -> Tensor:
+    """The image with its columns in reverse order; uint16 by numpy: torch 2.13 and older cannot."""
+    if image.dtype == torch.uint16:
+        return torch.from_numpy(image.numpy()[..., ::-1].copy())
+    return image.flip(-1)
+
+
 def _undone(image: Tensor, step: Step, size: tuple[int, int]) -> Tensor:
     if isinstance(step, Crop):
         return crop_image(image, Crop(-step.x_min, -step.y_min, *size))
     if isinstance(step, Flip):
-        return image.flip(-1)
+        return mirror_image(image)
     return resize_image(image, size)
 
 

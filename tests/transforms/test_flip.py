@@ -66,3 +66,20 @@ def test_inverse_gives_the_sample_back(box: tuple[float, float, float, float], i
     sample, transform = film_sample(is_right=is_right), FlipRightd()
     sample["box"] = torch.tensor([[box[1], box[0], box[3], box[2]]])
     assert_same_sample(transform.inverse(transform(sample)), sample)
+
+
+def test_a_right_breast_of_16_bit_is_mirrored_where_torch_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch 2.13 and older: "flip_cpu" not implemented for 'UInt16'. Every right breast failed."""
+    sample = film_sample(is_right=True)
+    sample["image"] = (sample["image"] * 65535).to(torch.uint16)
+    by_torch = torch.Tensor.flip
+
+    def flip_of_old(image: torch.Tensor, *dims: int) -> torch.Tensor:
+        if image.dtype == torch.uint16:
+            raise NotImplementedError("\"flip_cpu\" not implemented for 'UInt16'")
+        return by_torch(image, *dims)
+
+    monkeypatch.setattr(torch.Tensor, "flip", flip_of_old)
+    flipped = FlipRightd()(sample)
+    np.testing.assert_array_equal(flipped["image"].numpy(), sample["image"].numpy()[..., ::-1])
+    np.testing.assert_array_equal(FlipRightd().inverse(flipped)["image"].numpy(), sample["image"].numpy())
