@@ -22,14 +22,14 @@ PACKAGE = "mammo_monai"
 
 LAYER = {
     **dict.fromkeys(("errors", "records", "files", "locks", "processes"), 0),
-    "parts": -1,
+    **dict.fromkeys(("parts", "bundle_homes"), -1),
     **dict.fromkeys(("geometry", "schema"), 1),
     **dict.fromkeys(("metrics", "dicom", "imaging"), 2),
     **dict.fromkeys(("readers", "phantoms", "reports", "transforms", "networks"), 3),
     "data": 4,
     "inference": 5,
     "engines": 6,
-    **dict.fromkeys(("bundle", "experiments", "service", "apps"), 7),
+    **dict.fromkeys(("bundle", "experiments", "service", "apps", "doctor"), 7),
     "cli": 8,
 }
 # Imports within a layer that are meant, with the reason; CONTRIBUTING.md says so too.
@@ -37,6 +37,7 @@ SAME_LAYER = {
     ("schema", "geometry"): "boxes are checked where files are read; geometry reads no file",
     ("experiments", "bundle"): "an experiment is a list of bundle runs; bundle knows of no experiment",
     ("service", "bundle"): "a node and a review page mark with a bundle; bundle knows of no service",
+    ("doctor", "service"): "the doctor reads a node's settings; service knows of no doctor",
     ("apps", "bundle"): "an application of another platform wraps a bundle; bundle knows of no application",
 }
 TORCH_FREE = {name for name, layer in LAYER.items() if layer < 3} | {"readers", "phantoms", "reports"}
@@ -60,6 +61,7 @@ ALLOWED: dict[str, set[str]] = {
     "experiments": NUMBERS | TORCH,
     "service": NUMBERS | {"pydicom", "prometheus_client"},  # what it marks with comes from `bundle`
     "apps": NUMBERS | TORCH | {"pydicom", "monailabel"},  # monai.deploy is a part of monai by name
+    "doctor": {"numpy", "pydicom", "cryptography"},  # each kind in a process of its own
     "cli": {"numpy", "tqdm", "rich"},
     "": set(),
 }
@@ -73,6 +75,8 @@ ALLOWED_WHERE_USED: dict[str, set[str]] = {
     "experiments": {"mlflow", "optuna"},
     "bundle": {"huggingface_hub", "openvino", "nncf"},
     "service": {"ray"},
+    "doctor": {"torch"},
+    "cli": {"shtab"},
 }
 
 DATA_SETS = re.compile("cbis|inbreast|vindr", re.IGNORECASE)

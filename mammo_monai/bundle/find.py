@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import mammo_monai
+from mammo_monai.bundle_homes import SHIPPED, bundle_folders
 from mammo_monai.errors import BundleError
-
-_PACKAGE = Path(mammo_monai.__file__).parent
-# The wheel carries the bundles inside the package; a checkout keeps them beside it.
-_SHIPPED = (_PACKAGE / "_bundles", _PACKAGE.parent / "bundles")
 
 
 def find_bundle(name: str | Path) -> Path:
@@ -21,7 +17,7 @@ def find_bundle(name: str | Path) -> Path:
     Raises:
         BundleError: nowhere; the message lists the names there are.
     """
-    for folder in (Path(name), Path("bundles") / name, *(shipped / name for shipped in _SHIPPED)):
+    for folder in (Path(name), Path("bundles") / name, *(shipped / name for shipped in SHIPPED)):
         if (folder / "configs").is_dir():
             return folder.absolute()
     raise BundleError(
@@ -32,6 +28,4 @@ def find_bundle(name: str | Path) -> Path:
 
 def bundle_names() -> list[str]:
     """Names of the bundles in `./bundles` and of those shipped."""
-    return sorted(
-        {path.parent.name for home in (Path("bundles"), *_SHIPPED) for path in home.glob("*/configs")}
-    )
+    return list(bundle_folders())

@@ -14,13 +14,18 @@ def add_parser(subparsers: Any) -> None:
     verbs = verb.add_subparsers(dest="action", metavar="COMMAND", required=True)
     verbs.add_parser("list", help="their names, what they are, their folders")
     path = verbs.add_parser("path", help="the folder of one, for `monailabel start_server --app`")
-    path.add_argument("name", metavar="NAME")
+    path.add_argument("name", metavar="NAME", help="monai-label or monai-deploy")
     copy = verbs.add_parser("copy", help="a copy in a folder of your own, where its server may write")
-    copy.add_argument("name", metavar="NAME")
-    copy.add_argument("target", metavar="DIR", type=Path)
+    copy.add_argument("name", metavar="NAME", help="monai-label or monai-deploy")
+    copy.add_argument("target", metavar="DIR", type=Path, help="folder to make; not there yet")
     stock = verbs.add_parser("stock", help="a copy of a bundle that MONAI Label's own monaibundle app serves")
     stock.add_argument("--bundle", required=True, metavar="NAME|DIR", help="one that detects and has weights")
-    stock.add_argument("--fppi", type=float, metavar="N", help="show what its operating point for N shows")
+    stock.add_argument(
+        "--fppi",
+        type=float,
+        metavar="N",
+        help="show what its operating point for N false positives per image keeps",
+    )
     stock.add_argument("target", metavar="DIR", type=Path, help="the app's model folder")
 
 

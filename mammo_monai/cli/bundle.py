@@ -24,7 +24,8 @@ def add_parser(subparsers: Any) -> None:
     texts = {"list": "bundles and their weights", "check": "faults of bundles"}
     texts["sync"] = "give bundles of one family the wiring of the first one named"
     for name, text in texts.items():
-        verbs.add_parser(name, help=text).add_argument("bundles", nargs="*", metavar="NAME|DIR", help="(all)")
+        which = "two or more: the first, then those that follow it" if name == "sync" else "which ones (all)"
+        verbs.add_parser(name, help=text).add_argument("bundles", nargs="*", metavar="NAME|DIR", help=which)
     add = verbs.add_parser("publish", help="put trained weights into a bundle, as float16").add_argument
     add("--bundle", required=True, metavar="NAME|DIR", help="whose models/ and metadata.json are written")
     add("--weights", required=True, type=Path, metavar="FILE", help="the model.safetensors of a training")

@@ -15,7 +15,7 @@ def add_commands(verbs: Any) -> None:
     text = "write the network for ONNX Runtime or OpenVINO, if it answers as torch does"
     export = verbs.add_parser("export", help=text)
     add = export.add_argument
-    add("bundle", metavar="NAME|DIR")
+    add("bundle", metavar="NAME|DIR", help="a bundle with weights")
     add("--engine", choices=("onnx", "openvino"), required=True, help="what will read the file")
     add("--int8", action="store_true", help="in 8-bit integers; engine openvino only")
     add("--calibration", type=Path, metavar="MANIFEST", help="training images to measure ranges on")
@@ -23,7 +23,7 @@ def add_commands(verbs: Any) -> None:
     add("--split", choices=("training", "validation", "test"), help="one list of --check (all)")
     add("--calibration-split", choices=("training", "validation", "test"), help="of --calibration (all)")
     add("--weights", type=Path, metavar="FILE", help="another weights file than the bundle's own")
-    add("-o", "--output", type=Path, metavar="DIR", help="(the bundle's models/)")
+    add("-o", "--output", type=Path, metavar="DIR", help="folder to write (the bundle's models/)")
     add_trust_option(export)
     export.set_defaults(run=run_export)
 

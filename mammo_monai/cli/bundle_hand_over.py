@@ -11,20 +11,24 @@ from typing import Any
 def add_commands(verbs: Any) -> None:
     """Adds the three commands."""
     pack = verbs.add_parser("pack", help="one zip for another site, with the hash of every file")
-    pack.add_argument("bundle", metavar="NAME|DIR")
-    pack.add_argument("-o", "--output", type=Path, metavar="FILE.zip", help="(NAME-VERSION.zip)")
+    pack.add_argument("bundle", metavar="NAME|DIR", help="what is packed")
+    pack.add_argument(
+        "-o", "--output", type=Path, metavar="FILE.zip", help="the zip to write (NAME-VERSION.zip)"
+    )
     text = "add this package's wheel and a requirements file: built, found in dist/, or FILE"
     pack.add_argument("--wheel", nargs="?", const=True, default=False, metavar="FILE", help=text)
     pack.set_defaults(run=run_pack)
     verify = verbs.add_parser("verify", help="whether a pack is as it was packed")
-    verify.add_argument("pack", type=Path, metavar="FILE.zip|DIR")
+    verify.add_argument(
+        "pack", type=Path, metavar="FILE.zip|DIR", help="a zip, or a folder it was unpacked into"
+    )
     verify.add_argument("--sha256", metavar="HEX", help="expected of the zip; of pack.json for a folder")
     verify.add_argument("--signature", type=Path, metavar="FILE", help="of the pack (PACK.minisig beside it)")
     verify.add_argument("--public-key", metavar="KEY.pub", help="who must have signed it")
     verify.set_defaults(run=run_verify)
     inspect = verbs.add_parser("inspect", help="everything a bundle would run, told before anything runs")
-    inspect.add_argument("bundle", metavar="FILE.zip|DIR|NAME")
-    inspect.add_argument("--json", action="store_true", help="as JSON")
+    inspect.add_argument("bundle", metavar="FILE.zip|DIR|NAME", help="a pack, or a bundle's folder or name")
+    inspect.add_argument("--json", action="store_true", help="print JSON instead of lines")
     inspect.set_defaults(run=run_inspect)
 
 

@@ -14,12 +14,19 @@ VARIABLE = "MAMMO_MONAI_PASSPHRASE"
 def add_commands(verbs: Any) -> None:
     """Adds the two commands."""
     key = verbs.add_parser("key", help="make a key that signs packs")
-    key.add_argument("what", choices=("new",))
+    key.add_argument("what", choices=("new",), help="make one")
     add = key.add_argument
-    add("-o", "--output", type=Path, required=True, metavar="FILE", help="FILE.pub goes to others")
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the secret key to write; FILE.pub beside it goes to others",
+    )
     key.set_defaults(run=run_key)
     sign = verbs.add_parser("sign", help="sign a pack, as minisign does")
-    sign.add_argument("pack", type=Path, metavar="FILE.zip|DIR")
+    sign.add_argument("pack", type=Path, metavar="FILE.zip|DIR", help="made by `bundle pack`")
     text = "made by key new, or minisign -G"
     sign.add_argument("--key", type=Path, required=True, metavar="FILE", help=text)
     sign.set_defaults(run=run_sign)

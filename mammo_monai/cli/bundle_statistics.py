@@ -11,11 +11,23 @@ def add_commands(verbs: Any) -> None:
     """Adds the command."""
     text = "note what the training images look like, so that predict can warn of others"
     add = verbs.add_parser("statistics", help=text).add_argument
-    add("bundle", metavar="NAME|DIR")
+    add("bundle", metavar="NAME|DIR", help="the bundle that was trained")
     add("--manifest", required=True, type=Path, metavar="FILE", help="the images it was trained on")
     add("--split", choices=("training", "validation", "test"), default="training", help="its list (training)")
-    add("--false-alarm-rate", type=float, default=0.01, metavar="R", help="share of such images warned of")
-    add("-o", "--output", type=Path, metavar="FILE", help="(the bundle's models/training_statistics.json)")
+    add(
+        "--false-alarm-rate",
+        type=float,
+        default=0.01,
+        metavar="R",
+        help="share of such images that are warned of (%(default)s)",
+    )
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the file to write (the bundle's models/training_statistics.json)",
+    )
     verbs.choices["statistics"].set_defaults(run=run_statistics, overrides=[])
 
 

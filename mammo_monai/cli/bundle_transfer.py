@@ -11,7 +11,7 @@ from typing import Any
 def add_commands(verbs: Any) -> None:
     """Adds the two commands."""
     push = verbs.add_parser("push", help="put a pack where another site can get it")
-    push.add_argument("bundle", metavar="NAME|DIR|FILE.zip")
+    push.add_argument("bundle", metavar="NAME|DIR|FILE.zip", help="a bundle, or a pack of one")
     push.add_argument(
         "destination", metavar="DEST", help="a folder, https://…, or hf://OWNER/NAME[@REVISION]"
     )
@@ -25,13 +25,17 @@ def add_commands(verbs: Any) -> None:
     pull.add_argument("-o", "--output", type=Path, default=Path("bundles"), metavar="DIR", help=text)
     pull.add_argument("--sha256", metavar="HEX", help="of the zip (of pack.json on the hub), from its sender")
     pull.add_argument("--trust", action="store_true", help="take it though it would run what is not known")
-    pull.add_argument("--require-signature", action="store_true", help="of a publisher you trust")
+    pull.add_argument(
+        "--require-signature", action="store_true", help="take it only if a publisher you trust has signed it"
+    )
     pull.add_argument("--older", action="store_true", help="take an older version than is there")
     pull.add_argument("--replace", action="store_true", help="move a bundle of this name aside")
-    pull.add_argument("--limit-gb", type=float, default=4.0, metavar="N", help="the most to take (4)")
+    pull.add_argument(
+        "--limit-gb", type=float, default=4.0, metavar="N", help="gigabytes taken at most (%(default)g)"
+    )
     pull.set_defaults(run=run_pull)
     for each in (push, pull):
-        each.add_argument("--allow-http", action="store_true", help="plain http beyond this machine")
+        each.add_argument("--allow-http", action="store_true", help="take plain http beyond this machine")
 
 
 def run_push(args: argparse.Namespace) -> int:

@@ -17,7 +17,9 @@ def add_commands(verbs: Any) -> None:
     what.add_argument("--publisher", metavar="KEY.pub", help="take packs signed with this key, and no others")
     what.add_argument("--list", action="store_true", help="what is trusted")
     what.add_argument("--remove", metavar="NAME|HASH|KEY", help="trust it no more")
-    trust.add_argument("--reason", default=READ, metavar="TEXT", help="kept with it; should name nobody")
+    trust.add_argument(
+        "--reason", default=READ, metavar="TEXT", help="why, kept with it; should name nobody (%(default)s)"
+    )
     trust.set_defaults(run=run_trust)
 
 

@@ -21,11 +21,23 @@ def add_parser(subparsers: Any) -> None:
         "all folds, pooled. `predict --fppi` applies them.",
     )
     add = parser.add_argument
-    add("detections", type=Path, nargs="+", help="detections.json of one model, or of every fold")
-    add("--manifest", type=Path, required=True, metavar="M", help="one manifest.json with all their images")
+    add(
+        "detections",
+        type=Path,
+        nargs="+",
+        metavar="DETECTIONS",
+        help="detections.json of one model, or of every fold",
+    )
+    add(
+        "--manifest",
+        type=Path,
+        required=True,
+        metavar="MANIFEST",
+        help="one manifest.json with all their images",
+    )
     add("--split", choices=("training", "validation", "test"), help="one list (default: all)")
-    add("--method", choices=METHODS, default="platt", help="of calibration (%(default)s)")
-    add("-o", "--output", type=Path, required=True, metavar="POINTS", help="operating_points.json")
+    add("--method", choices=METHODS, default="platt", help="how scores become probabilities (%(default)s)")
+    add("-o", "--output", type=Path, required=True, metavar="POINTS", help="operating_points.json to write")
     add("--plot", type=Path, metavar="FILE", help="draw points and reliability as .png or .svg")
     add_rule_options(parser, doubles="further detections on a found lesion are misses")
     parser.set_defaults(run=run)

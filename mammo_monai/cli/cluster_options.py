@@ -18,7 +18,7 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--cluster-workers", type=int, metavar="N", help="processes with the model (what fits)"
     )
-    group.add_argument("--worker-cpus", type=int, metavar="N", help="processors of each (1)")
+    group.add_argument("--worker-cpus", type=int, metavar="N", help="cores of each (1)")
     group.add_argument("--worker-gpus", type=float, metavar="N", help="GPUs of each, 0.5 for half (1 if any)")
     group.add_argument("--chunk", type=int, metavar="N", help="images of a task and of a shard (64)")
 

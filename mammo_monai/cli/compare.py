@@ -14,19 +14,39 @@ NUMBERS = ("split", "fppi", "min_iou", "label", "bootstrap", "permutations", "se
 
 def add_parser(subparsers: Any) -> None:
     """Adds the verb."""
-    about = "Prints B minus A in sensitivity, with paired interval and p-value, and what one alone found."
-    parser = subparsers.add_parser("compare", help="compare two detectors", description=about)
+    about = "Takes the detections of two models on the same images and prints B minus A in sensitivity per "
+    about += "lesion, with paired interval and p-value over patients, and what one alone found."
+    parser = subparsers.add_parser(
+        "compare", help="compare two detectors on the same images, patient by patient", description=about
+    )
     add = parser.add_argument
     add("first", type=Path, metavar="A", help="detections.json, or a folder that holds it")
     add("second", type=Path, metavar="B", help="likewise, of the same images")
-    add("--manifest", type=Path, required=True, metavar="M", help="manifest.json with the lesions")
+    add("--manifest", type=Path, required=True, metavar="MANIFEST", help="manifest.json with the lesions")
     add("--split", choices=("training", "validation", "test"), help="one list (default: all)")
     add("--name", action="append", metavar="NAME", help="of A, and again of B (default: model or file)")
     add("-o", "--output", type=Path, metavar="HTML", help="the page to write")
-    add("--csv", type=Path, metavar="F", help="file for the figures with all digits")
-    add("--fppi", type=float, default=1.0, help="where lesions and images are compared (%(default)s)")
-    add("--permutations", type=int, default=1000, metavar="N", help="swaps (%(default)s)")
-    add("--banner", default="", help="a sentence on top of the page, e.g. where the images come from")
+    add("--csv", type=Path, metavar="FILE", help="write the figures with all digits there")
+    add(
+        "--fppi",
+        type=float,
+        default=1.0,
+        metavar="N",
+        help="false positives per image where lesions and images are compared (%(default)s)",
+    )
+    add(
+        "--permutations",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="swaps of the permutation test (%(default)s)",
+    )
+    add(
+        "--banner",
+        default="",
+        metavar="TEXT",
+        help="a sentence on top of the page, e.g. where the images come from",
+    )
     add_rule_options(parser)
     add_class_options(parser)
     parser.set_defaults(run=run)

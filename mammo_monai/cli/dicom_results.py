@@ -24,10 +24,22 @@ def add_result_actions(actions: Any) -> None:
         about = f"Writes {text}. Marks, not for diagnosis."
         add = actions.add_parser(kind, help=text, description=about).add_argument
         add("detections", type=Path, metavar="DETECTIONS.json", help="made by `mammo-monai predict`")
-        add("-o", "--output", type=Path, required=True, metavar="DIR", help=f"for <record id>_{kind}.dcm")
+        add(
+            "-o",
+            "--output",
+            type=Path,
+            required=True,
+            metavar="DIR",
+            help=f"folder for <record id>_{kind}.dcm",
+        )
         add("--sources", type=Path, metavar="MANIFEST|DIR", help=sources)
-        add("--fppi", type=float, metavar="N", help="what the bundle's operating point for N shows")
-        add("--min-score", type=float, metavar="S", help="marks of at least this score")
+        add(
+            "--fppi",
+            type=float,
+            metavar="N",
+            help="marks its operating point for N false positives per image keeps",
+        )
+        add("--min-score", type=float, metavar="S", help="marks of at least this score (all)")
         add("--reviewed", action="store_true", help="a person has edited the marks")
         add("--observer", metavar="NAME", help="who verifies them, as Family^Given; needs --reviewed")
         if kind == "sc":

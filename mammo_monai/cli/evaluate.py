@@ -18,12 +18,23 @@ def add_parser(subparsers: Any) -> None:
         "with false positives over all images unless told otherwise, and writes the figures with the rule.",
     )
     add = parser.add_argument
-    add("detections", type=Path, help="detections.json")
-    add("--manifest", type=Path, required=True, metavar="M", help="manifest.json with the lesions")
+    add(
+        "detections",
+        type=Path,
+        metavar="DETECTIONS",
+        help="detections.json, boxes in pixels of the original image",
+    )
+    add(
+        "--manifest",
+        type=Path,
+        required=True,
+        metavar="MANIFEST",
+        help="manifest.json with the lesions, the truth",
+    )
     add("--split", choices=("training", "validation", "test"), help="one list (default: all)")
-    thresholds = "of calibrate: its thresholds for the images without lesions"
+    thresholds = "made by `calibrate`: its thresholds, tried on the images without lesions"
     add("--operating-points", type=Path, metavar="POINTS", help=thresholds)
-    add("-o", "--output", type=Path, required=True, metavar="METRICS", help="metrics.json")
+    add("-o", "--output", type=Path, required=True, metavar="METRICS", help="metrics.json to write")
     add_rule_options(parser)
     add_class_options(parser)
     parser.set_defaults(run=run)

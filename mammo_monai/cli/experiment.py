@@ -20,9 +20,15 @@ def add_parser(subparsers: Any) -> None:
     for parser in (run_, check):
         add = parser.add_argument
         add("file", type=Path, metavar="FILE", help="experiment.json")
-        add("--manifest", action="append", default=[], metavar="M", help="instead of the file's")
-        add("--folds-file", type=Path, metavar="FOLDS", help="instead of the file's")
-        add("--folds", metavar="1-5", help="such as 1 or 1-3,5 (all)")
+        add(
+            "--manifest",
+            action="append",
+            default=[],
+            metavar="MANIFEST",
+            help="manifest.json instead of the file's; once per data set",
+        )
+        add("--folds-file", type=Path, metavar="FOLDS", help="folds.json instead of the file's")
+        add("--folds", metavar="NUMBERS", help="folds to do, such as 1 or 1-3,5 (all)")
         add("--only", nargs="+", default=[], metavar="NAME", help="these runs (all)")
     run_.add_argument("--out", type=Path, metavar="DIR", help="the runs' folder (runs/NAME)")
     run_.add_argument("--workers", type=int, default=1, metavar="N", help="runs at a time (%(default)s)")

@@ -12,7 +12,13 @@ def add_sweep_parser(actions: Any) -> None:
     parser = actions.add_parser("sweep", help="search values by trials (extra optuna); goes on after a kill")
     add = parser.add_argument
     add("file", type=Path, metavar="FILE", help="experiment.json with a sweep")
-    add("--manifest", action="append", default=[], metavar="M", help="instead of the file's")
+    add(
+        "--manifest",
+        action="append",
+        default=[],
+        metavar="MANIFEST",
+        help="manifest.json instead of the file's",
+    )
     add("--trials", type=int, metavar="N", help="in all, with those done before (the file's number)")
     add("--workers", type=int, default=1, metavar="N", help="trials at a time (%(default)s)")
     add("--out", type=Path, metavar="DIR", help="the runs' folder (runs/NAME)")

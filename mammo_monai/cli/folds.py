@@ -12,24 +12,33 @@ FRACTION = "of all patients; half: of the training half (default: kfold and half
 
 def add_parser(subparsers: Any) -> None:
     """Adds the verb with its three actions."""
-    verb = subparsers.add_parser("folds", help="make, apply or show folds")
+    verb = subparsers.add_parser("folds", help="deal patients into folds; write the manifest of one fold")
     actions = verb.add_subparsers(dest="action", metavar="ACTION", required=True)
     make = actions.add_parser("make", help="deal the patients of manifests A, B, C into folds")
     apply = actions.add_parser("apply", help="write the manifest of one fold")
     show = actions.add_parser("show", help="count what folds hold; masses and patients with the manifests")
-    make.add_argument("manifests", type=Path, nargs="+", metavar="MANIFEST")
-    make.add_argument("--scheme", choices=SCHEMES, default="kfold", help="s1 to s7 are P2's (%(default)s)")
+    make.add_argument("manifests", type=Path, nargs="+", metavar="MANIFEST", help="one per data set: A, B, C")
+    make.add_argument(
+        "--scheme",
+        choices=SCHEMES,
+        default="kfold",
+        help="k folds, halves, or the transfer setups s1 to s7 of Jung et al. 2018 (%(default)s)",
+    )
     make.add_argument("--folds", type=int, default=5, metavar="K", help="how many (%(default)s)")
     make.add_argument("--validation-fraction", type=float, metavar="F", help=FRACTION)
-    make.add_argument("--seed", type=int, default=0, help="of the dealing (%(default)s)")
+    make.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="another one deals the patients anew (%(default)s)"
+    )
     show.add_argument("folds", type=Path, metavar="FOLDS", help="folds.json")
-    show.add_argument("manifests", type=Path, nargs="*", metavar="MANIFEST")
-    apply.add_argument("manifests", type=Path, nargs="+", metavar="MANIFEST")
+    show.add_argument("manifests", type=Path, nargs="*", metavar="MANIFEST", help="those it was made of")
+    apply.add_argument("manifests", type=Path, nargs="+", metavar="MANIFEST", help="those it was made of")
     apply.add_argument("--folds", type=Path, required=True, metavar="FOLDS", help="folds.json")
     apply.add_argument("--fold", required=True, metavar="NAME", help="1, 2, …")
     apply.add_argument("--stage", metavar="NAME", help="such as pretraining-b (default: the last)")
     for parser in (make, apply):
-        parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+        parser.add_argument(
+            "-o", "--output", type=Path, required=True, metavar="FILE", help="the file to write"
+        )
     verb.set_defaults(run=run)
 
 

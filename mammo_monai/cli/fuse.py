@@ -13,15 +13,21 @@ def add_parser(subparsers: Any) -> None:
     """Adds the verb."""
     parser = subparsers.add_parser(
         "fuse",
-        help="fuse detections of several models",
+        help="make one detections.json of those of several models",
         description="Fuses detections of the same images. Each model's scores pass through its own "
         "calibration first: that of --points, else of the bundle its file names. `predict` with several "
         "bundles predicts and fuses in one go.",
     )
     add = parser.add_argument
-    add("detections", type=Path, nargs="+", help="detections.json of each model")
-    add("--points", type=Path, nargs="+", metavar="P", help="operating_points.json of each, in order")
-    add("-o", "--output", type=Path, required=True, help="the detections.json to write")
+    add("detections", type=Path, nargs="+", metavar="DETECTIONS", help="detections.json of each model")
+    add(
+        "--points",
+        type=Path,
+        nargs="+",
+        metavar="POINTS",
+        help="operating_points.json of each, in order (its bundle's)",
+    )
+    add("-o", "--output", type=Path, required=True, metavar="FILE", help="the detections.json to write")
     add_fusion_options(parser, default="wbf")
     parser.set_defaults(run=run)
 

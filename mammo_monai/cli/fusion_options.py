@@ -15,13 +15,21 @@ METHODS = ("wbf", "clustering", "merge", "nms")
 def add_fusion_options(parser: Any, *, default: str | None) -> None:
     """Adds them; the method is `default` where it is not given."""
     add = parser.add_argument_group("ensemble of several models").add_argument
-    help_ = (
-        "weighted box fusion, weighted clustering, or the best box of a group: largest (merge), as is (nms)"
-    )
-    add("--fuse", choices=METHODS, default=default, help=f"{help_} (wbf)")
+    help_ = "wbf: weighted box fusion; clustering: weighted clustering; merge, nms: the best box of a group, "
+    help_ += "as large as the group, or as it is (wbf)"
+    add("--fuse", choices=METHODS, default=default, help=help_)
     add("--fuse-iou", type=float, metavar="X", help="boxes with a higher IoU are one (the method's own)")
-    add("--fuse-weights", type=float, nargs="+", default=[], metavar="W", help="one per model (all alike)")
-    add("--fuse-label", type=int, action="append", default=[], metavar="N", help="this class alone (all)")
+    add(
+        "--fuse-weights",
+        type=float,
+        nargs="+",
+        default=[],
+        metavar="W",
+        help="how much each model counts, one number per model (all alike)",
+    )
+    add(
+        "--fuse-label", type=int, action="append", default=[], metavar="N", help="fuse this class alone (all)"
+    )
     add("--uncalibrated", action="store_true", help="fuse raw scores, though they do not compare")
 
 

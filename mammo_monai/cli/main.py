@@ -7,10 +7,12 @@ import importlib
 import logging
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from mammo_monai import __version__
-from mammo_monai.errors import MammoError
+from mammo_monai.cli.descriptions import DESCRIPTIONS
+from mammo_monai.cli.examples import examples_text
+from mammo_monai.cli.parser import Parser, misspelt, parser_of, unknown_text, walk
+from mammo_monai.errors import BundleError, MammoError
 from mammo_monai.files import in_words
 
 VERBS = (
@@ -36,46 +38,40 @@ VERBS = (
     "bundle",
     "weights",
     "apps",
+    "doctor",
+    "completion",
 )
 DESCRIPTION = (
     "Marks masses in mammograms: DICOM in, boxes with honest figures out. "
     "It marks, it never diagnoses: a research tool, not a medical device."
 )
-EPILOG = """examples:
-  mammo-monai predict film.dcm --bundle cbis_mass_detection --fppi 0.5 -o detections.json --overlays overlays
-  mammo-monai phantoms --layout inbreast --patients 20 --seed 1 --out phantoms
-  mammo-monai manifest inbreast phantoms -o manifest.json
-  mammo-monai train --bundle coco_to_inbreast_mass_retinanet --manifest manifest.json --init none --epochs 5
-  mammo-monai predict manifest.json --split test --bundle coco_to_inbreast_mass_retinanet -o detections.json
-  mammo-monai evaluate detections.json --manifest manifest.json --split test -o metrics.json
-  mammo-monai report metrics.json --manifest manifest.json -o report.html
-  mammo-monai dicom sr detections.json -o results
-  mammo-monai dicom pull PACS@pacs.example.org:11112 PatientID=4711 -o films
-  mammo-monai review detections.json
+CODES = "exit codes:\n  0 done, 1 done in part (what failed is named), 2 not done (the error says why)"
+ORIENTATION = f"""mammo-monai {__version__} marks masses in mammograms. It marks, it never diagnoses.
 
-exit codes: 0 done, 1 done in part (what failed is named), 2 not done (the error says why)."""
+  Is this installation sound?    mammo-monai doctor
+  Mark films you have            mammo-monai predict films --bundle cbis_mass_detection -o detections.json
+  Look at marks, correct them    mammo-monai review detections.json
+  Score marks                    mammo-monai evaluate --help
+  Read a data set, train         mammo-monai manifest --help, mammo-monai train --help
+  Have no data? Make some        mammo-monai phantoms --layout inbreast --out INbreast
+  Hand marks to a PACS           mammo-monai dicom --help
 
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, as all errors of the command."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}. See {self.prog} --help.\n")
+All verbs: mammo-monai --help. One of them, with examples: mammo-monai VERB --help."""
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all verbs; imports nothing heavier than argparse."""
-    parser = _Parser(
-        "mammo-monai",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    epilog = "\n\n".join((examples_text(""), CODES))
+    parser = Parser("mammo-monai", description=DESCRIPTION, epilog=epilog)
     parser.add_argument("--version", action="version", version=f"mammo-monai {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log per image, show tracebacks")
-    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    subparsers = parser.add_subparsers(dest="verb", metavar="VERB")
     for verb in VERBS:
         importlib.import_module(f"mammo_monai.cli.{verb}").add_parser(subparsers)
+    for each in walk(parser):
+        name = each.prog.removeprefix(parser.prog).strip()
+        each.description = each.description or DESCRIPTIONS.get(name)
+        each.epilog = each.epilog or examples_text(name)
     return parser
 
 
@@ -86,8 +82,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = build_parser()
     parsed, unknown = parser.parse_known_args(arguments)
+    innermost = parser_of(parser, parsed)
     if unknown and not hasattr(parsed, "overrides"):
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        innermost.error(unknown_text(unknown, innermost))
+    if parsed.verb is None:
+        print(ORIENTATION)
+        return 2
     if hasattr(parsed, "overrides"):
         parsed.overrides = unknown
     level = logging.DEBUG if parsed.verbose else logging.INFO
@@ -101,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MammoError, OSError, ValueError) as error:
         if parsed.verbose:
             raise
-        print(f"mammo-monai {parsed.verb}: {in_words(error)}", file=sys.stderr)
+        meant = misspelt(unknown, innermost) if isinstance(error, BundleError) else ""
+        print(f"mammo-monai {parsed.verb}: {in_words(error)}{meant}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; what is finished is kept, the same command goes on from there.", file=sys.stderr)

@@ -15,7 +15,7 @@ def add_parser(commands: Any) -> None:
         description="Lays every record beside its file and the lists beside each other; changes neither. "
         "Exit code 0: all is well, 1: something is odd, 2: the manifest cannot be used as it stands.",
     )
-    parser.add_argument("manifest", type=Path, metavar="MANIFEST")
+    parser.add_argument("manifest", type=Path, metavar="MANIFEST", help="manifest.json")
     parser.add_argument("--pictures", action="store_true", help="decode every image too and look at it")
     parser.add_argument("--folds", type=Path, metavar="FILE", help="check a folds file against it too")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads (default %(default)s)")

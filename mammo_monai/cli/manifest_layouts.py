@@ -9,6 +9,11 @@ from typing import Any
 LISTS = ("training", "validation", "test")
 SPLITS = ("official", "p3", "half", "fractions", *LISTS)
 TYPES = ("mass", "calcification", "asymmetry", "distortion", "other")
+# Layouts whose one option of their own is --types, with their line of --help.
+TYPED_LAYOUTS = {
+    "inbreast": "INbreast as downloaded, or phantoms of it",
+    "vindr": "VinDr-Mammo",
+}
 FORMATS = ("auto", "coco", "csv", "voc", "yolo", "nifti", "png", "dicom-seg", "slicer", "monai-label")
 SPLIT_HELP = (
     "official: the data set's own; p3: official, with 246 images of training for validation; half: half the "
@@ -27,18 +32,20 @@ def add_parsers(commands: Any) -> None:
     cbis(
         "--no-picture-check", action="store_true", help="do not decode every film to see which side it shows"
     )
-    for layout, text in (("inbreast", "INbreast as downloaded, or phantoms of it"), ("vindr", "VinDr-Mammo")):
+    for layout, text in TYPED_LAYOUTS.items():
         add = _add(commands, layout, text)
         add("--types", nargs="+", choices=TYPES, metavar="TYPE", help=f"keep only {', '.join(TYPES)} (all)")
     folder = _add(commands, "folder", "your own images with boxes or masks in a usual format")
     folder("--annotations", type=Path, metavar="PATH", help="file or folder (default: among the images)")
-    folder("--format", choices=FORMATS, default="auto", help="of the annotations (default: by their looks)")
+    folder(
+        "--format", choices=FORMATS, default="auto", help="of the annotations (%(default)s: by their looks)"
+    )
     folder("--unlisted", choices=("normal", "leave-out"), help="what images without annotation are")
     coco = _add(commands, "coco", "a COCO JSON and a folder of images")
     coco("--images", type=Path, metavar="DIR", help="what file names are relative to (default: the JSON's)")
     for add in (folder, coco):
         add("--name-pattern", metavar="REGEX", help="with groups patient, laterality, view")
-        add("--category", default="mass", help="your word for masses, label 0 (default: mass)")
+        add("--category", default="mass", metavar="WORD", help="your word for masses, label 0 (%(default)s)")
         add(
             "--class",
             action="append",
@@ -55,29 +62,35 @@ def add_parsers(commands: Any) -> None:
 def _add(commands: Any, layout: str, text: str) -> Any:
     parser = commands.add_parser(layout, help=text)
     add = parser.add_argument
-    add("root", type=Path, metavar="FILE" if layout == "coco" else "ROOT")
-    add("-o", "--output", type=Path, required=True, metavar="MANIFEST", help="the manifest to write")
-    add("--split", choices=SPLITS, help=SPLIT_HELP)
-    add("--validation-fraction", type=float, default=0.2, metavar="F", help="of the patients (default 0.2)")
-    add("--fractions", type=float, nargs=3, metavar=("TRAIN", "VAL", "TEST"), help="default 0.6 0.2 0.2")
-    add("--folds", type=Path, metavar="FILE", help="made by `mammo-monai folds make`; with --fold")
-    add("--fold", metavar="NAME", help="the fold whose lists are filled")
-    add("--stage", metavar="NAME", help="of the fold (default: the last)")
+    read = "a COCO JSON" if layout == "coco" else "the data set's folder"
+    add("root", type=Path, metavar="FILE" if layout == "coco" else "ROOT", help=read)
+    add("-o", "--output", type=Path, required=True, metavar="MANIFEST", help="the manifest.json to write")
     add("--same-ids-as", type=Path, metavar="MANIFEST", help="give images the record ids they have there")
-    add("--seed", type=int, default=0, help="of the split (default 0)")
-    add(
-        "--merge-overlapping",
-        nargs="?",
-        type=_min_iou,
-        const=0.0,
-        metavar="IOU",
-        help="count lesions of an image that overlap by more than IOU as one (any overlap if not given)",
-    )
     add("--strict", action="store_true", help="write no manifest if any image has a fault")
     add("--skip-invalid", action="store_true", help=argparse.SUPPRESS)  # what happens anyway
     add("--no-hash", action="store_true", help="do not read every file to note its SHA-256")
-    add("--workers", type=int, default=2, metavar="N", help="threads (default %(default)s)")
+    add("--workers", type=int, default=2, metavar="N", help="threads (%(default)s)")
+    _add_list_options(parser.add_argument_group("lists: which image trains, validates, tests").add_argument)
+    add = parser.add_argument_group("what is read of it").add_argument
+    overlap = "count lesions of an image that overlap by more than IOU as one (any overlap if not given)"
+    add("--merge-overlapping", nargs="?", type=_min_iou, const=0.0, metavar="IOU", help=overlap)
     return add
+
+
+def _add_list_options(add: Any) -> None:
+    add("--split", choices=SPLITS, help=SPLIT_HELP)
+    add("--validation-fraction", type=float, default=0.2, metavar="F", help="of the patients (%(default)s)")
+    add(
+        "--fractions",
+        type=float,
+        nargs=3,
+        metavar=("TRAIN", "VAL", "TEST"),
+        help="of the patients (0.6 0.2 0.2)",
+    )
+    add("--seed", type=int, default=0, metavar="N", help="another one deals the patients anew (%(default)s)")
+    add("--folds", type=Path, metavar="FILE", help="made by `mammo-monai folds make`; with --fold")
+    add("--fold", metavar="NAME", help="the fold whose lists are filled")
+    add("--stage", metavar="NAME", help="of the fold (default: the last)")
 
 
 def plan_of(args: argparse.Namespace) -> Any:
@@ -116,12 +129,12 @@ def _lists(args: argparse.Namespace) -> Any:
 
 def _reader_options(args: argparse.Namespace) -> Any:
     from mammo_monai import readers
+    from mammo_monai.readers.categories import LesionTypeOptions
 
     if args.layout == "cbis-ddsm":
         return readers.CbisOptions(args.csv_dir, args.calcifications, not args.no_picture_check)
-    if args.layout in ("inbreast", "vindr"):
-        options = readers.InbreastOptions if args.layout == "inbreast" else readers.VindrOptions
-        return options(tuple(args.types) if args.types else None)
+    if args.layout in TYPED_LAYOUTS:
+        return LesionTypeOptions(tuple(args.types) if args.types else None)
     words = {"name_pattern": args.name_pattern, "category": args.category}
     words |= {"classes": dict(args.classes), "clip_boxes": args.clip_boxes}
     words["patients_are_public"] = args.public_patients

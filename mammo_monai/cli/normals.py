@@ -19,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
     add = parser.add_argument
     add("manifest", metavar="MANIFEST", help="manifest.json of `mammo-monai prepare`, or its folder")
     add("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-    add("--split", choices=("training", "validation", "test"), help="one list (default: all)")
+    add("--split", choices=("training", "validation", "test"), help="one list of it (all)")
     add(
         "--min-fraction",
         type=float,

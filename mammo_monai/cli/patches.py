@@ -18,12 +18,25 @@ def add_parser(subparsers: Any) -> None:
     )
     add = parser.add_argument
     add("scores", type=Path, nargs="+", metavar="SCORES", help="class_scores.json, one per run")
-    add("--against", type=Path, nargs="+", default=[], metavar="OTHER", help="of another model, as many")
+    add(
+        "--against",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="OTHER",
+        help="class_scores.json of another model, as many",
+    )
     add("-o", "--output", type=Path, metavar="FILE", help="JSON file for all figures")
-    add("--bootstrap", type=int, default=1000, metavar="N", help="draws of patients (%(default)s)")
-    add("--permutations", type=int, default=1000, metavar="N", help="swaps (%(default)s)")
-    add("--confidence", type=float, default=0.95, help="of intervals (%(default)s)")
-    add("--seed", type=int, default=0, help="of draws and swaps (%(default)s)")
+    add(
+        "--bootstrap",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="draws of patients for intervals (%(default)s)",
+    )
+    add("--permutations", type=int, default=1000, metavar="N", help="swaps of the paired test (%(default)s)")
+    add("--confidence", type=float, default=0.95, metavar="SHARE", help="that intervals cover (%(default)s)")
+    add("--seed", type=int, default=0, metavar="N", help="of draws and swaps (%(default)s)")
     parser.set_defaults(run=run)
 
 

@@ -21,15 +21,23 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--layout", required=True, choices=("cbis-ddsm", "inbreast"), help="on-disk layout and look"
     )
-    parser.add_argument("--patients", type=int, default=20, help="number of patients (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="random seed, at least 0 (default %(default)s)")
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder to write; a stopped run goes on there"
+        "--patients", type=int, default=20, metavar="N", help="number of patients (default %(default)s)"
     )
     parser.add_argument(
-        "--pixel-spacing-mm", type=float, default=0.07, help="size of a pixel in mm (default %(default)s)"
+        "--seed", type=int, default=0, metavar="N", help="random seed, at least 0 (default %(default)s)"
     )
-    parser.add_argument("--workers", type=int, default=1, help="processes (default %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder to write; a stopped run goes on there"
+    )
+    parser.add_argument(
+        "--pixel-spacing-mm",
+        type=float,
+        default=0.07,
+        metavar="MM",
+        help="size of a pixel in mm (default %(default)s)",
+    )
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default %(default)s)")
     parser.set_defaults(run=run)
 
 

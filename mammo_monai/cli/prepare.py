@@ -14,24 +14,36 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "prepare",
         help="decode, crop and resize all images once, for training",
-        description="Keeps one 16-bit PNG per image; DIR/manifest.json then stands for the original.",
+        description="Writes one 16-bit PNG per image of MANIFEST into DIR, decoded, cropped to the breast "
+        "and resized as training asks for it, and DIR/manifest.json, which then stands for the original. "
+        "Boxes found on the copies come back in pixels of the original images. A stopped run goes on. Exit "
+        "code 1: images were left out.",
     )
     presets = ("full_image", "sections", "full_and_sections", "fixed_size", "fixed_portrait", "fixed_spacing")
     add = parser.add_argument
     add("manifest", metavar="MANIFEST", help="manifest.json, its folder, or phantoms:LAYOUT[:PATIENTS]")
     add("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-    add("--bundle", metavar="NAME|DIR", help="take the recipe of its train.json; options change it")
-    add("--preset", choices=presets, help="what training asks for (full_image)")
-    add("--size-px", type=int, metavar="PX", help="short side, or side of a fixed size (600)")
-    add("--spacing-mm", type=float, metavar="MM", help="pixel size of preset fixed_spacing")
-    add("--region", choices=("otsu", "global", "none"), help="how the breast is found (otsu: film)")
-    add("--remove-pectoral", action="store_true", default=None, help="blacken the muscle of oblique views")
-    add("--noise", choices=("none", "median", "gaussian", "bilateral", "impulse"), help="against noise")
-    add("--noise-px", type=int, choices=(3, 5, 7), help="its window, pixels of the original (3)")
-    add("--suppress-artifacts", action="store_true", default=None, help="fill in markers on the breast")
     add("--workers", type=int, default=1, metavar="N", help="processes (%(default)s)")
     add("--prune", action="store_true", help="delete copies of other recipes from DIR")
     add_trust_option(parser)
+    add = parser.add_argument_group("recipe: what is done to each image").add_argument
+    add("--bundle", metavar="NAME|DIR", help="take the recipe of its train.json; options change it")
+    add("--preset", choices=presets, help="what training asks for (full_image)")
+    add("--size-px", type=int, metavar="PX", help="short side, or side of a fixed size, in pixels (600)")
+    add("--spacing-mm", type=float, metavar="MM", help="size of a pixel in mm, of preset fixed_spacing")
+    add(
+        "--region",
+        choices=("otsu", "global", "none"),
+        help="how the breast is found (otsu: film; global: digital)",
+    )
+    add("--remove-pectoral", action="store_true", default=None, help="blacken the muscle of oblique views")
+    add(
+        "--noise",
+        choices=("none", "median", "gaussian", "bilateral", "impulse"),
+        help="filter against noise (none)",
+    )
+    add("--noise-px", type=int, choices=(3, 5, 7), help="its window, pixels of the original image (3)")
+    add("--suppress-artifacts", action="store_true", default=None, help="fill in markers on the breast")
     parser.set_defaults(run=run)
 
 

@@ -7,7 +7,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-ABOUT = "Writes one self-contained file: figures with intervals, curves, published tables, every finding."
+ABOUT = (
+    "Takes metrics.json of one or more runs, or the folder of an experiment, and writes one self-contained "
+    "file: sensitivity with intervals, FROC curves, published tables, every finding."
+)
 KINDS = ("digital", "film", "in-house")
 
 
@@ -18,15 +21,22 @@ def add_parser(subparsers: Any) -> None:
     add("runs", type=Path, nargs="+", metavar="RUN", help="metrics.json, its folder, or an experiment's")
     add("-o", "--output", type=Path, required=True, metavar="FILE", help=".html, .pdf, .csv or .tex")
     add("--format", choices=("html", "pdf", "csv", "latex"), help="where the suffix does not tell")
-    add("--manifest", type=Path, metavar="M", help="manifest.json, for the pictures and the data")
+    add("--manifest", type=Path, metavar="MANIFEST", help="manifest.json, for the pictures and the data")
+    add = parser.add_argument_group("what the page shows").add_argument
     add("--per-gallery", type=int, metavar="N", help="most crops in a gallery (all, to a stated ceiling)")
-    add("--fppi", type=float, default=1.0, help="of headlines and galleries (%(default)s)")
-    add("--title", help="heading of the report")
-    add("--banner", default="", help="a sentence on top, e.g. where the images come from")
+    add(
+        "--fppi",
+        type=float,
+        default=1.0,
+        metavar="N",
+        help="false positives per image of headlines and galleries (%(default)s)",
+    )
+    add("--title", metavar="TEXT", help="heading of the report")
+    add("--banner", default="", metavar="TEXT", help="a sentence on top, e.g. where the images come from")
     add("--name", action="append", metavar="NAME", help="a run's name; once per run, in order")
     add("--published", action="store_true", help="published figures besides, with their caveat")
-    add("--saliency", type=Path, metavar="DIR", help="maps made by mammo-monai saliency")
-    add("--images", choices=KINDS, help="kind, for published points in plots (as the runs' tables have it)")
+    add("--saliency", type=Path, metavar="DIR", help="maps made by `saliency`, shown beside the findings")
+    add("--images", choices=KINDS, help="kind of the images, for published points in plots (as the runs say)")
     parser.set_defaults(run=run)
 
 

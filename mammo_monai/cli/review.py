@@ -22,11 +22,21 @@ def add_parser(subparsers: Any) -> None:
     )
     add = parser.add_argument
     add("source", type=Path, metavar="DETECTIONS|DIR", help="detections.json, its folder, or unmarked images")
-    add("--manifest", type=Path, help="tells side, view and patient; lists the images of a folder")
+    add(
+        "--manifest",
+        type=Path,
+        metavar="MANIFEST",
+        help="tells side, view and patient; lists the images of a folder",
+    )
     add("--out", type=Path, metavar="DIR", help="where reviews and exports go (default: beside the source)")
     add("--threshold", type=float, metavar="SCORE", help="where the slider starts (default: operating point)")
-    add("--port", type=int, default=PORT, help="0 takes any that is free (default %(default)s)")
-    add("--host", default="127.0.0.1", help="another address lets other machines in, unencrypted")
+    add("--port", type=int, default=PORT, metavar="N", help="0 takes any that is free (default %(default)s)")
+    add(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="another address lets other machines in, unencrypted (%(default)s)",
+    )
     add("--show-patients", action="store_true", help="patient ids on the page instead of numbers")
     add("--export", action="store_true", help="write the exports of what is reviewed, and serve no page")
     parser.set_defaults(run=run)

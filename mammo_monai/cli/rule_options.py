@@ -27,19 +27,31 @@ def add_rule_options(parser: argparse.ArgumentParser, *, doubles: str = _DOUBLES
     option = group.add_argument
     hit = "iou: overlap; center: its centre in the lesion's box; center_distance: near centres (%(default)s)"
     option("--hit", choices=HITS, default="iou", help=hit)
-    option("--min-iou", type=float, default=0.2, help="with iou: a hit overlaps more than this (%(default)s)")
+    option(
+        "--min-iou",
+        type=float,
+        default=0.2,
+        metavar="X",
+        help="with iou: a hit overlaps more than this (%(default)s)",
+    )
     distance = (
         "with center_distance: centres at most this far apart (default: half the lesion's longest side)"
     )
     option("--max-distance-mm", type=float, metavar="MM", help=distance)
     option("--count-double-hits", action="store_true", help=doubles)
-    option("--label", type=int, default=0, help="the class to score (%(default)s, mass)")
+    option("--label", type=int, default=0, metavar="N", help="the class to score (%(default)s, mass)")
     level = "what is found: each lesion, or an image, breast, patient by its best hit (%(default)s)"
     option("--level", choices=LEVELS, default="lesion", help=level)
     images = "images whose false positives are counted and divided by (%(default)s)"
     option("--false-positives-on", choices=IMAGES, default="all", help=images)
-    option("--bootstrap", type=int, default=1000, metavar="N", help="resamples (%(default)s)")
-    option("--seed", type=int, default=0, help="of the resampling (%(default)s)")
+    option(
+        "--bootstrap",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="resamples of patients for the intervals (%(default)s)",
+    )
+    option("--seed", type=int, default=0, metavar="N", help="of the resampling (%(default)s)")
 
 
 def add_class_options(parser: argparse.ArgumentParser) -> None:

@@ -22,18 +22,36 @@ def add_parser(subparsers: Any) -> None:
     add("images", nargs="+", metavar="IMAGE|DIR|MANIFEST", help="images, folders, or one manifest.json")
     add("--bundle", required=True, metavar="NAME|DIR", help="a bundle's folder or name")
     add("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the pictures")
-    add("--detections", type=Path, metavar="FILE", help="explain these marks (the bundle's own)")
-    add("--method", choices=METHODS, default=METHODS[0], help="how (default %(default)s)")
+    add(
+        "--detections",
+        type=Path,
+        metavar="FILE",
+        help="explain the marks of this detections.json (those the bundle finds)",
+    )
+    add("--split", choices=("training", "validation", "test"), help="one list of the manifest (all)")
+    add("--weights", type=Path, metavar="FILE", help="another weights file than the bundle's own")
+    add("--device", metavar="DEVICE", help="cpu, cuda:0 … (a GPU if there is one)")
+    add_trust_option(parser)
+    add = parser.add_argument_group("what is explained, and how").add_argument
+    add("--method", choices=METHODS, default=METHODS[0], help="how the map is made (%(default)s)")
     add("--layer", metavar="NAME", help="of the network, for activation maps")
-    add("--top", type=int, default=3, metavar="N", help="best findings of an image (default %(default)s)")
-    add("--min-score", type=float, default=0.0, metavar="S", help="and only from this score on")
+    add(
+        "--top",
+        type=int,
+        default=3,
+        metavar="N",
+        help="best findings of an image that are explained (%(default)s)",
+    )
+    add(
+        "--min-score",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="findings of at least this score (%(default)s)",
+    )
     add(
         "--check", type=int, nargs="?", const=3, default=0, metavar="N", help="sanity check of N findings (3)"
     )
-    add("--split", choices=("training", "validation", "test"), help="one list of the manifest (all)")
-    add("--weights", type=Path, help="another weights file than the bundle's own")
-    add("--device", help="cpu, cuda:0 … (a GPU if there is one)")
-    add_trust_option(parser)
     parser.set_defaults(run=run, overrides=[])
 
 

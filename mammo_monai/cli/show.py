@@ -21,7 +21,7 @@ def add_parser(subparsers: Any) -> None:
         "Pictures and further pages lie in a folder beside it. A stopped run goes on where it was.",
     )
     add = parser.add_argument
-    add("manifest", type=Path, metavar="MANIFEST")
+    add("manifest", type=Path, metavar="MANIFEST", help="manifest.json")
     add("-o", "--output", type=Path, metavar="HTML", help="the page (default: show.html beside MANIFEST)")
     add("--split", choices=SPLITS, help="one list (default: all of them, and images left out)")
     add("--only", choices=("lesions", "normals", "quarantined"), help="with lesions, without, or left out")
@@ -30,7 +30,13 @@ def add_parser(subparsers: Any) -> None:
     add("--sort", choices=ORDERS, default="manifest", help="order of the images (default %(default)s)")
     add("--per-page", type=int, default=120, metavar="N", help="images on a page (default %(default)s)")
     add("--size", type=int, default=900, metavar="PX", help="longer side of pictures (default %(default)s)")
-    add("--workers", type=int, default=os.cpu_count() or 1, help="processes (default %(default)s)")
+    add(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes (default %(default)s)",
+    )
     parser.set_defaults(run=run)
 
 

@@ -14,18 +14,25 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "train",
         help="train a bundle on a manifest",
-        description="The same as `python -m monai.bundle run training --bundle_root B "
-        "--config_file B/configs/train.json`. "
-        "Any other `--id value` overrides that id of the configuration, e.g. --learning_rate 1e-4 "
-        "--train#dataloader#batch_size 4. A run that was stopped goes on where it was.",
+        description="Takes the training and validation lists of a manifest; writes model.safetensors, "
+        "checkpoints and curves into DIR. The same as `python -m monai.bundle run training --bundle_root B "
+        "--config_file B/configs/train.json`. Any other `--id value` overrides that id of the configuration, "
+        "e.g. --learning_rate 1e-4 --train#dataloader#batch_size 4. A run that was stopped goes on where it "
+        "was.",
     )
     parser.add_argument("--bundle", required=True, metavar="NAME|DIR", help="a bundle's folder or name")
     parser.add_argument(
-        "--manifest", help="manifest.json, or phantoms:LAYOUT; the bundle's default otherwise"
+        "--manifest",
+        metavar="MANIFEST",
+        help="manifest.json, or phantoms:LAYOUT; the bundle's default otherwise",
     )
-    parser.add_argument("--output-dir", help="where weights and checkpoints go (the bundle's models/ folder)")
-    parser.add_argument("--init", help="coco, imagenet, none, a weights file, or the parent bundle's name")
-    parser.add_argument("--epochs", type=int)
+    parser.add_argument(
+        "--output-dir", metavar="DIR", help="where weights and checkpoints go (the bundle's models/ folder)"
+    )
+    parser.add_argument(
+        "--init", metavar="START", help="coco, imagenet, none, a weights file, or the parent bundle's name"
+    )
+    parser.add_argument("--epochs", type=int, metavar="N", help="times every image is seen (the bundle's)")
     parser.add_argument(
         "--config", action="append", default=[], metavar="FILE", help="an overlay, e.g. multi_gpu_train.json"
     )

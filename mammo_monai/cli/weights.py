@@ -16,13 +16,15 @@ def add_parser(subparsers: Subparsers) -> None:
     verb.set_defaults(run=run)
     verbs = verb.add_subparsers(dest="weights_command", metavar="COMMAND", required=True)
     convert = verbs.add_parser("convert", help="torchvision, Detectron2 or ImageNet weights to .safetensors")
-    convert.add_argument("file", type=Path, help=".safetensors, .pt or .pth")
-    convert.add_argument("-o", "--output", type=Path, required=True, help="the .safetensors file to write")
+    convert.add_argument("file", type=Path, metavar="FILE", help=".safetensors, .pt or .pth")
     convert.add_argument(
-        "--num-classes", type=int, default=1, help="classes of the new head (default 1: mass)"
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="the .safetensors file to write"
+    )
+    convert.add_argument(
+        "--num-classes", type=int, default=1, metavar="N", help="classes of the new head (%(default)s, mass)"
     )
     show = verbs.add_parser("show", help="metadata and hash of a weights file")
-    show.add_argument("file", type=Path)
+    show.add_argument("file", type=Path, metavar="FILE", help=".safetensors, .pt or .pth")
 
 
 def run(args: argparse.Namespace) -> int:

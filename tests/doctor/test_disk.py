@@ -1,0 +1,95 @@
+"""Disks: room, names, locks, and shares."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mammo_monai.doctor import disk
+from mammo_monai.doctor.disk import Place, file_system_of, findings, look_at, place_finding, shared_finding
+from mammo_monai.doctor.findings import Finding, Level
+from mammo_monai.doctor.hiding import for_others
+
+SOUND = Place(Path("/data"), "ext4", 100.0, 10**6, has_locks=True)
+
+
+def test_places_here_are_looked_at_and_left_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAMMO_MONAI_CACHE", str(tmp_path / "cache" / "deeper"))
+    said = [each for each in findings({"output": str(tmp_path)}) if isinstance(each, Finding)]
+    assert {each.name for each in said} >= {"output", "cache", "torch's cache", "temporary files"}
+    assert not [each for each in said if each.name in ("output", "cache") and "locks hold" not in each.found]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_name_of_a_folder_is_not_told_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (output, *_) = (each for each in findings({"output": "ward 3/anna"}) if isinstance(each, Finding))
+    assert "ward 3/anna" in output.found
+    assert "anna" not in json.dumps(for_others(output).as_json())
+
+
+@pytest.mark.parametrize(
+    ("changes", "level", "said"),
+    [
+        ({}, "ok", "100.0 GB free, ext4; locks hold"),
+        ({"free_gb": 3.0}, "warning", "3.0 GB free"),
+        ({"free_gb": 0.1}, "fault", "0.1 GB free"),
+        ({"files_left": 10}, "warning", "10 more files"),
+        ({"has_locks": False}, "warning", "locks do not hold"),
+        ({"file_system": "nfs4"}, "warning", "a network share"),
+        ({"error": "Read-only file system"}, "fault", "/data: Read-only file system"),
+        ({"files_left": None, "file_system": ""}, "ok", "file system unknown"),
+    ],
+)
+def test_what_a_place_lacks_is_said(changes: dict[str, object], level: str, said: str) -> None:
+    found = place_finding("output", replace(SOUND, **changes), "-o")  # type: ignore[arg-type]
+    assert found.level.value == level
+    assert said in found.found
+    assert bool(found.fix) == (level != "ok")
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(disk.tempfile, "TemporaryDirectory", refuse)
+    assert look_at(tmp_path).error == "Permission denied"
+    monkeypatch.setattr(disk.os, "statvfs", refuse)
+    assert look_at(tmp_path).free_gb == 0.0
+
+
+def test_locks_that_let_two_in_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def free_for_all(path: Path) -> Iterator[None]:
+        path.touch()
+        yield
+
+    assert look_at(tmp_path).has_locks is True
+    monkeypatch.setattr(disk, "file_lock", free_for_all)
+    assert look_at(tmp_path).has_locks is False
+
+
+def test_little_shared_memory_is_a_warning() -> None:
+    assert shared_finding(0.06).fix.startswith("docker run --shm-size")
+    assert shared_finding(8.0).level is Level.OK
+
+
+def test_the_file_system_is_that_of_the_nearest_mount() -> None:
+    mounts = (
+        "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:1 / /a\\040b rw - cifs //x rw\nodd line\n3 1 0:2 / /a rw -\n"
+    )
+    assert file_system_of(Path("/a b/films"), mounts) == "cifs"
+    assert file_system_of(Path("/abc"), mounts) == "ext4"
+    assert file_system_of(Path("/abc"), "") == ""
+
+
+def test_where_mounts_are_not_told_the_file_system_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "_MOUNTS", Path("/nowhere"))
+    assert disk._mounts() == ""

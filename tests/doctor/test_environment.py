@@ -1,0 +1,158 @@
+"""Python and packages: versions, copies, and compiled packages that do not fit together."""
+
+from __future__ import annotations
+
+import importlib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import mammo_monai
+from mammo_monai.doctor import environment, versions
+from mammo_monai.doctor.environment import (
+    bridge_finding,
+    copy_findings,
+    findings,
+    import_finding,
+    package_findings,
+    pair_finding,
+    python_finding,
+    system_finding,
+)
+from mammo_monai.doctor.findings import Finding, Level
+from mammo_monai.doctor.versions import Requirement, copies, fits, requirements
+
+
+def distribution(folder: Path, name: str, version: str) -> None:
+    about = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+def test_all_is_well_here() -> None:
+    said = [each for each in findings({}) if isinstance(each, Finding)]
+    assert [each for each in said if each.level is Level.FAULT] == []
+    assert said[-1].name == "torch and torchvision"
+    assert "torchvision::nms runs" in said[-1].found
+
+
+@pytest.mark.parametrize(
+    ("version", "bits", "implementation", "level"),
+    [
+        ((3, 12, 1), 64, "CPython", Level.OK),
+        ((3, 9, 9), 64, "CPython", Level.FAULT),
+        ((3, 12, 1), 32, "CPython", Level.FAULT),
+        ((3, 12, 1), 64, "PyPy", Level.FAULT),
+    ],
+)
+def test_python_is_one_there_is_a_torch_for(
+    version: tuple[int, ...], bits: int, implementation: str, level: Level
+) -> None:
+    assert python_finding(version, bits, implementation).level is level
+
+
+@pytest.mark.parametrize(
+    ("system", "libc", "level"),
+    [("Linux", "glibc", "ok"), ("Linux", "", "warning"), ("Darwin", "", "warning")],
+)
+def test_systems_that_are_not_tested_are_told(system: str, libc: str, level: str) -> None:
+    assert system_finding(system, "x86_64", libc).level.value == level
+
+
+def test_the_broken_mix_of_torch_and_torchvision_is_named_with_its_mend() -> None:
+    error = "RuntimeError: operator torchvision::nms does not exist"
+    found = pair_finding("2.8.0+cpu", "0.21.0+cu124", error)
+    assert found.level is Level.FAULT
+    assert "torch 2.8.0+cpu with torchvision 0.21.0+cu124 do not fit" in found.found
+    assert found.fix.startswith("python -m pip install --force-reinstall torch torchvision")
+
+
+def test_a_torchvision_that_does_not_load_is_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "_C.so").write_bytes(b"of another torch")
+    monkeypatch.setattr(environment, "_compiled_parts", lambda _: [tmp_path / "_C.so"])
+    assert "invalid ELF header" in environment._pair_error() or "_C.so" in environment._pair_error()
+    monkeypatch.undo()
+    monkeypatch.setattr(environment, "find_spec", lambda _: None)
+    assert environment._pair_error() == "ModuleNotFoundError: No module named 'torchvision._C'"
+
+
+@pytest.mark.parametrize(
+    ("package", "error", "said", "fix"),
+    [
+        ("scipy", "ValueError: numpy.dtype size changed", "another NumPy", "--force-reinstall numpy scipy"),
+        ("PIL", "ModuleNotFoundError: No module named 'PIL'", "required", "pip install Pillow"),
+        ("sklearn", "ImportError: x.so: undefined symbol: y", "does not load", "--no-cache-dir scikit-learn"),
+    ],
+)
+def test_reasons_why_a_package_does_not_load_are_told_apart(
+    package: str, error: str, said: str, fix: str
+) -> None:
+    found = import_finding(package, error)
+    assert found.level is Level.FAULT
+    assert said in found.why
+    assert fix in found.fix
+
+
+def test_torch_without_numpy_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert bridge_finding("").level is Level.OK
+    monkeypatch.setattr(environment, "import_module", lambda _: None)
+    assert "AttributeError" in environment._bridge_error()
+    assert "numpy" in bridge_finding("RuntimeError: Numpy is not available").fix
+
+
+def test_packages_missing_or_too_old_are_named_with_what_is_wanted() -> None:
+    asked = [
+        Requirement("torch", ">=2.6", "", "2.1.0"),
+        Requirement("timm", ">=1.0.9", "", None),
+        Requirement("numpy", ">=1.26", "", "2.0.0"),
+        Requirement("ray", ">=2.40", "ray", None),
+    ]
+    found = {each.name: each for each in package_findings(asked, Path("here"))}
+    assert found["torch"].found == "2.1.0, >=2.6 is needed"
+    assert found["timm"].fix == "python -m pip install 'timm>=1.0.9'"
+    assert found.keys() == {"mammo-monai", "torch", "timm"}
+
+
+def test_a_package_that_is_not_installed_or_another_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    (bare,) = package_findings(None, Path("/src/mammo_monai"))
+    assert (bare.level, bare.fix) == (Level.WARNING, "python -m pip install -e /src")
+    monkeypatch.setattr(versions, "version_of", lambda _: "0.0.1")
+    (other, _) = package_findings([], Path("/src/mammo_monai"))
+    assert other.found == f"{mammo_monai.__version__} runs from /src/mammo_monai, 0.0.1 is installed"
+
+
+def test_a_package_installed_twice_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder, version in (("a", "2.0"), ("b", "1.0")):
+        distribution(tmp_path / folder, "Made-Up.Package", version)
+        monkeypatch.syspath_prepend(tmp_path / folder)
+    importlib.invalidate_caches()
+    twice = copies()["made-up-package"]
+    assert twice == [("1.0", tmp_path / "b"), ("2.0", tmp_path / "a")]
+    (found,) = copy_findings({"made-up-package": twice, "others": twice}, ["Made_Up.Package"])
+    assert found.level is Level.WARNING
+    assert found.found.startswith(f"installed 2 times: 1.0 in {tmp_path}/b, then 2.0")
+
+
+def test_requirements_are_read_with_their_extras() -> None:
+    found = {(each.name, each.extra): each for each in requirements() or ()}
+    assert found["torch", ""].is_met
+    assert found["onnx", "onnx"].specifier == ">=1.17"
+    assert not any(name == "mammo-monai" for name, _ in found)
+
+
+def test_without_packaging_floors_still_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "specifiers", None)
+    monkeypatch.setattr(versions, "markers", None)
+    assert fits("2.10.1+cpu", ">=2.6,<3")
+    assert not fits("2.5.1", ">=2.6,<3")
+    assert requirements()
+
+
+def test_a_package_that_is_not_installed_has_no_requirements(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(_: str) -> None:
+        raise metadata.PackageNotFoundError
+
+    monkeypatch.setattr(metadata, "requires", nothing)
+    assert requirements() is None
+    assert versions.version_of("made-up") is None
