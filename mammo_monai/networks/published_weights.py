@@ -14,6 +14,7 @@ from torchvision.models.detection import RetinaNet_ResNet50_FPN_V2_Weights, Reti
 
 from mammo_monai.errors import WeightsError
 from mammo_monai.files import sha256_of
+from mammo_monai.networks.backbones import BackboneName
 from mammo_monai.networks.layouts import ConvertedWeights, convert_state_dict, with_classes
 from mammo_monai.networks.retinanet import MammoRetinaNet
 from mammo_monai.networks.weight_files import read_weights
@@ -43,7 +44,7 @@ def retinanet_start(network: MammoRetinaNet, init: str) -> ConvertedWeights:
     if init == "coco":
         published = convert_state_dict(published_state(_coco_weights(network)))
         return with_classes(published, network.settings.num_classes)
-    return convert_state_dict(_imagenet_state(network))
+    return convert_state_dict(imagenet_state(network.settings.backbone))
 
 
 def _coco_weights(network: MammoRetinaNet) -> Any:
@@ -61,8 +62,12 @@ def _coco_weights(network: MammoRetinaNet) -> Any:
     return _COCO[settings.head_norm]
 
 
-def _imagenet_state(network: MammoRetinaNet) -> Mapping[str, object]:
-    backbone = network.settings.backbone
+def imagenet_state(backbone: BackboneName) -> Mapping[str, object]:
+    """ImageNet's weights of a backbone, with their classifier.
+
+    Raises:
+        WeightsError: they cannot be had.
+    """
     if backbone != "efficientnet_lite0":
         return published_state(_IMAGENET[backbone])
     return lite0_state()

@@ -171,7 +171,7 @@ def _check_facts(settings: Any, weights: ConvertedWeights, source: str) -> None:
     differences = [
         f"{name}: {fact!r} in the file, {ours[name]!r} in the network"
         for name, fact in weights.facts.items()
-        if name not in ignored and fact != ours[name]
+        if name not in ignored and fact != ours.get(name, fact)  # a network without the setting has no say
     ]
     if differences:
         raise _mismatch(source, weights.layout, differences)

@@ -19,7 +19,7 @@ from mammo_monai.readers.folder import read_folder
 from mammo_monai.readers.inbreast import read_inbreast
 from mammo_monai.readers.merging import merge_overlapping_lesions
 from mammo_monai.readers.reading import DataSet, Reading
-from mammo_monai.readers.salt import holds_phantoms
+from mammo_monai.readers.salt import dataset_salt, holds_phantoms
 from mammo_monai.readers.splits import (
     DEFAULT_VALIDATION_FRACTION,
     SplitScheme,
@@ -29,7 +29,7 @@ from mammo_monai.readers.splits import (
 )
 from mammo_monai.readers.vindr import read_vindr
 from mammo_monai.records import Split
-from mammo_monai.schema import Action, Finding, Manifest, write_audit, write_manifest
+from mammo_monai.schema import Action, Finding, Manifest, read_manifest, write_audit, write_manifest
 from mammo_monai.schema.folds import read_folds
 
 logger = logging.getLogger(__name__)
@@ -109,6 +109,26 @@ def read_dataset(plan: ManifestPlan, reading: Reading) -> Manifest:
     if plan.merge_min_iou is not None:
         return merge_overlapping_lesions(manifest, min_iou=plan.merge_min_iou, audit=reading.audit)
     return manifest
+
+
+def make_manifest(
+    plan: ManifestPlan, path: Path, *, audit: Audit | None = None, workers: int = 1
+) -> Manifest:
+    """Reads a data set and writes its manifest, with salt and audit.csv beside it; returns the manifest.
+
+    The command's own steps in one call, for scripts and notebooks: without its page, and for one process.
+
+    Args:
+        path: of the manifest to write.
+        audit: collects what is repaired, left out or doubtful; `Audit(strict=True)` refuses every fault.
+        workers: threads that read images.
+
+    Raises:
+        ManifestError: as `read_dataset` and `save_manifest`.
+    """
+    reading = Reading(dataset_salt(plan.root, path), audit or Audit(), workers)
+    save_manifest(path, read_dataset(plan, reading), reading.audit)
+    return read_manifest(path)
 
 
 def save_manifest(path: Path, manifest: Manifest, audit: Audit) -> None:

@@ -16,6 +16,7 @@ from mammo_monai.readers import (
     ManifestPlan,
     Reading,
     SplitScheme,
+    make_manifest,
     needs_attention,
     read_dataset,
     save_manifest,
@@ -189,3 +190,20 @@ def test_only_repairs_need_nobody(action: Action, expected: bool) -> None:
         needs_attention([Finding("a", "", "b", Action.REPAIRED), Finding("c", "", "d", action)]) == expected
     )
     assert not needs_attention([])
+
+
+def test_a_manifest_made_in_one_call_is_the_one_on_disk(phantoms: tuple[str, Path], tmp_path: Path) -> None:
+    layout, root = phantoms
+    path, audit = tmp_path / "manifest.json", Audit(strict=True)
+    made = make_manifest(ManifestPlan(layout, root), path, audit=audit)
+    assert made == read_manifest(path)
+    by_steps = manifest_of(layout, root).images()
+    assert [each.record_id for each in made.images()] == [each.record_id for each in by_steps]
+    assert read_audit(tmp_path / "audit.csv").get("manifest.json", []) == audit.findings
+
+
+def test_making_a_manifest_of_nothing_is_refused_and_writes_none(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ManifestError):
+        make_manifest(ManifestPlan("inbreast", tmp_path / "empty"), tmp_path / "manifest.json")
+    assert not (tmp_path / "manifest.json").exists()

@@ -1,4 +1,4 @@
-"""Which tables a report on runs holds, in the order they are read; the same for every format."""
+"""Which tables a report on runs holds: PDF and LaTeX set this list, the page sorts the same into parts."""
 
 from __future__ import annotations
 

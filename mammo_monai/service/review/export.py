@@ -81,7 +81,7 @@ def export_reviews(
     files: list[str] = []
     problems: list[str] = []
     if "coco" in kinds:
-        write_json_atomic(folder / COCO, coco_of(done, folder, worklist.model))
+        write_json_atomic(folder / COCO, coco_of(done, folder, dict(worklist.model)))
         files.append(COCO)
     if "detections" in kinds:
         write_detections(folder / CORRECTED, [_corrected(each) for each in done], _model_of(worklist, done))
