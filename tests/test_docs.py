@@ -1,4 +1,7 @@
-"""Every command the documentation shows is one the parser takes, with overrides that its bundle has."""
+"""Commands that no page runs by itself are ones the parser takes; links lead somewhere.
+
+All others are run: tests/docs/test_snippets.py.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import pytest
 from mammo_monai.bundle import find_bundle, parse_overrides
 from mammo_monai.bundle.faults import check_ids
 from mammo_monai.cli.main import build_parser
+from tests.docs.snippets import commands_of, read_page
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -20,25 +24,19 @@ PAGES = [
     *sorted(ROOT.glob("bundles/*/docs/README.md")),
 ]
 LINK = re.compile(r"\]\(([^)#]+?)(?:#[^)]*)?\)")
+BLOCK = re.compile(r"^(`{3,}).*?^\1$", re.MULTILINE | re.DOTALL)  # links in it are those of another file
 
 
 def _commands(page: Path) -> list[str]:
-    blocks = re.findall(r"```bash\n(.*?)```", page.read_text(), flags=re.DOTALL)
-    text = "\n".join(blocks).replace("\\\n", " ")
-    for name, value in re.findall(r'^(\w+)="([^"]*)"', text, flags=re.MULTILINE):
-        text = text.replace(f"${name}", value)
-    # A comment begins after a space; the # of an id such as network_def#backbone does not.
-    return [bare for line in text.splitlines() if (bare := re.sub(r"\s#\s.*$", "", line).strip())]
+    """Commands of shell blocks that need a server, a cluster, another environment."""
+    blocks = [each for each in read_page(page).blocks if each.language == "bash" and not each.is_run]
+    lines = [line for each in blocks if not each.file for line in commands_of(each.text)]
+    return [line.partition(" > ")[0].removesuffix(" &") for line in lines if "|" not in line]
 
 
-COMMANDS = [(page, line) for page in PAGES for line in _commands(page)]
+# A recipe's commands name what the recipe has added; tests/recipes follows it.
+COMMANDS = [(page, line) for page in PAGES if page.parent.name != "contributing" for line in _commands(page)]
 OURS = [(page, line) for page, line in COMMANDS if line.startswith("mammo-monai ")]
-MONAIS = [(page, line) for page, line in COMMANDS if "-m monai.bundle run" in line]
-
-
-def test_the_documentation_shows_commands() -> None:
-    assert len(OURS) > 10
-    assert len(MONAIS) > 10
 
 
 @pytest.mark.parametrize(("page", "line"), OURS, ids=[line[:60] for _, line in OURS])
@@ -60,23 +58,7 @@ def _overrides_of(bundle: str, bundles: list[str], words: list[str]) -> dict[str
     return {key: value for key, value in own.items() if key.partition(":")[0] not in names - {bundle}}
 
 
-@pytest.mark.parametrize(
-    ("page", "line"), MONAIS, ids=[f"{p.parent.parent.name}-{x[:50]}" for p, x in MONAIS]
-)
-def test_a_shown_bundle_command_names_ids_and_files_that_are_there(page: Path, line: str) -> None:
-    words = shlex.split(line)
-    words = words[words.index("monai.bundle") + 2 :]
-    run_id, overrides = words[0], parse_overrides(words[1:])
-    root = page.parent.parent if page.parent.name == "docs" else ROOT / str(overrides["bundle_root"])
-    named = overrides.pop("config_file")
-    content: dict[str, object] = {}
-    for name in named if isinstance(named, list) else [named]:
-        content |= json.loads((root / "configs" / Path(str(name)).name).read_text())
-    assert run_id in content
-    check_ids(overrides, content, line)
-
-
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "bundles" / "README.md"], ids=str)
 def test_links_lead_somewhere(page: Path) -> None:
-    targets = [each for each in LINK.findall(page.read_text()) if not each.startswith("http")]
+    targets = [each for each in LINK.findall(BLOCK.sub("", page.read_text())) if not each.startswith("http")]
     assert [each for each in targets if not (page.parent / each).exists()] == []
