@@ -100,8 +100,10 @@ if ! ohif_is_there; then
     fi
 fi
 
-# --- Applications in environments of their own ------------------------------------------------------------------------
-for each in label deploy; do
+# --- Applications in environments of their own, 9 GB each: `setup.sh pacs` leaves them out ------------------------------
+applications="label deploy"
+[ "${1:-}" = pacs ] && applications=
+for each in $applications; do
     script=scripts/clinic/${each}_env.sh
     [ -f "$script" ] || continue
     sh "$script" >"$clinic/${each}_env.log" 2>&1 ||
