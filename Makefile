@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Three on two cores: with two, a fifth of the time is spent waiting for processes that tests start.
 WORKERS ?= 3
 
-.PHONY: help setup test test-clinic test-cluster fuzz crash privacy soak audit label-env deploy-env lint demo bench bench-page constraints clean
+.PHONY: help setup test test-docs test-clinic test-cluster docs release fuzz crash privacy soak audit label-env deploy-env lint demo bench bench-page constraints clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
 
@@ -17,10 +17,11 @@ setup: $(STAMP) ## .venv with the exact versions of constraints.txt; done once (
 $(STAMP): pyproject.toml constraints.txt scripts/setup.sh
 	@PYTHON="$(PYTHON)" sh scripts/setup.sh
 
-lint: $(STAMP) ## style and types: ruff, mypy --strict
+lint: $(STAMP) ## style, types, spelling: ruff, mypy --strict, typos
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	.venv/bin/typos
 
 # pytest's closing line is the last one printed, after the coverage gates. One thread each: the workers share the cores.
 test: lint ## lint, all tests, coverage gates (ARGS='tests/metrics -x' narrows, then without gates)
@@ -34,6 +35,18 @@ else
 	@$(PY) scripts/check_coverage.py build/test/coverage.json
 	@tail -n 1 build/test/output.txt
 endif
+
+# Apart from `make test`, which has 15 minutes: pages, notebooks and recipes are followed, packages built and installed.
+test-docs: $(STAMP) ## every command and snippet of the documentation is run, the site built, the package installed anew
+	MAMMO_DOCS=all OMP_NUM_THREADS=1 $(PY) -m pytest -o addopts=--import-mode=importlib tests/docs tests/recipes tests/release \
+	    -q -n $(WORKERS) --dist worksteal $(ARGS)
+
+docs: $(STAMP) ## the site, with notebooks' results → build/site/index.html; needs no network
+	$(PY) scripts/docs/build.py --run-notebooks
+
+release: $(STAMP) ## wheel and sdist, built twice and compared, tried in an empty environment → build/release; uploads nothing
+	$(PY) -m uv pip install -q -c constraints.txt -e '.[audit]'
+	$(PY) scripts/release/run.py build --out build/release
 
 # Installs what it tests against: Orthanc, DCMTK, Chromium (apt-get, as root), OHIF (npm), MONAI Label and Deploy.
 # What cannot be installed is skipped with its reason.
