@@ -91,6 +91,8 @@ class SeriesFacts:
 
     Attributes:
         is_of_one_side: the series says which breast it shows, so that each side has a series of its own.
+        is_of_one_image: each image's result has a series of its own, named after side and view: viewers open
+            one report of a series (OHIF 3.12), and a reader would see that of one view alone.
     """
 
     sop_class_uid: UID
@@ -98,6 +100,7 @@ class SeriesFacts:
     number: int
     description: str
     is_of_one_side: bool = False
+    is_of_one_image: bool = False
 
 
 def new_result(images: list[CheckedImage], facts: ResultFacts, series: SeriesFacts) -> Dataset:
@@ -111,14 +114,17 @@ def new_result(images: list[CheckedImage], facts: ResultFacts, series: SeriesFac
     _copy_patient_and_study(source, result)
     uids = [each.uid for each in images]
     result.SOPClassUID, result.SOPInstanceUID = series.sop_class_uid, facts.uid(facts.kind, uids)
-    purpose = f"{facts.kind} series"
+    purpose, members = f"{facts.kind} series", [str(source.StudyInstanceUID)]
     if series.is_of_one_side:
         laterality = images[0].attributes.laterality
         result.Laterality = "" if laterality is None else laterality.value
         purpose = f"{purpose} {result.Laterality}"
-    result.SeriesInstanceUID = facts.uid(purpose, [str(source.StudyInstanceUID)])
-    result.Modality, result.SeriesNumber = series.modality, series.number
     result.SeriesDescription = series.description
+    if series.is_of_one_image:
+        members += uids
+        result.SeriesDescription = _named_after_view(series.description, images[0])
+    result.SeriesInstanceUID = facts.uid(purpose, members)
+    result.Modality, result.SeriesNumber = series.modality, series.number
     result.InstanceNumber = _instance_number(source) if len(images) == 1 else 1
     _add_equipment(result, facts)
     result.InstanceCreationDate = result.ContentDate = facts.created.strftime("%Y%m%d")
@@ -143,6 +149,14 @@ def long_string(text: str) -> str:
 def device_uid(model: ModelIdentity) -> str:
     """The UID of a model with its weights and threshold as an observer."""
     return result_uid("device", [], model)
+
+
+def _named_after_view(description: str, image: CheckedImage) -> str:
+    """Side and view after what the series holds: "Marks (SR) L CC, not for diagnosis"."""
+    told = image.attributes.laterality, image.attributes.view_position
+    view = " ".join(each.value for each in told if each is not None)
+    what, comma, rest = description.partition(",")
+    return f"{what} {view}{comma}{rest}" if view else description
 
 
 def _copy_patient_and_study(source: Dataset, result: Dataset) -> None:

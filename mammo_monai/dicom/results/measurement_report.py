@@ -25,7 +25,9 @@ from mammo_monai.dicom.results.headers import ResultFacts, SeriesFacts
 from mammo_monai.dicom.results.marked_image import CheckedImage
 from mammo_monai.dicom.results.report_header import algorithm, language, new_report, observers, outline
 
-SERIES = SeriesFacts(ComprehensiveSRStorage, "SR", 9101, "Marks (SR), not for diagnosis")
+SERIES = SeriesFacts(
+    ComprehensiveSRStorage, "SR", 9101, "Marks (SR), not for diagnosis", is_of_one_image=True
+)
 
 
 def measurement_report(marked: CheckedImage, facts: ResultFacts) -> Dataset:

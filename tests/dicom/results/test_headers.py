@@ -109,10 +109,22 @@ def test_pictures_of_each_side_have_a_series_of_their_own() -> None:
     )
     assert len({each.SeriesInstanceUID for each in (right, left, unknown)}) == 3
     assert [each.Laterality for each in (right, left, unknown)] == ["R", "L", ""]
-    reports = [
-        build_result("sr", [marked(digital_mammogram(ImageLaterality=side))], MODEL) for side in ("R", "L")
+
+
+def test_each_images_report_has_a_series_named_after_its_view() -> None:
+    """OHIF 3.12 opens one report of a series: a reader of four views would see that of one."""
+    told = ({"ImageLaterality": "R"}, {"ImageLaterality": "L"})
+    unknown = dict.fromkeys(("ImageLaterality", "ViewPosition", "ViewCodeSequence"))
+    sources = [digital_mammogram(uid=f"1.2.{n}", **tags) for n, tags in enumerate((*told, unknown))]
+    reports = [build_result("sr", [marked(source)], MODEL) for source in sources]
+    assert len({each.SeriesInstanceUID for each in reports}) == 3
+    assert [each.SeriesDescription for each in reports] == [
+        "Marks (SR) R MLO, not for diagnosis",
+        "Marks (SR) L MLO, not for diagnosis",
+        "Marks (SR), not for diagnosis",
     ]
-    assert reports[0].SeriesInstanceUID == reports[1].SeriesInstanceUID
+    again = build_result("sr", [marked(sources[0])], MODEL)
+    assert again.SeriesInstanceUID == reports[0].SeriesInstanceUID
 
 
 def test_the_same_marks_are_the_same_object_to_the_byte() -> None:
