@@ -79,7 +79,13 @@ class ModelTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
         self._register_handlers(list(train_handlers))
 
     def run(self) -> None:
-        """Trains; what `while_running` holds is given back at the end, however that comes."""
+        """Trains; what `while_running` holds is given back at the end, however that comes.
+
+        Raises:
+            TrainingError: the loader has no batch, and so nothing would be learned.
+        """
+        if hasattr(self.data_loader, "__len__") and len(self.data_loader) < 1:
+            raise TrainingError(_no_batch(self.data_loader))
         with self.while_running:
             super().run()
 
@@ -142,3 +148,12 @@ class ModelTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
             self.scheduler.step()
         if self.average is not None:
             self.average.update(self.network)
+
+
+def _no_batch(loader: Any) -> str:
+    n_images = len(getattr(loader, "dataset", None) or ())
+    return (
+        f"expected at least one batch of training images, got none: {n_images} images, batch size "
+        f"{getattr(loader, 'batch_size', None)}, and a batch that is not full may be left out (drop_last). "
+        "Give more training images, or a smaller --batch_size."
+    )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from ignite.engine import Events
+from torch.utils.data import DataLoader
 
 from mammo_monai.engines import (
     CheckpointHandler,
@@ -276,6 +277,15 @@ def test_nothing_to_train_is_an_error(make_detector: Any) -> None:
     trainer = _trainer(detector, None, 1)
     detector.network.requires_grad_(False)
     with pytest.raises(TrainingError, match="no parameter"):
+        trainer.run()
+
+
+def test_fewer_images_than_a_batch_are_an_error_and_not_a_training_without_weights(
+    make_detector: Any,
+) -> None:
+    trainer = _trainer(make_detector(), None, 1)
+    trainer.data_loader = DataLoader([make_sample(n) for n in range(3)], batch_size=8, drop_last=True)
+    with pytest.raises(TrainingError, match=r"got none: 3 images, batch size 8, .* smaller --batch_size"):
         trainer.run()
 
 
