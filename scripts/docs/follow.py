@@ -81,8 +81,9 @@ def follow(path: Path, options: Options) -> Followed:
     if options.with_clinic and any(block.run_by.startswith(CLINIC) for block in page.blocks):
         folder.mkdir(parents=True)
         began, cpu = time.time(), _cpu_s()
-        code, ended, steps = _run_clinic(page, folder, options.timeout_s)
+        code, ended, steps = _run_clinic(page, folder, options)
         notes = ["in the environment of the developers, ports and browser being those of `make test-clinic`"]
+        notes += ["quick: smaller, as the tests run it"] if options.is_quick else []
     else:
         here = _enter(page, folder, options)
         steps = write_steps(changed, folder / "blocks", quick=options.is_quick)
@@ -202,13 +203,16 @@ def _run(words: list[str], here: Path, environment: dict[str, str], timeout_s: f
     return code, ended
 
 
-def _run_clinic(page: Page, folder: Path, timeout_s: float) -> tuple[int, float, Steps]:
+def _run_clinic(page: Page, folder: Path, options: Options) -> tuple[int, float, Steps]:
     """The page by its test, against the servers it starts; times and output are the test's."""
     test = next(block.run_by for block in page.blocks if block.run_by.startswith(CLINIC))
     name = f"test_{page.path.stem.replace('-', '_')}"
     words = [sys.executable, "-m", "pytest", "-o", "addopts=--import-mode=importlib", "-q", "-rs", test]
     words += ["-k", name, f"--basetemp={folder / 'test'}"]
-    code, ended = _run(words, ROOT, {**os.environ, "SNIPPET_TIMES": str(folder / "times.txt")}, timeout_s)
+    environment = {**os.environ, "SNIPPET_TIMES": str(folder / "times.txt")}
+    if not options.is_quick:
+        environment["MAMMO_LITERAL"] = "1"
+    code, ended = _run(words, ROOT, environment, options.timeout_s)
     aside = folder / "test" / f"{name}0" / "aside"
     if not (aside / "times.txt").is_file():
         raise SystemExit(f"{page.path.name} was not run: {(folder / OUTPUT).read_text()[-2000:]}")
