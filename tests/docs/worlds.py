@@ -272,6 +272,8 @@ def _cut(experiment: dict[str, Any]) -> dict[str, Any]:
     cut["budget_iterations"] = 1
     is_light = cut.get("bundle", "").endswith("mass_detection")
     small = {"size_px": 64, "batch_size": 2} if is_light else SMALL
+    if is_light and any(run.get("train") is False for run in cut.get("runs", [])):
+        small = {"batch_size": 2}  # the published weights, marking as they are, keep their size
     cut["overrides"] = {**cut.get("overrides", {}), **small}
     if isinstance(cut.get("folds"), dict):
         cut["folds"] = {**cut["folds"], "n_folds": 2}
