@@ -4,7 +4,7 @@
     python scripts/release/run.py build               # → build/release: wheel, sdist, parts, SHA256SUMS
     python scripts/release/run.py build --rehearsal   # the same of the last commit, ready or not
 
-Ends with 0 where all is proven, with 1 where something is wrong; each fault is a line.
+Ends with 0 where all that was asked for is proven, with 1 where something is wrong; each fault is a line.
 docs/how-to/release.md says what each step is for.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,11 +32,12 @@ from twice import BuildError, Built, build_twice
 ROOT = Path(__file__).resolve().parents[2]
 REMAINING = """\
 What a person must still do, in this order:
-  1. make test && make test-clinic && make audit, on the commit that is tagged
+  1. make test && make test-docs && make test-clinic && make audit, on the commit that is tagged
   2. git tag -s v{version} -m 'mammo-monai {version}' {commit}
   3. git push origin v{version}
   4. upload the wheel and the sdist of {out}, with SHA256SUMS and sbom.json beside them
   5. on another machine, in an empty environment: pip install mammo-monai=={version}"""
+OWN = ("SHA256SUMS", "sbom.json")
 T = TypeVar("T")
 
 
@@ -47,8 +49,7 @@ def build(root: Path, out: Path, steps: argparse.Namespace) -> int:
         print(f"not ready: {each}")
     if faults and not steps.rehearsal:
         return 1
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
+    empty(out)
     with tempfile.TemporaryDirectory(prefix="mammo-release-") as name:
         folder = Path(name)
         built = timed("two builds", lambda: build_twice(root, folder))
@@ -64,9 +65,24 @@ def build(root: Path, out: Path, steps: argparse.Namespace) -> int:
     print(f"\n{(out / 'SHA256SUMS').read_text(encoding='utf-8')}")
     if inside:
         return 1
-    print("A rehearsal: nothing here is a release." if faults else REMAINING.format(
+    is_rehearsal = bool(faults) or steps.no_trial
+    print("A rehearsal: nothing here is a release." if is_rehearsal else REMAINING.format(
         version=version, commit=built.commit[:12], out=out))  # fmt: skip
     return 0
+
+
+def empty(out: Path) -> None:
+    """Makes the folder, without what an earlier run left in it; a folder with anything else is refused.
+
+    Raises:
+        BuildError: there is something that no release has made.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    made = [each for each in out.iterdir() if each.name in OWN or each.suffix in (".whl", ".gz")]
+    if other := sorted({*out.iterdir()} - {*made}):
+        raise BuildError(f"--out {out}: expected an earlier release or nothing, found {other[0].name}.")
+    for each in made:
+        each.unlink()
 
 
 def archive_faults(built: Built, version: str, folder: str) -> list[str]:
@@ -114,7 +130,9 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     first.add_argument("version", metavar="VERSION")
     first.add_argument("--date", type=date.fromisoformat, default=date.today(), metavar="YYYY-MM-DD")
     second = actions.add_parser("build", help="checks, builds twice, tries, sums")
-    second.add_argument("--out", type=Path, default=Path("build/release"), help="emptied first (%(default)s)")
+    second.add_argument(
+        "--out", type=Path, default=Path("build/release"), help="a folder of its own (%(default)s)"
+    )
     second.add_argument("--rehearsal", action="store_true", help="go on though the tree is not ready")
     second.add_argument("--no-trial", action="store_true", help="without the empty environment")
     second.add_argument("--no-parts", action="store_true", help="without the list of parts (extra audit)")
@@ -130,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"written: {each}")
         print("Read them, commit them, then: python scripts/release/run.py build")
         return 0
-    except (BillError, BuildError, PrepareError, TrialError) as error:
+    except (BillError, BuildError, PrepareError, TrialError, subprocess.CalledProcessError) as error:
         print(f"release: {error}", file=sys.stderr)
         return 1
 

@@ -8,11 +8,11 @@
 # A chroot is no container: it shows what the image holds and needs, not how an engine isolates it.
 set -eu
 cd "$(dirname "$0")/../.."
-work=/var/tmp/mammo-container base='' keep=''
+parent=/var/tmp base='' keep=''
 while [ $# -gt 0 ]; do
     case $1 in
         --keep) keep=1 ;;
-        --work) work=$2 && shift ;;
+        --work) parent=$2 && shift ;;
         --base) base=$2 && shift ;;
         *) echo "try_container: unknown word $1" >&2 && exit 2 ;;
     esac
@@ -30,7 +30,9 @@ fail() {
 for each in buildah debootstrap unshare setpriv; do
     command -v "$each" >/dev/null || fail "needs $each: apt-get install buildah debootstrap util-linux"
 done
-mkdir -p "$work/tmp"
+mkdir -p "$parent"
+work=$(mktemp -d "$parent/mammo-container.XXXXXX") # its own: it is removed in the end
+mkdir "$work/tmp"
 export TMPDIR="$work/tmp"
 
 b() {

@@ -29,6 +29,8 @@ class Steps:
         """Seconds of each block that began, by the line of its fence; the last one's end is given."""
         lines = self.times.read_text().splitlines() if self.times.exists() else []
         began = [(int(line.split()[0]), float(line.split()[1])) for line in lines]
+        if not began:
+            return {}
         ends = [at for _, at in began[1:]] + [ended_s]
         return {line: end - at for (line, at), end in zip(began, ends, strict=True)}
 

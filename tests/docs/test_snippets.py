@@ -87,7 +87,9 @@ def _is_run_there(page: Page, block: Block) -> bool:
     if not test.is_file():
         return False
     text = " ".join(test.read_text(encoding="utf-8").split())
-    names = (page.path.name, str(page.path.relative_to(ROOT)), page.path.parent.name + "/")
+    names = [str(page.path.relative_to(ROOT))]
+    if page.path.name != "README.md":  # every bundle has one
+        names += [page.path.name, page.path.parent.name + "/"]
     if any(name in text for name in names):
         return True
     if any(

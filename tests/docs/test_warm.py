@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import subprocess
 from pathlib import Path
 
@@ -67,6 +69,23 @@ def test_a_killed_command_takes_its_fork_along(site: Site, tmp_path: Path) -> No
         check=True,
         capture_output=True,
     )
+
+
+def test_a_client_killed_before_it_spoke_or_before_it_listened_leaves_the_server_answering(
+    site: Site, tmp_path: Path
+) -> None:
+    address = str(site.clients.parent / "warm")
+    for said in ("nothing", "half", "all"):
+        with socket.socket(socket.AF_UNIX) as line, (tmp_path / "out").open("w") as out:
+            line.connect(address)
+            if said == "nothing":
+                continue
+            files = [out.fileno()] * 3
+            words = {"words": ["python", "-c", "1"], "folder": str(tmp_path), "group": 0, "environment": {}}
+            content = json.dumps(words).encode()
+            socket.send_fds(line, [len(content).to_bytes(8, "big")], files)
+            line.sendall(content if said == "all" else content[:9])
+    assert shell(site, tmp_path, "python -c 'print(6 * 7)'").stdout == "42\n"
 
 
 def test_the_seconds_of_a_command_are_noted(site: Site, tmp_path: Path) -> None:

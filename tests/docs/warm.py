@@ -194,8 +194,17 @@ def _accept(listener: socket.socket, watched: selectors.BaseSelector) -> None:
     line.settimeout(20)
     size = array.array("i").itemsize
     head, rights, _, _ = line.recvmsg(8, socket.CMSG_SPACE(3 * size))
+    if not rights:  # the client was killed before it spoke
+        line.close()
+        return
     files = array.array("i", rights[0][2])
-    said = json.loads(_received(line, int.from_bytes(head, "big")))
+    try:
+        said = json.loads(_received(line, int.from_bytes(head, "big")))
+    except (OSError, ValueError):
+        for each in files:
+            os.close(each)
+        line.close()
+        raise
     child = os.fork()
     if child == 0:
         watched.close()
@@ -204,10 +213,12 @@ def _accept(listener: socket.socket, watched: selectors.BaseSelector) -> None:
         _become(said, list(files))
     for each in files:
         os.close(each)
-    line.sendall(f"{child}\n".encode())
     handle = os.pidfd_open(child)
+    is_done = False
 
     def ended() -> None:
+        nonlocal is_done
+        is_done = True
         watched.unregister(handle)
         os.close(handle)
         _, status, used = os.wait4(child, 0)
@@ -219,12 +230,15 @@ def _accept(listener: socket.socket, watched: selectors.BaseSelector) -> None:
         line.close()
 
     def hung_up() -> None:  # the client was killed: so is its command
+        if is_done:  # both were told at once: the line is closed, the number may be another process's
+            return
         watched.unregister(line)
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
 
     watched.register(handle, selectors.EVENT_READ, ended)
     watched.register(line, selectors.EVENT_READ, hung_up)
+    line.sendall(f"{child}\n".encode())  # last: a client that is gone is seen by `hung_up`
 
 
 def _received(line: socket.socket, length: int) -> bytes:

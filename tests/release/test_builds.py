@@ -208,6 +208,18 @@ def test_what_is_not_ready_is_not_built(
     assert not out.exists()
 
 
+def test_a_folder_with_anything_else_is_not_emptied(release: Any, tmp_path: Path) -> None:
+    for name in ("SHA256SUMS", "mammo_monai-0.1.0.whl"):
+        (tmp_path / name).touch()
+    release.run.empty(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "thesis.txt").write_text("years of work")
+    (tmp_path / "SHA256SUMS").touch()
+    with pytest.raises(release.twice.BuildError, match=r"an earlier release or nothing, found thesis\.txt"):
+        release.run.empty(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_without_its_tool_the_list_of_parts_says_what_to_install(
     release: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
