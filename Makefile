@@ -80,7 +80,7 @@ label-env: ## .venv-label: MONAI Label with this package, for `monailabel start_
 deploy-env: ## .venv-deploy: MONAI Deploy with this package
 	sh scripts/clinic/deploy_env.sh
 
-demo: $(STAMP) ## the whole chain on synthetic mammograms, then eight real ones; opens nothing, writes runs/demo/
+demo: $(STAMP) ## eight real films marked, then the whole chain on synthetic mammograms; opens nothing, writes runs/demo/
 	$(PY) scripts/demo.py
 
 bench: $(STAMP) ## benchmarks against peers → build/bench/*.json, table.md (BENCH_ARGS='--only decode forward')

@@ -59,8 +59,12 @@ def test_every_dependency_is_pinned_once_for_each_python(version: str) -> None:
     assert {"torch", "torchvision", "uv", "hatchling"} <= set(pinned)
 
 
-def test_ci_runs_make_test_then_the_clinic() -> None:
-    assert re.search(r"^make test\nexec make test-clinic$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+def test_ci_runs_make_test_then_the_documentation_then_the_clinic() -> None:
+    assert re.search(
+        r"^make test\nmake test-docs\nexec make test-clinic$",
+        (ROOT / ".ci" / "run").read_text(),
+        re.MULTILINE,
+    )
 
 
 def set_up(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

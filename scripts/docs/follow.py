@@ -94,7 +94,8 @@ def follow(path: Path, options: Options) -> Followed:
     output = NOISE.sub("", steps.script.with_name(OUTPUT).read_text(encoding="utf-8", errors="replace"))
     found = _steps(page, steps.seconds(ended), output, code)
     found = [replace(step, heading=_heading(headings, step.line)) for step in found]
-    notes += [f"{len(left_out)} blocks left out: " + "; ".join(left_out)] if left_out else []
+    count = f"{len(left_out)} block{'' if len(left_out) == 1 else 's'}"
+    notes += [f"{count} left out: " + "; ".join(left_out)] if left_out else []
     cpu_s, load = _cpu_s() - cpu, (load + os.getloadavg()[0]) / 2
     seconds = {"wall_s": ended - began, "cpu_s": cpu_s, "load": load}
     return Followed(
@@ -275,7 +276,7 @@ def _notes(options: Options) -> list[str]:
     if options.is_quick:
         notes.append("quick: smaller, as the tests run it")
     if options.films:
-        notes.append(f"films: {len(list(options.films.iterdir()))} files of the one who followed")
+        notes.append(f"films: {len(list(options.films.iterdir()))} of the reader's own")
     if options.world:
         notes.append("the data sets were phantoms in their layouts")
     return notes

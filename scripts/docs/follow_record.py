@@ -15,8 +15,9 @@ from pathlib import Path
 HEAD = """\
 # The tutorials, followed
 
-Each tutorial was followed by a script: an empty folder, a home of its own, the install that the page names,
-then every block as it is written, in order, in one shell. The first that fails ends it.
+Each tutorial was followed by a script: an empty folder, a home of its own, the install that the page names
+(where it was left out, the section says so), then every block as it is written, in order, in one shell.
+The first that fails ends it.
 `scripts/docs/follow.py` does it and writes this page; nobody edits it.
 
 ```text
