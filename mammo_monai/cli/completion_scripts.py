@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mammo_monai.bundle_homes import bundle_folders
+from mammo_monai.bundle_homes import SHIPPED
 from mammo_monai.files import write_text_atomic
 
 _COMMAND = "mammo-monai"
@@ -34,7 +35,7 @@ def completion_script(shell: str) -> str:
     from mammo_monai.cli.main import build_parser
     from mammo_monai.cli.parser import walk
 
-    parser, names = build_parser(), list(bundle_folders())
+    parser, names = build_parser(), shipped_bundles()
     for each in walk(parser):
         each.epilog = None
         for action in each._actions:
@@ -42,6 +43,16 @@ def completion_script(shell: str) -> str:
             if completer is not None:
                 action.complete = completer  # type: ignore[attr-defined]  # where shtab looks
     return str(shtab.complete(parser, shell=shell)).rstrip("\n")
+
+
+def shipped_bundles() -> list[str]:
+    """Names of the bundles that came with the package.
+
+    None of the current folder, which may be anybody's, and none that a shell would take for more than a word:
+    the script holds them unquoted.
+    """
+    found = {configs.parent.name for home in SHIPPED for configs in home.glob("*/configs")}
+    return sorted(name for name in found if re.fullmatch(r"[A-Za-z0-9_.-]+", name))
 
 
 def _completer(action: argparse.Action, bundles: Sequence[str]) -> Any:
@@ -60,7 +71,7 @@ def _completer(action: argparse.Action, bundles: Sequence[str]) -> Any:
 
 
 def bundle_completer(names: Sequence[str]) -> dict[str, Any]:
-    """How each shell completes a bundle: a name there was when the script was made, or a folder."""
+    """How each shell completes a bundle: one of these names, which must be plain words, or a folder."""
     words, function = " ".join(names), "_mammo_monai_bundles"
     alternatives = f"'bundles:bundle:({words})' 'folders:folder:_files -/'"
     return {

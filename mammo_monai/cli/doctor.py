@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,14 @@ def run(args: argparse.Namespace) -> int:
         shown = found if args.show_paths else [for_others(each) for each in found]
         about = {"mammo_monai": __version__, "python": platform.python_version(), "level": worst(found).value}
         content = {**about, "findings": [each.as_json() for each in shown]}
-        print(json.dumps(content, indent=1, ensure_ascii=False))
+        _say(json.dumps(content, indent=1))
     else:
-        print("\n".join(finding_lines([at_home(each) for each in found], has_notes=args.notes)))
+        _say("\n".join(finding_lines([at_home(each) for each in found], has_notes=args.notes)))
     return list(Level).index(worst(found))
+
+
+def _say(text: str) -> None:
+    """Prints a text; letters that the terminal's encoding has not become question marks."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
+    print(text)

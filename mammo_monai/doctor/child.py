@@ -34,6 +34,7 @@ def main(request: str) -> None:
     for content in answers(json.loads(request)):
         out.write(json.dumps(content) + "\n")
         out.flush()  # at once: the next step may end the process
+    out.write(json.dumps({"done": True}) + "\n")  # without it the process ended early, whatever its code
     out.close()
     os._exit(0)  # packages that were half loaded may crash at the end, which is no finding
 
@@ -62,4 +63,5 @@ def _of_kind(kind: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
             f"could not be finished ({type(error).__name__}: {error})",
             "Nothing is known of what would have come next.",
             "Report it with the output of: mammo-monai doctor --json",
+            (str(error),) if kind == "clinic" and str(error) else (),  # it may quote hosts and titles
         ).to_wire()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import time
@@ -30,9 +31,10 @@ def findings(request: Mapping[str, Any]) -> Iterator[Finding | Step]:
         settings = read_settings(path)
     except (MammoError, OSError, ValueError) as error:
         why, fix = "The node would not start.", f"mammo-monai serve --check {path}"
-        yield Finding(KIND, "configuration", Level.FAULT, str(error), why, fix, private=(str(path),))
+        private = (str(error), str(path))  # an error quotes the values it is about: titles, hosts
+        yield Finding(KIND, "configuration", Level.FAULT, f"not sound: {error}", why, fix, private)
         return
-    yield Finding(KIND, "configuration", Level.OK, f"{path.name} is sound")
+    yield Finding(KIND, "configuration", Level.OK, f"{path.name} is sound", private=(path.name,))
     for warning in settings.warnings:
         fix = 'Name peers, or calling_ae_titles with networks, in "receiving"'
         yield Finding(KIND, "configuration", Level.WARNING, warning, "Strangers may send images.", fix)
@@ -61,12 +63,12 @@ def port_finding(name: str, host: str, port: int) -> Finding:
     """Whether the node could listen there, or does already."""
     place, private = f"{host}:{port}", (host,)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind((host, port))
-        except OSError as error:
-            return _not_bound(name, (place, port), error, private)
+    except OSError as error:
+        return _not_bound(name, (place, port), error, private)
     return Finding(KIND, name, Level.OK, f"{place} is free", private=private)
 
 
@@ -76,21 +78,22 @@ def _not_bound(name: str, at: tuple[str, int], error: OSError, private: tuple[st
         why = "Ports below 1024 are the system administrator's."
         fix = "Take a port such as 11112, and have the firewall pass 104 on to it"
         return Finding(KIND, name, Level.FAULT, f"{place}: not allowed", why, fix, private)
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
         why, fix = "This is no address of this machine.", "Name 0.0.0.0, or one that `ip address` shows"
         return Finding(KIND, name, Level.FAULT, f"{place}: unknown", why, fix, private)
-    found = f"{place}: {error.strerror or error}"
-    why = "The node cannot listen there; if it is the node itself that runs, all is well."
-    return Finding(
-        KIND, name, Level.WARNING, found, why, f"ss -ltnp 'sport = :{port}'  # says who listens", private
-    )
+    found, fix = f"{place}: {error.strerror or error}", f"ss -ltnp 'sport = :{port}'  # says who listens"
+    if error.errno == errno.EADDRINUSE:
+        why = "The node cannot listen there; if it is the node itself that runs, all is well."
+        return Finding(KIND, name, Level.WARNING, found, why, fix, private)
+    fix = "Name 0.0.0.0, or one that `ip address` shows"
+    return Finding(KIND, name, Level.FAULT, found, "The node cannot listen there.", fix, private)
 
 
 def destination_finding(number: int, destination: Destination, ae_title: str) -> Finding:
     """Whether a destination answers C-ECHO, or its web service answers at all."""
     where = destination.peer or destination.dicomweb or ""
     name = f"destination {number}"
-    private = (where, destination.name, *_parts_of(where))
+    private = (where, destination.name, *_parts_of(where), *(each for each in (ae_title,) if len(each) > 1))
     text = f"{destination.name} ({where})"
     try:
         archive = archive_of(where, calling_ae_title=ae_title, tls=destination.tls, timeout_s=ECHO_TIMEOUT_S)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.doctor import places
 from mammo_monai.doctor.child import Step
 from mammo_monai.doctor.findings import Finding, Level
 from mammo_monai.doctor.weights import torch_cache
@@ -43,14 +44,8 @@ class Place:
 
 def findings(request: Mapping[str, Any]) -> Iterator[Finding | Step]:
     """All of this kind."""
-    own = os.environ.get(_OWN_CACHE)
-    places = {
-        "output": (Path(request["output"]), "-o of the command"),
-        "cache": (Path(own).expanduser() if own else Path.home() / ".cache" / "mammo-monai", _OWN_CACHE),
-        "torch's cache": (torch_cache(), "TORCH_HOME"),
-        "temporary files": (Path(tempfile.gettempdir()), "TMPDIR"),
-    }
-    for name, (path, variable) in places.items():
+    yield from _without_a_place()
+    for name, path, variable in _asked(request):
         yield Step.begun(f"writing to {name}", f"Name another folder ({variable})")
         private = () if path == Path() else (str(path),)  # a folder's name may be a ward's
         yield replace(place_finding(name, look_at(path), variable), private=private)
@@ -58,13 +53,41 @@ def findings(request: Mapping[str, Any]) -> Iterator[Finding | Step]:
         yield shared_finding(_free_gb(_SHARED))
 
 
+def _asked(request: Mapping[str, Any]) -> Iterator[tuple[str, Path, str]]:
+    """The folders that commands write to, as far as they are known, and what names another one."""
+    yield "output", Path(request["output"]), "-o of the command"
+    own, home, temporary = os.environ.get(_OWN_CACHE), places.home(), places.temporary()
+    if own:
+        yield "cache", places.expanded(own), _OWN_CACHE
+    elif home is not None:
+        yield "cache", home / ".cache" / "mammo-monai", _OWN_CACHE
+    yield "torch's cache", torch_cache(), "TORCH_HOME"
+    if temporary is not None:
+        yield "temporary files", temporary, "TMPDIR"
+
+
+def _without_a_place() -> Iterator[Finding]:
+    """A fault for each folder that every user should have, and this one has not."""
+    if places.home() is None:
+        found = "unknown: HOME is not set, and passwd does not know this user"
+        why = "Caches have no place; commands that look for one stop."
+        fix = "export HOME=FOLDER  # one that this user can write"
+        yield Finding(KIND, "home", Level.FAULT, found, why, fix)
+    if places.temporary() is None:
+        found = "no folder for them can be written, neither TMPDIR, /tmp and /var/tmp nor this one"
+        why = "The disk is full or read-only: commands that need such a file stop."
+        fix = "export TMPDIR=FOLDER  # one with room: df -h, df -i"
+        yield Finding(KIND, "temporary files", Level.FAULT, found, why, fix)
+
+
 def look_at(path: Path) -> Place:
-    """Tries a folder, or the nearest one above it that is there; leaves nothing behind."""
-    place = path.absolute()
-    while not place.is_dir() and place != place.parent:
-        place = place.parent
-    system = file_system_of(place, _mounts())
+    """Tries a folder, or the nearest one above it that can be seen; leaves nothing behind."""
+    system = ""
     try:
+        place = path.absolute()  # fails where the current folder was removed
+        while not places.is_folder(place) and place != place.parent:
+            place = place.parent
+        system = file_system_of(place, _mounts())
         about = os.statvfs(place)
         free, files = about.f_bavail * about.f_frsize / 1e9, about.f_favail if about.f_files else None
         return Place(path, system, free, files, *_tried(place))

@@ -38,6 +38,7 @@ def findings(_: Mapping[str, Any]) -> Iterator[Finding | Step]:
     asked = versions.requirements()
     yield from package_findings(asked, Path(mammo_monai.__file__).parent)
     yield from copy_findings(versions.copies(), [each.name for each in asked or ()])
+    has_failed = False
     for name in COMPILED:
         package = name.partition(".")[0]
         fix = f"{PIP} --force-reinstall {_DISTRIBUTION.get(package, package)}"
@@ -46,12 +47,13 @@ def findings(_: Mapping[str, Any]) -> Iterator[Finding | Step]:
             import_module(name)
         # A broken package raises what it likes: OSError of a library, SystemError of an ABI, RuntimeError.
         except Exception as error:
+            has_failed = True
             yield import_finding(package, f"{type(error).__name__}: {error}")
             if package in ("numpy", "torch"):
                 return  # all that follows would say the same again
-    yield Finding(
-        KIND, "compiled packages", Level.OK, "import numpy, scipy, scikit-learn, Pillow, torch: fine"
-    )
+    if not has_failed:
+        names = [_DISTRIBUTION.get(each, each) for each in (name.partition(".")[0] for name in COMPILED)]
+        yield Finding(KIND, "compiled packages", Level.OK, f"import {', '.join(names)}: fine")
     yield Step.begun("torch and numpy together", f"{PIP} --upgrade numpy torch")
     yield bridge_finding(_bridge_error())
     yield Step.begun("torchvision's operators", TORCH_PAIR)
@@ -146,9 +148,9 @@ def import_finding(package: str, error: str) -> Finding:
         return Finding(
             KIND, package, Level.FAULT, short, why, f"{PIP} --upgrade --force-reinstall numpy {name}"
         )
-    if "No module named" in error:
+    if f"No module named '{package}'" in error:  # not one inside it, which pip takes for installed
         return Finding(KIND, package, Level.FAULT, short, "It is required.", f"{PIP} {name}")
-    why = "Its compiled part does not load: a broken download, another Python's files, or a missing library."
+    why = "It does not load: a broken download, another Python's files, or something it needs is missing."
     fix = TORCH_PAIR if package == "torch" else f"{PIP} --force-reinstall --no-cache-dir {name}"
     return Finding(KIND, package, Level.FAULT, short, why, fix)
 

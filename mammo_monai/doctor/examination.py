@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from mammo_monai.doctor.findings import Finding, Level
 
@@ -55,10 +56,58 @@ class Asked:
 def examine(asked: Asked) -> list[Finding]:
     """The findings in the order of `KINDS`; whatever happens in an examination is one of them."""
     groups = _groups([kind for kind in KINDS if kind in asked.kinds and (kind != "clinic" or asked.node)])
-    with ThreadPoolExecutor(max(len(groups), 1)) as pool:
-        parts = pool.map(lambda group: _examined(group, asked), groups)
+    running, pool = _Running(), ThreadPoolExecutor(max(len(groups), 1))
+    try:
+        parts = pool.map(lambda group: _examined(group, asked, running), groups)
         found = [finding for part in parts for finding in part]
+    finally:  # nothing runs any more, unless the user has interrupted it
+        running.end()
+        pool.shutdown(cancel_futures=True)
     return sorted(found, key=lambda each: KINDS.index(each.kind))
+
+
+@dataclass
+class _Running:
+    """The processes of all examinations, so that they can be ended together."""
+
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    is_over: bool = False
+
+    def start(self, command: list[str]) -> subprocess.Popen[bytes]:
+        """Starts one more.
+
+        Raises:
+            OSError: it cannot be started, or all were ended.
+        """
+        with self.lock:
+            if self.is_over:
+                raise InterruptedError("all examinations were ended")
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # with it end the processes it has started, such as nvidia-smi
+            )
+            self.processes.append(process)
+            return process
+
+    def end(self) -> None:
+        """Kills those that run, and lets no other begin."""
+        with self.lock:
+            self.is_over = True
+            for process in self.processes:
+                if process.poll() is None:
+                    _kill(process)
+
+
+class _Printed(NamedTuple):
+    """What a process has said: findings, the last step that was begun, and whether it came to its end."""
+
+    findings: list[Finding]
+    step: dict[str, Any]
+    is_done: bool
 
 
 def _groups(kinds: Sequence[str]) -> list[list[str]]:
@@ -68,58 +117,73 @@ def _groups(kinds: Sequence[str]) -> list[list[str]]:
     return [*(group for group in shared if group), *([kind] for kind in kinds if kind not in together)]
 
 
-def _examined(kinds: Sequence[str], asked: Asked) -> list[Finding]:
+def _examined(kinds: Sequence[str], asked: Asked, running: _Running) -> list[Finding]:
+    """The findings of kinds that share a process; those not begun when it ended get another one."""
+    found, left = list[Finding](), list(kinds)
+    while left:
+        findings, last = _in_one_process(left, asked, running)
+        found += findings
+        left = left[left.index(last) + 1 :] if last in left else left[1:]
+    return found
+
+
+def _in_one_process(kinds: Sequence[str], asked: Asked, running: _Running) -> tuple[list[Finding], str]:
+    """Findings of these kinds, and the last one that was begun."""
     request = json.dumps({"kinds": kinds, "output": asked.output, "node": asked.node})
     command = [sys.executable, "-c", _CHILD, "\n".join(sys.path), request]
     try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # with it end the processes it has started, such as nvidia-smi
-        )
+        process = running.start(command)
     except OSError as error:
-        return [_not_started(kind, error) for kind in kinds]
+        return [_not_started(kind, error) for kind in kinds], kinds[-1]
     try:
         printed, said = process.communicate(timeout=asked.timeout_s)
+        is_late = False
     except subprocess.TimeoutExpired:
         printed, said = _ended(process)
-        findings, step = _read(printed)
-        return [*findings, _hung(step.get("kind", kinds[0]), asked.timeout_s, step)]
+        is_late = True
     except BaseException:
         _ended(process)
         raise
-    findings, step = _read(printed)
-    if process.returncode:
-        findings.append(_crashed(step.get("kind", kinds[0]), process.returncode, step, said))
-    return findings
+    findings, step, is_done = _read(printed)
+    if is_done:
+        return findings, kinds[-1]
+    last = step.get("kind", kinds[0])
+    if is_late:
+        return [*findings, _hung(last, asked.timeout_s, step)], last
+    return [*findings, _crashed(last, process.returncode, step, said)], last
 
 
 def _ended(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
     """Kills a process with all it started; what it had printed. One that no kill reaches is left behind."""
-    with suppress(OSError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
+    _kill(process)
     try:
         return process.communicate(timeout=2.0)
     except subprocess.TimeoutExpired as stuck:  # it waits for a dead share
         return stuck.output or b"", b""
 
 
-def _read(printed: bytes) -> tuple[list[Finding], dict[str, Any]]:
-    """Findings, and the last step that was begun."""
-    findings, step = list[Finding](), dict[str, Any]()
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kills a process with all it started."""
+    with suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+
+
+def _read(printed: bytes) -> _Printed:
+    """Findings, the last step, and whether all was said."""
+    findings, step, is_done = list[Finding](), dict[str, Any](), False
     for line in printed.decode("utf-8", errors="replace").splitlines():
         with suppress(ValueError, TypeError, KeyError):
             content = json.loads(line)
-            if "step" in content:
+            if "done" in content:
+                is_done = True
+            elif "step" in content:
                 step = content
             else:
                 findings.append(Finding.from_wire(content))
-    return findings, step
+    return _Printed(findings, step, is_done)
 
 
 def _not_started(kind: str, error: OSError) -> Finding:
@@ -147,12 +211,13 @@ def _crashed(kind: str, code: int, step: dict[str, Any], said: bytes) -> Finding
             how = f"signal {signal.Signals(-code).name}"
     lines = [line.strip() for line in said.decode("utf-8", errors="replace").splitlines() if line.strip()]
     doing = step.get("step", "starting Python")
-    last = f": {lines[-1]:.200}" if lines else ""
+    last = f"{lines[-1]:.200}" if lines else ""
     return Finding(
         kind,
         doing,
         Level.FAULT,
-        f"the process ended ({how}){last}",
+        f"the process ended ({how}){last and ': ' + last}",
         "Whatever does this ends every command the same way.",
         step.get("fix", _REINSTALL),
+        (last,) if last and kind == "clinic" else (),  # it may quote hosts and titles
     )

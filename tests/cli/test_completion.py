@@ -13,7 +13,7 @@ import shtab
 
 from mammo_monai.cli import completion_scripts
 from mammo_monai.cli.completion import SHELLS
-from mammo_monai.cli.completion_scripts import completion_script, install, script_path
+from mammo_monai.cli.completion_scripts import completion_script, install, script_path, shipped_bundles
 from mammo_monai.cli.main import VERBS, main
 
 ASK = """
@@ -120,6 +120,20 @@ def test_zsh_completes_a_verb(tmp_path: Path) -> None:
     words = ["zsh", "-f", "-c", text]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert "saliency" in done.stdout, done.stderr
+
+
+def test_folders_that_anybody_made_are_no_part_of_a_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("x$(touch pwned)", "own", "a b", "fine-1.0"):
+        (tmp_path / "bundles" / name / "configs").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    shipped = shipped_bundles()
+    assert "cbis_mass_detection" in shipped
+    assert not {"own", "x$(touch pwned)"} & set(shipped)
+    assert not any("pwned" in completion_script(shell) for shell in SHELLS)
+    monkeypatch.setattr(completion_scripts, "SHIPPED", (tmp_path / "bundles",))
+    assert shipped_bundles() == ["fine-1.0", "own"]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -96,6 +97,20 @@ def test_json_can_be_pasted_in_public(finds: list[Finding], capsys: pytest.Captu
     assert [each["level"] for each in json.loads(told)["findings"]] == ["ok", "fault"]
     assert main(["doctor", "--json", "--show-paths"]) == 2
     assert "/home/anna/films" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_terminal_without_our_letters_shows_the_findings(
+    encoding: str, options: list[str], finds: list[Finding], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finds.append(Finding("machine", "memory", Level.WARNING, "little … for 乳房"))
+    shown = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", shown)
+    assert main(["doctor", *options]) == 1
+    shown.flush()
+    text = shown.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    assert json.loads(text)["findings"][0]["found"].endswith("乳房") if options else "for ??" in text
 
 
 def test_what_is_asked_reaches_the_examination(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 from datetime import datetime, timedelta, timezone
@@ -99,12 +100,34 @@ def test_a_port_in_use_is_told() -> None:
 
 @pytest.mark.parametrize(
     ("error", "said"),
-    [(PermissionError(13, "Permission denied"), "not allowed"), (socket.gaierror(-2, "unknown"), "unknown")],
+    [
+        (PermissionError(13, "Permission denied"), "not allowed"),
+        (socket.gaierror(-2, "unknown"), "unknown"),
+        (OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"), "unknown"),
+        (OSError(errno.EAFNOSUPPORT, "Address family not supported"), "not supported"),
+    ],
 )
 def test_a_port_that_cannot_be_had_is_a_fault(error: OSError, said: str) -> None:
     found = _not_bound("DICOM port", ("node.example.org:104", 104), error, ("node.example.org",))
     assert found.level is Level.FAULT
     assert said in found.found
+    assert "all is well" not in found.why
+
+
+def test_an_address_of_another_machine_is_a_fault() -> None:
+    found = port_finding("DICOM port", "203.0.113.7", free_port())  # of documentation: RFC 5737
+    assert found.level is Level.FAULT
+
+
+def test_of_a_configuration_that_cannot_be_nothing_is_told_to_others(tmp_path: Path) -> None:
+    wrong = looked_at(
+        tmp_path, destinations=[{"name": "ward-3", "peer": "ST MARYS PACS LONG@ward.example:x"}]
+    )
+    assert "MARYS" in wrong["configuration"].found
+    told = json.dumps(for_others(wrong["configuration"]).as_json())
+    assert not any(word in told for word in ("MARYS", "ward", str(tmp_path), "node.json"))
+    sound = looked_at(tmp_path)["configuration"]
+    assert for_others(sound).found == "[hidden] is sound"
 
 
 def test_a_configuration_that_cannot_be_is_a_fault(tmp_path: Path) -> None:
@@ -136,6 +159,35 @@ def test_certificates_are_judged_by_their_days(
     tmp_path: Path, days: float, from_days: float, level: str, said: str
 ) -> None:
     found = judged(certificate(tmp_path, "node", days, from_days=from_days))[0]
+    assert found.level.value == level
+    assert said in found.found
+
+
+def authorities(folder: Path, *days: float) -> Finding:
+    """What is found of a file with authorities that end in so many days."""
+    texts = []
+    for number, each in enumerate(days):
+        files = certificate(folder, str(number), each)
+        texts.append(Path(str(files.certificate)).read_text())
+    path = folder / "authorities.pem"
+    path.write_text("".join(texts))
+    (found,) = judged(TlsFiles(ca=path))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("days", "level", "said"),
+    [
+        ((400, -2), "warning", "1 of 2 in authorities.pem ended"),
+        ((-2, -3), "fault", "ended on"),
+        ((400, 300), "ok", "is valid until"),
+        ((400, 10), "warning", "days)"),
+    ],
+)
+def test_one_authority_that_ended_beside_others_is_no_fault(
+    tmp_path: Path, days: tuple[float, ...], level: str, said: str
+) -> None:
+    found = authorities(tmp_path, *days)
     assert found.level.value == level
     assert said in found.found
 

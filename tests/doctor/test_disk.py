@@ -65,6 +65,43 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: py
     assert look_at(tmp_path).free_gb == 0.0
 
 
+def test_without_home_and_temporary_folder_there_are_faults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk.places, "home", lambda: None)
+    monkeypatch.setattr(disk.places, "temporary", lambda: None)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.delenv("MAMMO_MONAI_CACHE", raising=False)
+    found = {each.name: each for each in findings({"output": str(tmp_path)}) if isinstance(each, Finding)}
+    assert {"home", "temporary files"} <= {name for name, each in found.items() if each.level is Level.FAULT}
+    assert "cache" not in found
+    assert found["temporary files"].fix.startswith("export TMPDIR=")
+
+
+def test_a_folder_below_one_that_may_not_be_entered_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for another user than root, whom no mode keeps out."""
+    closed, stat = tmp_path / "closed", Path.stat
+    closed.mkdir()
+
+    def refuse(path: Path, **options: bool) -> object:
+        if closed in path.parents:
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert look_at(closed / "deeper" / "queue").path == closed / "deeper" / "queue"
+
+
+def test_a_current_folder_that_was_removed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert look_at(Path()).error == "No such file or directory"
+
+
 def test_locks_that_let_two_in_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
     def free_for_all(path: Path) -> Iterator[None]:

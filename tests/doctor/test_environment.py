@@ -82,6 +82,18 @@ def test_a_torchvision_that_does_not_load_is_seen(monkeypatch: pytest.MonkeyPatc
     [
         ("scipy", "ValueError: numpy.dtype size changed", "another NumPy", "--force-reinstall numpy scipy"),
         ("PIL", "ModuleNotFoundError: No module named 'PIL'", "required", "pip install Pillow"),
+        (
+            "torch",
+            "ModuleNotFoundError: No module named 'torch._C'",
+            "does not load",
+            "--force-reinstall torch",
+        ),
+        (
+            "scipy",
+            "ModuleNotFoundError: No module named 'scipy._lib'",
+            "does not load",
+            "reinstall --no-cache",
+        ),
         ("sklearn", "ImportError: x.so: undefined symbol: y", "does not load", "--no-cache-dir scikit-learn"),
     ],
 )
@@ -92,6 +104,19 @@ def test_reasons_why_a_package_does_not_load_are_told_apart(
     assert found.level is Level.FAULT
     assert said in found.why
     assert fix in found.fix
+
+
+def test_packages_are_not_called_fine_where_one_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_pillow(name: str) -> object:
+        if name == "PIL.Image":
+            raise ImportError("libjpeg.so: cannot open shared object file")
+        return importlib.import_module(name)
+
+    monkeypatch.setattr(environment, "import_module", without_pillow)
+    found = {each.name: each for each in findings({}) if isinstance(each, Finding)}
+    assert found["PIL"].level is Level.FAULT
+    assert "compiled packages" not in found
+    assert "torch and numpy" in found
 
 
 def test_torch_without_numpy_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from mammo_monai.doctor import KINDS, Asked, Finding, Level, at_home, examine, for_others, worst
 from mammo_monai.doctor.child import Step, answers, main
-from mammo_monai.doctor.examination import _groups, _read
+from mammo_monai.doctor.examination import _crashed, _groups, _read
 
 CRASH = "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n"
 
@@ -53,7 +55,11 @@ def test_a_torch_that_kills_its_process_is_a_finding_and_what_came_before_is_kep
             "torch torchvision",
         ),
         ("raise ImportError('numpy.dtype size changed, may indicate')", "dtype size", "numpy torch"),
-        ("raise ModuleNotFoundError(\"No module named 'torch._C'\")", "torch._C", "install torch"),
+        (
+            "raise ModuleNotFoundError(\"No module named 'torch._C'\")",
+            "torch._C",
+            "--force-reinstall torch torchvision",
+        ),
     ],
 )
 def test_a_torch_that_does_not_load_is_named_with_what_mends_it(
@@ -80,6 +86,46 @@ def test_what_hangs_is_a_finding_within_the_time_limit(monkeypatch: pytest.Monke
     assert time.monotonic() - start < 30  # it would be 99: what the process had started ended with it
     assert (hung.name, hung.level, hung.found) == ("writing to output", Level.WARNING, "not done within 4 s")
     assert hung.fix == "mammo-monai doctor --only disk --timeout 20"
+
+
+def test_an_import_that_ends_its_process_without_an_error_is_a_fault(torch_that: Path) -> None:
+    for text in ("raise SystemExit(0)", "import os\nos._exit(0)"):
+        torch_that.write_text(text)
+        died = looked_at("environment")["environment: import torch"]
+        assert (died.level, died.found) == (Level.FAULT, "the process ended (exit code 0)")
+
+
+def test_kinds_not_begun_when_a_process_ended_are_looked_at_in_another(
+    torch_that: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch_that.write_text(CRASH)
+    kinds = {each.kind for each in examine(Asked(("environment", "gpu"), timeout_s=50.0))}
+    assert kinds == {"environment", "gpu"}
+    monkeypatch.setattr("mammo_monai.doctor.examination._CHILD", "import time\ntime.sleep(99)\n")
+    found = examine(Asked(("machine", "extras"), timeout_s=0.5))
+    assert [(each.kind, each.found) for each in found] == [
+        ("machine", "not done within 0.5 s"),
+        ("extras", "not done within 0.5 s"),
+    ]
+
+
+def test_an_interrupt_ends_what_hangs(tmp_path: Path) -> None:
+    """A real Ctrl+C, while two processes sleep."""
+    started = tmp_path / "started"
+    child = f"import time\nopen({str(started)!r}, 'w').close()\ntime.sleep(99)\n"
+    code = (
+        "from mammo_monai.doctor import Asked, examination\n"
+        f"examination._CHILD = {child!r}\n"
+        "examination.examine(Asked(('disk', 'machine', 'extras'), timeout_s=98.0))\n"
+    )
+    start = time.monotonic()
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
+    while not started.exists() and time.monotonic() - start < 60:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert b"KeyboardInterrupt" in said
+    assert time.monotonic() - start < 60
 
 
 def test_files_in_the_users_folder_take_no_modules_place(
@@ -115,6 +161,18 @@ def test_an_examination_that_fails_is_a_finding_itself(monkeypatch: pytest.Monke
     assert failed["level"] == "warning"
 
 
+def test_what_a_nodes_examination_said_last_is_not_told_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> list[Finding]:
+        raise RuntimeError("PACS@10.0.0.7 is odd")
+
+    monkeypatch.setattr("mammo_monai.doctor.clinic.findings", fail)
+    (_, failed) = answers({"kinds": ["clinic"], "output": ".", "node": "node.json"})
+    died = _crashed("clinic", 1, {}, b"Traceback\nRuntimeError: PACS@10.0.0.7 is odd\n")
+    for each in (Finding.from_wire(failed), died):
+        assert "PACS@10.0.0.7" in each.found
+        assert not any(word in for_others(each).found for word in ("PACS", "10.0.0.7"))
+
+
 def test_the_child_prints_steps_and_findings(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,7 +184,8 @@ def test_the_child_prints_steps_and_findings(
     monkeypatch.setattr("os._exit", ended.append)
     monkeypatch.setattr("os.dup2", lambda *_: None)  # the test's own stdout stays
     main(json.dumps({"kinds": ["disk"], "output": "."}))
-    findings, step = _read(capfd.readouterr().out.encode())
+    findings, step, is_done = _read(capfd.readouterr().out.encode())
+    assert is_done
     assert findings == [Finding("disk", "space", Level.OK, "much")]
     assert step == {"step": "trying", "kind": "disk", "fix": "mend it so"}
     assert ended == [0]
@@ -169,11 +228,13 @@ def test_findings_for_others_name_no_place_host_or_person(
         assert not any(
             word in each for word in ("anna", "berta", "mnt/ward", "PACS", "10.1.2.3", str(tmp_path))
         )
-    assert shown.found.startswith("[home]/films, [home]/x and [path]")
+    assert shown.found.startswith("[home], [home] and [path]")
     assert shown.private == ()
 
 
 def test_findings_at_home_keep_paths_that_a_shell_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/anna")
-    shown = at_home(Finding("disk", "x", Level.OK, "/home/anna/films", fix="rm /home/anna/films /data/x"))
-    assert (shown.found, shown.fix) == ("~/films", "rm ~/films /data/x")
+    shown = at_home(
+        Finding("disk", "x", Level.OK, "/home/anna/films", fix="rm /home/anna/films /data/home/anna/x")
+    )
+    assert (shown.found, shown.fix) == ("~/films", "rm ~/films /data/home/anna/x")

@@ -43,6 +43,12 @@ def test_memory_is_what_the_container_leaves(
     assert said in found.found
 
 
+def test_what_a_container_has_used_of_its_limit_is_not_available() -> None:
+    found = memory_finding(32.0, 30.0, 8.0, 1.2)
+    assert found.level is Level.FAULT
+    assert found.found.startswith("8.0 GB, 1.2 of them available")
+
+
 @pytest.mark.parametrize(
     ("usable", "quota", "threads", "level", "fix"),
     [
@@ -84,14 +90,16 @@ def test_an_encoding_of_ascii_is_a_warning() -> None:
 
 def test_limits_of_control_groups_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_CGROUP", tmp_path)
-    assert machine._limit_gb() is None
+    assert machine._limits_gb() == (None, None)
     assert machine._quota() is None
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert (machine._limit_gb(), machine._quota()) == (None, None)
+    assert (*machine._limits_gb(), machine._quota()) == (None, None, None)
     (tmp_path / "memory.max").write_text("2000000000\n")
+    (tmp_path / "memory.current").write_text("1700000000\n")
+    (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 200000000\n")
     (tmp_path / "cpu.max").write_text("150000 100000\n")
-    assert (machine._limit_gb(), machine._quota()) == (2.0, 1.5)
+    assert (*machine._limits_gb(), machine._quota()) == (2.0, 0.5, 1.5)
 
 
 def test_limits_of_the_older_control_groups_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +109,10 @@ def test_limits_of_the_older_control_groups_are_read(tmp_path: Path, monkeypatch
     (tmp_path / "memory" / "memory.limit_in_bytes").write_text(f"{2**63 - 4096}\n")
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1\n")
     (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
-    assert (machine._limit_gb(), machine._quota()) == (None, None)
+    assert (*machine._limits_gb(), machine._quota()) == (None, None, None)
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("3000000000\n")
+    (tmp_path / "memory" / "memory.usage_in_bytes").write_text("1000000000\n")
+    assert machine._limits_gb() == (3.0, 2.0)
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("50000\n")
     assert machine._quota() == 0.5
 

@@ -104,6 +104,30 @@ def test_a_bundle_without_weights_says_nothing_and_a_broken_one_is_a_fault(tmp_p
     assert (broken.level, broken.fix) == (Level.FAULT, "mammo-monai bundle check mine")
 
 
+def test_weights_that_cannot_be_read_are_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    folder = bundle(tmp_path, "mine", content=True)
+    monkeypatch.setattr(weights, "_sha256", refuse)
+    (own,) = bundle_findings("mine", folder)
+    cached = cached_finding(Published(f"net-{SHA256[:8]}.pth", 7), tmp_path, ["mine"])
+    for each in (own, cached):
+        assert each.level is Level.FAULT
+        assert each.found.endswith("cannot be read: Permission denied")
+        assert each.fix.startswith("ls -l ")
+
+
+def test_torchs_cache_of_a_user_without_a_home_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert torch_cache() == Path("~/.cache/torch/hub/checkpoints")
+
+
 def test_no_bundles_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "bundle_folders", dict)
     assert [each.level for each in findings({})] == [Level.FAULT]
