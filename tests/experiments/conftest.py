@@ -14,6 +14,7 @@ import pytest
 
 from mammo_monai.experiments import Choice, Runner, make_plan, read_experiment
 from mammo_monai.experiments.processes import StepError
+from mammo_monai.files import write_text_atomic
 from mammo_monai.records import ImageRecord, Lesion
 from mammo_monai.schema import Manifest, write_manifest
 from tests.experiments import fake_step
@@ -67,7 +68,7 @@ def write_experiment(folder: Path, **changes: Any) -> Path:
         ],
     }
     path = folder / "experiment.json"
-    path.write_text(json.dumps({**content, **changes}), encoding="utf-8")
+    write_text_atomic(path, json.dumps({**content, **changes}))  # two processes may, at once
     return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def both(run: Callable[[int], Outcome]) -> list[Outcome]:
             outcome = Outcome(99, "raised")
             try:
                 outcome = run(number)
+            except BaseException:  # what nobody expected is told whole
+                outcome = Outcome(99, traceback.format_exc())
             finally:
                 os.write(answer[1], f"{outcome.code} {outcome.error}".encode())
                 os._exit(0)
