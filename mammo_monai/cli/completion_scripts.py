@@ -91,9 +91,14 @@ def install(shell: str) -> Installed:
     """Writes the script into a file of the user's own, whole or not at all.
 
     Raises:
-        OSError: the folder cannot be written; nothing was changed.
+        OSError: the folder cannot be written, or there is no home; nothing was changed.
     """
-    path = script_path(shell)
+    try:
+        path = script_path(shell)
+    except RuntimeError:  # a user without an entry in passwd and without HOME
+        raise OSError(
+            "this user has no home folder: set HOME, or print the script without --install."
+        ) from None
     write_text_atomic(path, completion_script(shell) + "\n")
     return Installed(path, _next_step(shell, path))
 

@@ -105,7 +105,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"mammo-monai {parsed.verb}: {in_words(error)}{meant}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; what is finished is kept, the same command goes on from there.", file=sys.stderr)
+        kept = (
+            ""
+            if parsed.verb == "doctor"
+            else "; what is finished is kept, the same command goes on from there"
+        )
+        print(f"interrupted{kept}.", file=sys.stderr)
         return 130
 
 

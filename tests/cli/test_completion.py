@@ -182,6 +182,17 @@ def test_bash_without_its_package_is_told_the_line(home: Path, monkeypatch: pyte
     assert install("bash").next_step.startswith("Open a new shell")
 
 
+def test_an_install_for_a_user_without_a_home_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nowhere(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", nowhere)
+    assert main(["completion", "bash", "--install"]) == 2
+    assert "no home folder: set HOME" in capsys.readouterr().err
+
+
 def test_an_install_that_fails_leaves_the_old_script(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = install("fish")
     before = done.path.read_text()

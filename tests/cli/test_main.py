@@ -68,6 +68,17 @@ def test_an_interrupted_command_says_that_it_goes_on(
     assert "goes on from there" in capsys.readouterr().err
 
 
+def test_an_interrupted_doctor_promises_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(args: argparse.Namespace) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mammo_monai.cli.doctor.run", interrupt)
+    assert main(["doctor"]) == 130
+    assert capsys.readouterr().err == "interrupted.\n"
+
+
 def test_an_unknown_option_is_refused_where_it_overrides_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["bundle", "list", "--learning_rate", "1"])
