@@ -163,13 +163,14 @@ def test_metadata_that_an_index_would_not_take_are_named(
 
 def written_sdist(folder: Path, release: Any, **changes: Any) -> Path:
     path = folder / "mammo_monai-0.2.0.tar.gz"
-    names = dict.fromkeys(release.archives.IN_SDIST, b"") | {"PKG-INFO": METADATA}
+    names = dict.fromkeys(release.archives.IN_SDIST, b"text") | {"PKG-INFO": METADATA}
     with tarfile.open(path, "w:gz") as archive:
         for name, content in names.items():
             entry = tarfile.TarInfo(f"mammo_monai-0.2.0/{name}")
-            entry.size, entry.mtime = len(content), EPOCH
+            entry.mtime = EPOCH
             for key, value in changes.items():
                 setattr(entry, key, value)
+            entry.size = len(content) if entry.isreg() else 0  # a link has no content
             archive.addfile(entry, io.BytesIO(content))
     return path
 
@@ -177,6 +178,13 @@ def written_sdist(folder: Path, release: Any, **changes: Any) -> Path:
 def test_a_sound_sdist_has_no_fault(release: Any, tmp_path: Path) -> None:
     path = written_sdist(tmp_path, release)
     assert release.archives.sdist_faults(path, "0.2.0", EPOCH, "/builder") == []
+
+
+def test_a_file_without_content_is_missing_but_for_py_typed(release: Any) -> None:
+    wanted = ("mammo_monai/py.typed", "README.md", "LICENSE")
+    content = {"mammo_monai/py.typed": b"", "README.md": b"", "LICENSE": b"text"}
+    assert release.archives.missing(content, wanted) == ["README.md: missing."]
+    assert release.archives.missing({}, wanted[:1]) == ["mammo_monai/py.typed: missing."]
 
 
 @pytest.mark.parametrize(
