@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict
 
+from mammo_monai.networks.lite_names import LITES, LiteName, is_lite
 from mammo_monai.networks.pyramid import BackbonePyramid, InputNormalisation, P6Source, check_choice
 from mammo_monai.networks.resnet import RESNETS, ResNetFPN
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-BackboneName = Literal["resnet18", "resnet34", "resnet50", "resnet101", "efficientnet_lite0"]
-BACKBONES: tuple[BackboneName, ...] = (*RESNETS, "efficientnet_lite0")
+BackboneName = Literal["resnet18", "resnet34", "resnet50", "resnet101"] | LiteName
+BACKBONES: tuple[BackboneName, ...] = (*RESNETS, *LITES)
 
 
 class PyramidOptions(TypedDict, total=False):
@@ -33,10 +34,10 @@ def backbone_pyramid(
         ValueError: an unknown backbone, or a setting outside its choices.
     """
     check_choice("backbone", backbone, BACKBONES)
-    if backbone != "efficientnet_lite0":
+    if not is_lite(backbone):
         return ResNetFPN(backbone, stride_in_1x1=stride_in_1x1, **options)
     if stride_in_1x1:
         raise ValueError("stride_in_1x1 needs a bottleneck backbone: resnet50 or resnet101.")
     from mammo_monai.networks.efficientnet import EfficientNetLiteFPN  # noqa: PLC0415  # timm takes 1 s to import
 
-    return EfficientNetLiteFPN(**options)
+    return EfficientNetLiteFPN(backbone, **options)

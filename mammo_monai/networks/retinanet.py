@@ -64,7 +64,7 @@ def retinanet_network(
     | Detectron2 RetinaNet R50, R101 | none | c5 | yes |
 
     Args:
-        backbone: resnet18, resnet34, resnet50, resnet101 or efficientnet_lite0.
+        backbone: resnet18, resnet34, resnet50, resnet101, efficientnet_lite0, _lite1 or _lite2.
         num_classes: foreground classes; 1 = mass.
         num_anchors: anchors per location; must equal the detector's octave scales × ratios.
         head_norm: normalisation in both heads: none, or group norm in 8, 16 or 32 groups.

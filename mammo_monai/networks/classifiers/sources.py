@@ -16,8 +16,8 @@ from mammo_monai.networks.classifiers.backbones import BACKBONES, PatchBackbone
 from mammo_monai.networks.classifiers.patch import PatchNetwork, PatchSettings
 from mammo_monai.networks.classifiers.whole_image import WholeImageNetwork
 from mammo_monai.networks.layouts import ConvertedWeights, tensors_of, without_counters
-from mammo_monai.networks.lite0_names import is_lite0, timm_name
-from mammo_monai.networks.published_weights import lite0_state, published_state
+from mammo_monai.networks.lite_names import lite_of, with_timm_names
+from mammo_monai.networks.published_weights import lite_state, published_state
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ def classifier_start(network: Any, init: str) -> ConvertedWeights:
         )
     backbone = network.settings.backbone
     if backbone == "efficientnet_lite0":
-        state = lite0_state()
+        state = lite_state(backbone)
     else:
         state = published_state(get_model_weights(backbone)["IMAGENET1K_V1"])
     weights = _foreign(tensors_of(state))
@@ -159,9 +159,9 @@ def with_classes(weights: ConvertedWeights, num_classes: int) -> ConvertedWeight
 
 def _foreign(tensors: Mapping[str, Tensor]) -> ConvertedWeights:
     """Another library's classifier under this package's names."""
-    if is_lite0(tensors):
+    if lite_of(tensors) == "efficientnet_lite0":
         backbone: PatchBackbone | None = "efficientnet_lite0"
-        tensors = {timm_name(name): value for name, value in tensors.items()}
+        tensors = with_timm_names("efficientnet_lite0", tensors)
     else:
         backbone = next((name for name, mark in _MARKS.items() if mark in tensors), None)
     if backbone is None or _is_other_resnet(tensors):

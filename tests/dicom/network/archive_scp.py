@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -210,14 +209,21 @@ def report(uid: str = "1.2.9", **tags: object) -> Dataset:
     return dataset
 
 
-def sleeping(seconds: float) -> Callable[[evt.Event], int]:
-    """An answer that comes late."""
+class Silent:
+    """A handler that answers nobody within its `with` block, however long the caller waits."""
 
-    def answer(_: evt.Event) -> int:
-        time.sleep(seconds)
+    def __init__(self) -> None:
+        self._over = threading.Event()
+
+    def __call__(self, _: evt.Event) -> int:
+        self._over.wait(60)
         return 0x0000
 
-    return answer
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
 
 
 def aborting(*numbers: int) -> Callable[[evt.Event], int]:

@@ -23,7 +23,7 @@ from mammo_monai.dicom.network.associations import (
     serve_requests,
 )
 from mammo_monai.dicom.network.reachability import why_unreachable
-from tests.dicom.network.archive_scp import ArchiveScp, sleeping
+from tests.dicom.network.archive_scp import ArchiveScp, Silent
 
 PDU_REJECT = 0x03
 
@@ -80,7 +80,8 @@ def test_another_answer_than_success_is_an_error() -> None:
 
 def test_an_answer_that_does_not_come_is_an_error() -> None:
     with (
-        ArchiveScp(on_echo=sleeping(2.5)) as archive,
+        Silent() as silent,
+        ArchiveScp(on_echo=silent) as archive,
         pytest.raises(
             NetworkError, match=r"ARCHIVE@.*: expected an answer to C-ECHO within 1.5 s, none came"
         ),

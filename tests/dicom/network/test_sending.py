@@ -25,7 +25,7 @@ from pydicom.uid import (
 from pynetdicom import AllStoragePresentationContexts, evt
 
 from mammo_monai.dicom.network import NetworkError, Peer, SendOutcome, send
-from tests.dicom.network.archive_scp import ArchiveScp, aborting, image, report, sleeping
+from tests.dicom.network.archive_scp import ArchiveScp, Silent, aborting, image, report
 from tests.dicom_factory import write_bare
 
 SYNTAXES = [
@@ -300,7 +300,7 @@ def test_a_peer_that_aborts_every_time_is_given_up() -> None:
 
 
 def test_an_answer_that_does_not_come_in_time_is_a_failure() -> None:
-    with ArchiveScp(on_store=sleeping(3.0)) as archive:
+    with Silent() as silent, ArchiveScp(on_store=silent) as archive:
         (outcome,) = send(archive.peer, [report()], timeout_s=1.5)
     assert outcome.status == "failed"
     assert "no answer within 1.5 s" in outcome.reason
