@@ -150,7 +150,9 @@ class Runner:
             for run in experiment.runs
         )
         folds = dict.fromkeys(name for each in runs for name in each.folds if name != ONCE)
-        is_phantom = any(each.startswith(PHANTOMS_PREFIX) for each in self.plan.manifest_names)
+        is_phantom = any(each.startswith(PHANTOMS_PREFIX) for each in self.plan.manifest_names) or any(
+            manifest.is_phantom for each in data.values() for manifest in each.manifests.values()
+        )
         head = Head(experiment.name, experiment.description, runs, tuple(folds), is_phantom=is_phantom)
         write_head(self.out, head)
         for name, made in self._folds_by_file():

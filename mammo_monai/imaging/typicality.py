@@ -65,10 +65,14 @@ def fit_statistics(
 
     Source: the limit is the ⌈(n + 1)(1 − rate)⌉-th of n distances.
     """
-    if len(rows) < MIN_IMAGES or len(rows) != len(patients):
+    if len(rows) != len(patients):
         raise ValueError(
-            f"expected the statistics of at least {MIN_IMAGES} images, one patient each, got {len(rows)} "
-            f"images and {len(patients)} patients."
+            f"expected the patient of each image, got {len(rows)} images and {len(patients)} entries."
+        )
+    if len(rows) < MIN_IMAGES:
+        raise ValueError(
+            f"expected at least {MIN_IMAGES} images to tell what is usual, got {len(rows)} of "
+            f"{len(set(patients))} patients. Name a larger manifest, or another list of it (--split)."
         )
     if not 0 < false_alarm_rate < 1:
         raise ValueError(f"false_alarm_rate must lie between 0 and 1, got {false_alarm_rate}.")

@@ -36,6 +36,8 @@ def evaluate_files(
 ) -> dict[str, Any]:
     """The content of metrics.json: the SHA-256 of both files and the split under `inputs`, the `model`.
 
+    Figures on synthetic images say so there: `is_phantom`.
+
     Detections of images in the manifest's other lists are left out; those of images in none are an error.
 
     Args:
@@ -76,6 +78,8 @@ def evaluate_files(
         "detections_sha256": content_sha256(detections_path),
         "split": getattr(split, "value", split),
     }
+    if manifest.is_phantom:
+        metrics["inputs"]["is_phantom"] = True
     metrics["model"] = model_facts(content.model)
     if operating_points is not None:
         metrics["inputs"]["operating_points_sha256"] = sha256_of(operating_points)

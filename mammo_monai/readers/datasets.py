@@ -174,7 +174,9 @@ def _default_scheme(data_set: DataSet, plan: ManifestPlan) -> SplitScheme:
 
 def _with_origin(manifest: Manifest, data_set: DataSet, plan: ManifestPlan, reading: Reading) -> Manifest:
     about: dict[str, object] = {"layout": plan.layout, "version": __version__, **manifest.about}
-    if data_set.published and not holds_phantoms(plan.root):
+    if holds_phantoms(plan.root):
+        about["is_phantom"] = True
+    elif data_set.published:
         published = data_set.published
         about["published"] = {"source": published.source, "counts": dict(published.counts)}
     return replace(manifest, quarantined=tuple(reading.audit.quarantined), about=about)

@@ -13,7 +13,7 @@ from mammo_monai.reports.documents.table_csv import write_csv
 from mammo_monai.reports.documents.table_latex import write_latex
 from mammo_monai.reports.page.report import ReportOptions, write_report
 from mammo_monai.reports.pictures.loading import load_display_image
-from mammo_monai.reports.runs import Run, SourceFile
+from mammo_monai.reports.runs import Run, SourceFile, with_truth
 from mammo_monai.schema import Manifest
 
 ReportFormat = Literal["html", "pdf", "csv", "latex"]
@@ -68,7 +68,7 @@ def write_report_as(
         ManifestError: no run, or files that do not belong together.
         OSError: the file cannot be written.
     """
-    chosen, options = format_of(path, name), options or ReportOptions()
+    chosen, options, runs = format_of(path, name), options or ReportOptions(), with_truth(runs, manifest)
     _check_point(runs, options.fppi)
     if options.per_gallery is not None and options.per_gallery < 0:
         raise ValueError(f"per_gallery must be at least 0 (--per-gallery), got {options.per_gallery}.")

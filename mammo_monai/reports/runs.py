@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mammo_monai.errors import ManifestError
 from mammo_monai.files import content_sha256, sha256_of
 from mammo_monai.records import Detections
-from mammo_monai.schema import read_detections, read_metrics
+from mammo_monai.schema import Manifest, read_detections, read_metrics
 from mammo_monai.schema.model_line import model_line
 
 Json = Mapping[str, Any]
@@ -98,10 +98,14 @@ def read_run(path: Path, *, name: str | None = None) -> Run:
     _check_fields(metrics_path, metrics)
     files = [SourceFile(metrics_path.name, sha256_of(metrics_path))]
     detections_path = metrics_path.parent / "detections.json"
+    inputs = metrics.get("inputs") or {}
+    is_synthetic = inputs.get("is_phantom") is True
     if not detections_path.is_file():
-        return Run(name or _name_of(metrics_path, {}), metrics, files=tuple(files))
+        return Run(
+            name or _name_of(metrics_path, {}), metrics, files=tuple(files), is_synthetic=is_synthetic
+        )
     files.append(SourceFile(detections_path.name, content_sha256(detections_path)))
-    scored = (metrics.get("inputs") or {}).get("detections_sha256")
+    scored = inputs.get("detections_sha256")
     if scored not in (None, files[-1].sha256):
         raise ManifestError(
             f"{detections_path}: not the file that {metrics_path.name} was made from (SHA-256 "
@@ -114,7 +118,15 @@ def read_run(path: Path, *, name: str | None = None) -> Run:
         detections={each.record_id: each for each in content.detections},
         model=content.model,
         files=tuple(files),
+        is_synthetic=is_synthetic,
     )
+
+
+def with_truth(runs: Sequence[Run], manifest: Manifest | None) -> tuple[Run, ...]:
+    """The runs; of synthetic images where the manifest they are shown with says so."""
+    if manifest is None or not manifest.is_phantom:
+        return tuple(runs)
+    return tuple(replace(run, is_synthetic=True) for run in runs)
 
 
 def warnings_of(runs: Sequence[Run]) -> list[str]:

@@ -53,7 +53,7 @@ class Manifest:
     Attributes:
         path: where it was read from, if it was.
         quarantined: images that cannot be used; audit.csv says why.
-        about: how it was made, as JSON values: layout, split, seed, published counts.
+        about: how it was made, as JSON values: layout, split, seed, published counts, `is_phantom`.
     """
 
     training: tuple[ImageRecord, ...] = ()
@@ -62,6 +62,13 @@ class Manifest:
     path: Path | None = None
     quarantined: tuple[Quarantined, ...] = ()
     about: Json = field(default_factory=dict)
+
+    @property
+    def is_phantom(self) -> bool:
+        """Whether images are known to be synthetic; of joined manifests, any."""
+        joined = self.about.get("manifests")
+        origins = [self.about, *(joined.values() if isinstance(joined, dict) else ())]
+        return any(isinstance(each, dict) and each.get("is_phantom") is True for each in origins)
 
     def images(self, split: Split | str | None = None) -> tuple[ImageRecord, ...]:
         """The records of one list, or of all three in the order training, validation, test.

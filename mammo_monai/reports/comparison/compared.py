@@ -71,6 +71,7 @@ class Comparison:
         areas: in JAFROC's figure of merit, and in AUC where these images define it.
         fppi: the operating point that both share where single lesions and images are compared.
         split: the list compared on; "" for all lists.
+        is_synthetic: whether the images are known to be phantoms.
     """
 
     first: Detector
@@ -84,6 +85,7 @@ class Comparison:
     split: str = ""
     n_permutations: int = 0
     areas: tuple[NamedDifference, ...] = ()
+    is_synthetic: bool = False
 
     @property
     def has_boxes(self) -> bool:
@@ -195,6 +197,7 @@ def compare_files(
         split=options.split or "",
         n_permutations=n_permutations,
         areas=area_differences(records, *detections, rule=rule, n_permutations=n_permutations),
+        is_synthetic=content.is_phantom,
     )
 
 

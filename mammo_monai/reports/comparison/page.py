@@ -31,7 +31,7 @@ from mammo_monai.reports.page.tables import html_table
 from mammo_monai.reports.pictures.loading import ImageLoader, load_display_image
 from mammo_monai.reports.pictures.overlays import MARK_COLOURS
 from mammo_monai.reports.plots import RUN_COLOURS, RUN_COLOURS_DARK
-from mammo_monai.reports.runs import Run
+from mammo_monai.reports.runs import SYNTHETIC, Run
 from mammo_monai.reports.tables.run_tables import level, scored_on
 from mammo_monai.reports.tables.table import UNDEFINED, Table
 
@@ -123,7 +123,8 @@ def _colours() -> str:
 
 
 def _header(title: str, comparison: Comparison, options: ComparisonPageOptions) -> str:
-    strip = f'<p class="banner" role="note">{escape(options.banner)}</p>' if options.banner else ""
+    texts = [each for each in (options.banner, SYNTHETIC if comparison.is_synthetic else "") if each]
+    strip = "".join(f'<p class="banner" role="note">{escape(each)}</p>' for each in texts)
     text = escape(str(comparison.rule.describe()["text"]))
     phrase = escape(rule_phrase(comparison.rule.describe()))
     return f"""<header>

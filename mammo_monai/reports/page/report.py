@@ -21,7 +21,7 @@ from mammo_monai.reports.page.tables import html_table
 from mammo_monai.reports.pictures.loading import ImageLoader, load_display_image
 from mammo_monai.reports.pictures.overlays import MARK_COLOURS
 from mammo_monai.reports.plots.style import RUN_COLOURS, RUN_COLOURS_DARK
-from mammo_monai.reports.runs import Run, SourceFile, warnings_of
+from mammo_monai.reports.runs import Run, SourceFile, warnings_of, with_truth
 from mammo_monai.reports.saliency.page import saliency_section
 from mammo_monai.reports.tables.run_tables import level, models_table
 from mammo_monai.reports.tables.table import Table
@@ -78,7 +78,7 @@ def write_report(
         raise ManifestError(
             "a report needs at least one run: name a metrics.json, or a folder that holds one."
         )
-    options = options or ReportOptions()
+    options, runs = options or ReportOptions(), with_truth(runs, manifest)
     manifest_file = _source_of(manifest)
     parts = figure_parts(
         runs,

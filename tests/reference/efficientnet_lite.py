@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 written down from its table, with TensorFlow's padding; slow and obvious.
+"""EfficientNet-Lite0 to Lite2 written down from their table, with TensorFlow's padding; slow and obvious.
 
 Source: Tan and Le, 2019 (EfficientNet), Table 1; TensorFlow's EfficientNet-Lite: no squeeze-and-excitation,
 ReLU6 in place of swish, batch norm epsilon 0.001. Tensors are named as in TensorFlow's layers.
@@ -12,22 +12,45 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Table 1, stages 2-8: expansion, output channels, blocks, stride of the first block, kernel side.
-STAGES = [
+# Table 1, stages 2-8: expansion, output channels, blocks, stride of the first block, kernel side: Lite0.
+_STAGES = [
     (1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3),
     (6, 112, 3, 1, 5), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3),
 ]  # fmt: skip
+# Width: times the output channels, to the nearest multiple of 8. Depth: times the blocks, rounded up, but in
+# the first and last stage.
+_WIDTH_AND_DEPTH = {
+    "efficientnet_lite0": (1.0, 1.0),
+    "efficientnet_lite1": (1.0, 1.1),
+    "efficientnet_lite2": (1.1, 1.2),
+}
 STEM_CHANNELS = 32
 EPSILON = 1e-3
 
 State = dict[str, Tensor]
 
 
-def feature_maps(state: State, images: Tensor) -> list[Tensor]:
+def stages(lite: str) -> list[tuple[int, int, int, int, int]]:
+    """Rows of the table for that Lite."""
+    width, depth = _WIDTH_AND_DEPTH[lite]
+    last = len(_STAGES) - 1
+    return [
+        (
+            expansion,
+            max(8, int(channels * width + 4) // 8 * 8),
+            n_blocks if index in (0, last) else math.ceil(n_blocks * depth),
+            stride,
+            side,
+        )
+        for index, (expansion, channels, n_blocks, stride, side) in enumerate(_STAGES)
+    ]
+
+
+def feature_maps(state: State, images: Tensor, lite: str = "efficientnet_lite0") -> list[Tensor]:
     """Maps at strides 8, 16 and 32 of normalised images (B, 3, H, W)."""
     x = _relu6(_norm(state, "_bn0", _conv(state, "_conv_stem", images, stride=2)))
     index, maps = 0, []
-    for expansion, _, n_blocks, stride, _ in STAGES:
+    for expansion, _, n_blocks, stride, _ in stages(lite):
         for block in range(n_blocks):
             x = _block(state, f"_blocks.{index}.", x, expansion, stride if block == 0 else 1)
             index += 1
@@ -35,10 +58,10 @@ def feature_maps(state: State, images: Tensor) -> list[Tensor]:
     return [maps[2], maps[4], maps[6]]
 
 
-def random_state(seed: int = 0) -> State:
+def random_state(lite: str = "efficientnet_lite0", seed: int = 0) -> State:
     """All tensors of the body in float64, drawn so that maps neither vanish nor grow."""
     generator = torch.Generator().manual_seed(seed)
-    shapes = _shapes()
+    shapes = _shapes(lite)
     return {name: _drawn(name, shape, generator) for name, shape in shapes.items()}
 
 
@@ -75,11 +98,11 @@ def _relu6(x: Tensor) -> Tensor:
     return x.clamp(0, 6)
 
 
-def _shapes() -> dict[str, tuple[int, ...]]:
+def _shapes(lite: str) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {"_conv_stem.weight": (STEM_CHANNELS, 3, 3, 3)}
     _add_norm(shapes, "_bn0", STEM_CHANNELS)
     index, channels = 0, STEM_CHANNELS
-    for expansion, out_channels, n_blocks, _, side in STAGES:
+    for expansion, out_channels, n_blocks, _, side in stages(lite):
         for _ in range(n_blocks):
             name, wide = f"_blocks.{index}.", channels * expansion
             if expansion > 1:
