@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,7 +52,7 @@ class FileIndex:
         self._known_pattern: re.Pattern[str] | None = None
         self._lock = Lock()
         self._headers: _ByHeader | None = None
-        for folder, names in _folders(root):
+        for folder, names in folders_below(root):
             for name in names:
                 self._add(folder / name)
 
@@ -59,9 +60,12 @@ class FileIndex:
         suffix = path.suffix.lower()
         if path.name.startswith("."):  # "._1-1.dcm": what macOS leaves beside files on foreign disks
             return
+        if suffix != ".csv" and suffix not in DICOM_SUFFIXES + PICTURE_SUFFIXES:
+            return
+        if _is_pipe_or_device(path):
+            return
         if suffix == ".csv":
             self.tables.append(path)
-        if suffix not in DICOM_SUFFIXES + PICTURE_SUFFIXES:
             return
         self.images.append(path)
         for folder in {each.lower() for each in path.relative_to(self.root).parent.parts}:
@@ -70,6 +74,10 @@ class FileIndex:
     def in_folder(self, name: str) -> list[Path]:
         """Images below any folder of this name."""
         return list(self._by_folder.get(name.lower(), ()))
+
+    def folders(self) -> set[str]:
+        """The names of all folders with images below, and all that listings lead by, in lower case."""
+        return {*self._by_folder, *self._listed}
 
     def below(self, *parts: str) -> list[Path]:
         """Images that lie directly in a folder whose path ends with these names."""
@@ -145,7 +153,7 @@ class FileIndex:
         )
 
 
-def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
+def folders_below(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """Every folder below `root` once, with its files in order; links are followed, also those in a circle."""
     seen: set[tuple[int, int]] = set()
     for folder, subfolders, names in os.walk(root, followlinks=True):
@@ -156,6 +164,15 @@ def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
         seen.add((status.st_dev, status.st_ino))
         subfolders.sort()
         yield Path(folder), sorted(names)
+
+
+def _is_pipe_or_device(path: Path) -> bool:
+    """Whether reading would wait for somebody to write; what cannot be asked is reported where it is read."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode)
 
 
 def _parts(path: Path) -> list[str]:

@@ -39,6 +39,28 @@ def drop_repeated_records(records: Sequence[ImageRecord], audit: Audit) -> list[
     return kept
 
 
+def drop_same_pictures(records: Sequence[ImageRecord], audit: Audit) -> list[ImageRecord]:
+    """The records without those whose files hold the same bytes.
+
+    For pictures without a UID, of which `drop_repeated_records` knows nothing: all of a group are left out
+    ("image-repeated"), because nobody can say whose film it is.
+    """
+    of_size: dict[int | None, list[ImageRecord]] = defaultdict(list)
+    for record in records:
+        of_size[record.file_size].append(record)
+    found = {
+        id(record)
+        for group in of_size.values()
+        for record in group
+        if any(other is not record and are_same_files([record.image, other.image]) for other in group)
+    }
+    for record in (each for each in records if id(each) in found):
+        with audit.image(record.record_id, str(record.image), path=record.image):
+            said, remedy = "another image of the data set has the same bytes", "Download both again."
+            raise InvalidRecordError("image-repeated", str(record.image), said, remedy)
+    return [record for record in records if id(record) not in found]
+
+
 def are_same_files(paths: Sequence[Path]) -> bool:
     """Whether all files hold the same bytes."""
     return all(

@@ -44,6 +44,7 @@ class RoiMask:
         digest: the same for two masks that mark the same pixels.
         parts: separate areas, specks not counted.
         specks: stray areas that would have made the box larger.
+        marked_px: pixels of the mask that are marked.
     """
 
     box: Box
@@ -53,6 +54,7 @@ class RoiMask:
     digest: str = ""
     parts: int = 1
     specks: int = 0
+    marked_px: int = 0
 
 
 def find_roi_masks(candidates: Sequence[Path], width: int, height: int) -> list[RoiMask]:
@@ -140,7 +142,9 @@ def _mask(path: Path, bright: Bright, width: int, height: int) -> RoiMask:
     boxes = scale_boxes(np.array([box], dtype=np.float64), width / mask_width, height / mask_height)
     x_min, y_min, x_max, y_max = boxes[0].tolist()
     digest = hashlib.sha256(np.packbits(bright).tobytes()).hexdigest()
-    return RoiMask((x_min, y_min, x_max, y_max), mask_width, mask_height, path, digest, parts, specks)
+    place = (x_min, y_min, x_max, y_max)
+    marked_px = int(np.count_nonzero(bright))
+    return RoiMask(place, mask_width, mask_height, path, digest, parts, specks, marked_px)
 
 
 def _box_of_parts(bright: Bright) -> tuple[Box, int, int]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from mammo_monai.readers import (
     save_manifest,
 )
 from mammo_monai.readers.splits.folds import make_folds, save_folds
+from mammo_monai.readers.splits.folds_applied import apply_folds
 from mammo_monai.readers.splits.transfer_setups import fold_scheme
 from mammo_monai.records import ImageRecord, Split, record_id_of
 from mammo_monai.schema import Action, Finding, Manifest, read_audit, read_manifest
@@ -131,8 +133,8 @@ def test_a_manifest_of_phantoms_says_so_through_folds_and_joins(phantoms: tuple[
     assert not real.is_phantom
     assert replace(made, about={"manifests": {"A": dict(real.about), "B": dict(made.about)}}).is_phantom
     assert not replace(made, about={"manifests": {"A": dict(real.about)}}).is_phantom
-    (folds,) = (apply_folds(each, [made], fold="1") for each in (make_folds([made], SCHEME),))
-    assert folds.is_phantom
+    folds = make_folds([made], fold_scheme("kfold", 3))
+    assert apply_folds(folds, [made], fold=folds.folds[0].name).is_phantom
 
 
 def test_without_an_official_split_a_fifth_of_the_patients_is_for_testing(coco_of: Any) -> None:

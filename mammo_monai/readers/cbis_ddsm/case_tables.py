@@ -53,6 +53,8 @@ _PATH_COLUMNS = ("image file path", "roi mask file path", "cropped image file pa
 LATERALITY = {"LEFT": Laterality.LEFT, "RIGHT": Laterality.RIGHT}
 VIEW = {"CC": ViewPosition.CC, "MLO": ViewPosition.MLO}
 _TYPE = {"MASS": MASS, "CALCIFICATION": CALCIFICATION}
+_PATHOLOGY = {name: name for name in ("MALIGNANT", "BENIGN", "BENIGN_WITHOUT_CALLBACK")}
+_KIND = {"mass": MASS, "calc": CALCIFICATION}
 
 # Counted in the four tables as published. The paper's text has 891 mass cases, the tables 892 patients; both
 # have 753 with calcifications. A patient may stand in tables of both kinds (1566 in all), and so do 71 views.
@@ -144,14 +146,14 @@ def case_row(row: TableRow) -> CaseRow:
         InvalidRecordError: a value is none the data set has.
     """
     return CaseRow(
-        patient_id=row.text("patient id"),
+        patient_id=row.text("patient id").upper(),
         laterality=row.choice("left or right breast", LATERALITY),
         view_position=row.choice("image view", VIEW),
         abnormality_id=row.text("abnormality id"),
         abnormality_type=row.choice("abnormality type", _TYPE),
         birads=row.whole_number("assessment", 0, 6),
         breast_density=row.whole_number("breast density", 1, 4, unknown=("", "0")),
-        pathology=row.text("pathology"),
+        pathology=row.choice("pathology", _PATHOLOGY),
         subtlety=row.whole_number("subtlety", 1, 5, unknown=("", "0")),
         image_path=row.text("image file path"),
         cropped_path=row.values["cropped image file path"],
@@ -206,9 +208,7 @@ def images_of(found: Mapping[TableKey, Sequence[TableRow]], audit: Audit) -> lis
     cannot leave the image without one of its lesions. Calcification images of patients in the mass tables are
     in the list that the mass tables put the patient in: so no patient is on two sides.
     """
-    of_patient = {
-        row.values["patient id"]: key[1] for key, rows in found.items() if key[0] == MASS for row in rows
-    }
+    of_patient = {_patient(row): key[1] for key, rows in found.items() if key[0] == MASS for row in rows}
     images: list[list[tuple[TableRow, Split]]] = []
     by_name: dict[tuple[str, ...], list[tuple[TableRow, Split]]] = {}
     for (kind, split), rows in found.items():
@@ -218,9 +218,9 @@ def images_of(found: Mapping[TableKey, Sequence[TableRow]], audit: Audit) -> lis
             if image is None:
                 images.append(image := [])
             for name in names:
-                by_name.setdefault(name, image)
-            patient = row.values["patient id"]
-            image.append((row, of_patient.get(patient, split) if kind == CALCIFICATION else split))
+                if by_name.setdefault(name, image) is not image:
+                    _move(by_name[name], image, by_name)
+            image.append((row, of_patient.get(_patient(row), split) if kind == CALCIFICATION else split))
     _note_moved(found, of_patient, audit)
     return [
         TableImage(
@@ -228,6 +228,7 @@ def images_of(found: Mapping[TableKey, Sequence[TableRow]], audit: Audit) -> lis
             tuple(dict.fromkeys(split for _, split in image)),
         )
         for image in images
+        if image
     ]
 
 
@@ -241,22 +242,37 @@ def view_in_path(path: str) -> tuple[str, str, str] | None:
     return (case[2].upper(), case[3].upper(), case[4].upper()) if case else None
 
 
+def table_in_path(path: str) -> TableKey | None:
+    """Kind and list that a table's path names with its first folder; None where that is no case's.
+
+    >>> table_in_path("Calc-Test_P_00038_LEFT_CC/1.2/1.3/000000.dcm")
+    ('calcification', <Split.TEST: 'test'>)
+    """
+    case = CASE_FOLDER.fullmatch(path.replace("\\", "/").partition("/")[0])
+    if case is None:
+        return None
+    kind, part = case[0].lower().partition("_")[0].split("-")
+    return _KIND[kind], Split(part)
+
+
 def check_rows(image: TableImage, cases: Sequence[CaseRow]) -> None:
     """Refuses rows of one image that contradict one another.
 
     Raises:
-        InvalidRecordError: two patients, breasts, views or official lists, or one abnormality with two
-            descriptions.
+        InvalidRecordError: two patients, breasts, views or official lists, one abnormality with two
+            descriptions, or a path of another list or kind than the table's.
     """
     where = image.rows[0].where
     remedy = "Use the tables as they were published."
     if len(image.splits) > 1:
         found = "the image stands in the training and in the test table"
         raise InvalidRecordError("split-conflict", where, found, remedy)
+    for row, case in zip(image.rows, cases, strict=True):
+        _check_table(row, case, remedy)
     if len({(case.patient_id, case.laterality, case.view_position) for case in cases}) > 1:
         found = "rows of the same image name different patients, breasts or views"
         raise InvalidRecordError("row-conflict", where, found, remedy)
-    in_paths = ((case.patient_id.upper(), view_in_path(case.image_path)) for case in cases)
+    in_paths = ((case.patient_id, view_in_path(case.image_path)) for case in cases)
     if any(named is not None and named[0] != patient for patient, named in in_paths):
         found = "the row names another patient than the path of its image"
         raise InvalidRecordError("row-conflict", where, found, remedy)
@@ -273,6 +289,24 @@ def published_counts(*, calcifications: bool) -> PublishedCounts:
     return PublishedCounts("the case-description tables as published (Lee et al., 2017), counted", counts)
 
 
+def _check_table(row: TableRow, case: CaseRow, remedy: str) -> None:
+    """Refuses a row that stands in the table of another list, or of another kind of lesion."""
+    table = next((key for key, name in CASE_TABLES.items() if name == row.table.name.lower()), None)
+    if table is None:
+        return
+    kind, split = table_in_path(case.image_path) or table
+    if split is not table[1]:
+        found = f"the table of the {table[1].value} list names an image of the {split.value} list"
+        raise InvalidRecordError("split-conflict", row.where, found, remedy)
+    if {kind, case.abnormality_type} != {table[0]}:
+        found = f"the table of {table[0]} cases has a row of another kind of lesion"
+        raise InvalidRecordError("row-conflict", row.where, found, remedy)
+
+
+def _patient(row: TableRow) -> str:
+    return row.values["patient id"].upper()
+
+
 def _without_repeats(rows: Sequence[TableRow], audit: Audit) -> tuple[TableRow, ...]:
     kept: dict[tuple[str, ...], TableRow] = {}
     for row in rows:
@@ -283,13 +317,39 @@ def _without_repeats(rows: Sequence[TableRow], audit: Audit) -> tuple[TableRow, 
     return tuple(kept.values())
 
 
+def rows_of_other_views(image: TableImage) -> list[TableRow]:
+    """Of every view that paths of an image's rows name, but the first one, the first row that names it."""
+    rows: dict[tuple[str, ...], TableRow] = {}
+    for row in image.rows:
+        for view in _views_in_paths(row):
+            rows.setdefault(view, row)
+    return [*rows.values()][1:]
+
+
+def _move(
+    rows: list[tuple[TableRow, Split]],
+    image: list[tuple[TableRow, Split]],
+    by_name: dict[tuple[str, ...], list[tuple[TableRow, Split]]],
+) -> None:
+    """Gives the rows of what seemed another image to an image, as a damaged row links the two."""
+    image += rows
+    by_name.update({name: image for row, _ in rows for name in _names_of(row)})
+    rows.clear()
+
+
 def _names_of(row: TableRow) -> list[tuple[str, ...]]:
-    """What tells the image of a row from others: its file, spelt alike, and its view."""
+    """What tells the image of a row from others: its file, spelt alike, and its views."""
     path = row.values["image file path"].replace("\\", "/").lower()
+    views: list[tuple[str, ...]] = [*_views_in_paths(row)]
+    if not views:
+        views = [tuple(row.values[column].upper() for column in _VIEW_COLUMNS)]
+    return [(path,), *views] if path else views
+
+
+def _views_in_paths(row: TableRow) -> list[tuple[str, str, str]]:
+    """The views that a row's paths name, that of the image first; one alone unless the row is damaged."""
     named = (view_in_path(row.values[column]) for column in _PATH_COLUMNS)
-    in_columns = tuple(row.values[column].upper() for column in _VIEW_COLUMNS)
-    view: tuple[str, ...] = next((each for each in named if each), in_columns)
-    return [(path,), view] if path else [view]
+    return [*dict.fromkeys(view for view in named if view)]
 
 
 def _note_moved(
@@ -297,9 +357,7 @@ def _note_moved(
 ) -> None:
     for (kind, split), rows in found.items():
         moved = {
-            row.values["image file path"]
-            for row in rows
-            if of_patient.get(row.values["patient id"], split) is not split
+            row.values["image file path"] for row in rows if of_patient.get(_patient(row), split) is not split
         }
         if moved and kind == CALCIFICATION:
             text = f"{len(moved)} images follow their patients into the other list of the mass tables"

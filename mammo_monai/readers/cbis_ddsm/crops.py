@@ -54,13 +54,20 @@ def locate_near(image: NDArray[np.generic], crop: NDArray[np.generic], near: Box
     return None if box is None else (box[0] + left, box[1] + top, box[2] + left, box[3] + top)
 
 
-def is_apart(box: Box, other: Box) -> bool:
-    """Whether two boxes share no pixel.
+def is_provable(crop: NDArray[np.generic]) -> bool:
+    """Whether a crop has the size and the contrast to prove a place: then finding none says something."""
+    return min(crop.shape) >= _MIN_SIDE_PX and bool(crop.min() != crop.max())
 
-    >>> is_apart((0, 0, 2, 2), (2, 0, 4, 2)), is_apart((0, 0, 3, 2), (2, 1, 4, 2))
+
+def is_apart(box: Box, other: Box) -> bool:
+    """Whether two boxes share less than half of the smaller one; neighbours in a film overlap by chance.
+
+    >>> is_apart((0, 0, 2, 2), (2, 0, 4, 2)), is_apart((0, 0, 9, 9), (1, 1, 3, 3))
     (True, False)
     """
-    return any(box[n] >= other[n + 2] or other[n] >= box[n + 2] for n in (0, 1))
+    sides = [min(box[n + 2], other[n + 2]) - max(box[n], other[n]) for n in (0, 1)]
+    smaller = min((b[2] - b[0]) * (b[3] - b[1]) for b in (box, other))
+    return max(sides[0], 0.0) * max(sides[1], 0.0) < 0.5 * smaller
 
 
 def agrees(box: Box, crop_box: Box) -> bool:

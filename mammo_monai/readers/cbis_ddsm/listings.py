@@ -1,6 +1,8 @@
 """Listings that come with two of the downloads: `metadata.csv` of the NBIA Data Retriever, `dicom_info.csv`
 of the JPEG re-release. They name files by series and case where folder names do not.
 
+Findings: listing-unusable, table-empty (warned).
+
 Source: columns as in the downloads; NBIA Data Retriever writes File Location with backslashes on Windows.
 """
 
@@ -11,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from mammo_monai.errors import ManifestError
+from mammo_monai.readers.audit import Audit
 from mammo_monai.readers.file_index import FileIndex
 from mammo_monai.readers.tables import TableRow, read_table
 
@@ -22,8 +25,8 @@ _NBIA_COLUMNS = ("series uid", "subject id", "file location")
 _JPEG_COLUMNS = ("image path", "patientid", "seriesinstanceuid")
 
 
-def read_listings(index: FileIndex) -> None:
-    """Adds what every listing in the download says to the index; one that cannot be read is passed over."""
+def read_listings(index: FileIndex, audit: Audit) -> None:
+    """Adds what every listing in the download says to the index; one that cannot be read is a finding."""
     readers: dict[str, tuple[tuple[str, ...], Callable[[FileIndex, TableRow], None]]] = {
         NBIA_LISTING: (_NBIA_COLUMNS, _add_nbia_row),
         JPEG_LISTING: (_JPEG_COLUMNS, _add_jpeg_row),
@@ -36,7 +39,13 @@ def read_listings(index: FileIndex) -> None:
             rows = read_table(path, columns)
         except ManifestError as error:
             logger.warning("the listing is passed over, files are found by name: %s", error)
+            found = "the listing of the download cannot be read; files are found by folders and headers alone"
+            audit.note("listing-unusable", "", found, place=path.name)
             continue
+        if not rows:
+            audit.note(
+                "table-empty", "", "the listing of the download has a header and no row", place=path.name
+            )
         for row in rows:
             add(index, row)
 

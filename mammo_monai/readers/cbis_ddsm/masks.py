@@ -1,8 +1,8 @@
 """Chooses the one ROI mask of an abnormality in CBIS-DDSM, wherever the table's mask and crop columns point.
 
-Findings: mask-rescaled, mask-repeated, mask-chosen, mask-specks (repaired); mask-parts (warned);
-mask-missing, mask-unreadable, mask-empty, mask-full, mask-aspect, mask-ambiguous, mask-elsewhere
-(quarantined).
+Findings: mask-rescaled, mask-repeated, mask-chosen, mask-specks (repaired); mask-parts, crop-unreadable,
+crop-unplaced (warned); mask-missing, mask-unreadable, mask-empty, mask-full, mask-aspect, mask-ambiguous,
+mask-elsewhere, mask-mismatch (quarantined).
 """
 
 from __future__ import annotations
@@ -15,13 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.readers.audit import Audit, InvalidRecordError
-from mammo_monai.readers.cbis_ddsm.case_tables import CaseRow
-from mammo_monai.readers.cbis_ddsm.crops import agrees, is_apart, locate_crop, locate_near
-from mammo_monai.readers.dicom_candidates import size_of, stored_values_of
+from mammo_monai.readers.cbis_ddsm.case_tables import CASE_FOLDER, CaseRow
+from mammo_monai.readers.cbis_ddsm.crops import agrees, is_apart, is_provable, locate_crop, locate_near
+from mammo_monai.readers.dicom_candidates import is_picture, size_of, stored_values_of
 from mammo_monai.readers.file_index import FileIndex
+from mammo_monai.readers.image_header import elements_of
 from mammo_monai.readers.roi_masks import RoiMask, find_roi_masks, shows_same_field
 from mammo_monai.records import Box
 from mammo_monai.schema import Action
+
+# No lesion fills a film, and none is as small as a few pixels. No source: far outside of what is drawn.
+MAX_MARKED_SHARE = 0.75
+MIN_MARKED_PX = 4
 
 
 @dataclass(frozen=True)
@@ -60,13 +65,15 @@ def mask_of(case: CaseRow, film: Film, index: FileIndex, audit: Audit, where: st
         remedy = f"Expected a binary image of {film.width} × {film.height} px at {case.mask_path!r}."
         raise InvalidRecordError("mask-missing", where, found, remedy)
     mask = masks[0] if len(masks) == 1 else _chosen(masks, candidates, case, film, where)
+    _refuse_no_lesion(mask, case, where)
+    _refuse_other_lesion(mask, case, where)
     if len(masks) > 1:
         found = f"{len(masks)} ROI masks for {_name(case)}: the one that the crop shows is taken"
         audit.note("mask-chosen", film.record_id, found, Action.REPAIRED, place=case.place)
     elif (mask.width, mask.height) != (film.width, film.height):
         _check_rescaled(mask, candidates, case, film, where)
     elif film.has_crops_checked:
-        _check_place(mask, candidates, case, film, where)
+        _check_place(mask, candidates, case, film, audit, where)
     _note_mask(mask, case, film, audit)
     return mask
 
@@ -114,16 +121,51 @@ def _check_rescaled(mask: RoiMask, candidates: Sequence[Path], case: CaseRow, fi
         raise InvalidRecordError("mask-elsewhere", where, found, f"See {mask.path.parent}.")
 
 
-def _check_place(mask: RoiMask, candidates: Sequence[Path], case: CaseRow, film: Film, where: str) -> None:
+def _check_place(
+    mask: RoiMask, candidates: Sequence[Path], case: CaseRow, film: Film, audit: Audit, where: str
+) -> None:
     crops = [path for path in candidates if path != mask.path and not _is_film_sized(path, film)]
     pixels = [each for each in map(stored_values_of, crops) if each is not None]
+    if not pixels and (crops or any(size_of(path) is None for path in candidates)):
+        found = f"the crop of {_name(case)} cannot be read: its mask was not held against it"
+        audit.note("crop-unreadable", film.record_id, found, place=case.place)
     image = stored_values_of(film.path) if pixels else None
-    if image is None or any(locate_near(image, crop, mask.box) for crop in pixels):
+    near = [] if image is None else [locate_near(image, crop, mask.box) for crop in pixels]
+    if image is None or any(box is not None and not is_apart(mask.box, box) for box in near):
         return
     shown = [box for box in (locate_crop(image, crop) for crop in pixels) if box is not None]
     if shown and all(is_apart(mask.box, box) for box in shown):
         found = f"the ROI mask for {_name(case)} marks another place than the crop shows"
         raise InvalidRecordError("mask-elsewhere", where, found, f"See {mask.path.parent}.")
+    # MONOCHROME1 films lie inverted beside crops that may not.
+    inverse = image.max() - image
+    if not shown and any(is_provable(crop) and not locate_crop(inverse, crop) for crop in pixels):
+        found = f"the crop of {_name(case)} shows no place of the film: one of the two may be another's"
+        audit.note("crop-unplaced", film.record_id, found, place=case.place)
+
+
+def _refuse_no_lesion(mask: RoiMask, case: CaseRow, where: str) -> None:
+    share = mask.marked_px / (mask.width * mask.height)
+    if share <= MAX_MARKED_SHARE and mask.marked_px >= MIN_MARKED_PX:
+        return
+    code, found = "mask-empty", f"marks {mask.marked_px} pixels, too few for a lesion"
+    if share > MAX_MARKED_SHARE:
+        code, found = "mask-full", f"marks {100 * share:.0f} % of the film: black and white may be swapped"
+    raise InvalidRecordError(code, where, f"the ROI mask for {_name(case)} {found}", f"See {mask.path}.")
+
+
+def _refuse_other_lesion(mask: RoiMask, case: CaseRow, where: str) -> None:
+    """Refuses a mask whose own PatientID names another case or lesion, where it names one at all."""
+    header = None if is_picture(mask.path) else elements_of(mask.path, "PatientID")
+    own = CASE_FOLDER.fullmatch(str(header.get("PatientID", "")).strip()) if header else None
+    wanted = CASE_FOLDER.fullmatch(PurePosixPath(case.image_path.replace("\\", "/")).parts[0])
+    if own is None or wanted is None:
+        return
+    lesion = own[5] and own[5] != f"_{case.abnormality_id}"
+    if own[1].lower() != wanted[1].lower() or lesion:
+        whose = "lesion" if lesion else "case"
+        found = f"the ROI mask for {_name(case)} belongs to another {whose} by its header"
+        raise InvalidRecordError("mask-mismatch", where, found, f"Download that case again. See {mask.path}.")
 
 
 def _is_film_sized(path: Path, film: Film) -> bool:

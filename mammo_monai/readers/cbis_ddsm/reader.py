@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from mammo_monai.errors import ManifestError
 from mammo_monai.readers.audit import Audit, ImageGuard, InvalidRecordError
 from mammo_monai.readers.cbis_ddsm.case_tables import (
     CALCIFICATION,
@@ -35,17 +36,19 @@ from mammo_monai.readers.cbis_ddsm.case_tables import (
     published_counts,
     read_case_table,
     read_tables,
+    rows_of_other_views,
     view_in_path,
 )
 from mammo_monai.readers.cbis_ddsm.listings import read_listings
 from mammo_monai.readers.cbis_ddsm.masks import Film, mask_of
+from mammo_monai.readers.cbis_ddsm.undescribed import Undescribed
 from mammo_monai.readers.dicom_candidates import is_lossy
 from mammo_monai.readers.file_index import FileIndex
 from mammo_monai.readers.image_header import ImageHeader, elements_of, read_image_header
 from mammo_monai.readers.picture_checks import check_picture, note_sides, read_reduced
 from mammo_monai.readers.reading import DataSet, Reading
-from mammo_monai.readers.repeated import are_same_files, drop_repeated_records
-from mammo_monai.readers.roi_masks import RoiMask
+from mammo_monai.readers.repeated import are_same_files, drop_repeated_records, drop_same_pictures
+from mammo_monai.readers.roi_masks import RoiMask, marked_pixels
 from mammo_monai.readers.tables import TableRow
 from mammo_monai.readers.whole_files import refuse_cut_short, refuse_empty
 from mammo_monai.records import ImageRecord, Laterality, Lesion, Split, label_of, record_id_of
@@ -86,13 +89,17 @@ def read_cbis_ddsm(root: Path, reading: Reading, options: CbisOptions = CbisOpti
     """
     root, audit = Path(root), reading.audit
     index = FileIndex(root, workers=reading.workers, on_progress=reading.on_progress)
-    among = sorted(options.csv_dir.glob("*.csv")) if options.csv_dir else index.tables
+    among = _tables_in(options.csv_dir) if options.csv_dir else index.tables
     kinds = (MASS, CALCIFICATION) if options.calcifications else (MASS,)
-    images = images_of(read_tables(among, options.csv_dir or root, kinds, audit), audit)
+    tables = read_tables(among, options.csv_dir or root, kinds, audit)
+    images = images_of(tables, audit)
     index.know(_names_in(images), CASE_FOLDER)
-    read_listings(index)
-    reader = _ImageReader(index, reading.salt, check_pictures=options.check_pictures)
+    read_listings(index, audit)
+    undescribed = Undescribed(index, tables)
+    reader = _ImageReader(index, undescribed, reading.salt, check_pictures=options.check_pictures)
     records = drop_repeated_records(reading.images(reader.read, images), audit)
+    records = drop_same_pictures(records, audit)
+    undescribed.quarantine(reading.salt, audit)
     note_sides(records, reader.shown, audit)
     _note_lossy(records, audit)
     official = {record.record_id: reader.official[record.record_id] for record in records}
@@ -102,8 +109,11 @@ def read_cbis_ddsm(root: Path, reading: Reading, options: CbisOptions = CbisOpti
 class _ImageReader:
     """Reads one image of the tables at a time, in any thread; keeps what the whole data set needs later."""
 
-    def __init__(self, index: FileIndex, salt: str, *, check_pictures: bool) -> None:
+    def __init__(
+        self, index: FileIndex, undescribed: Undescribed, salt: str, *, check_pictures: bool
+    ) -> None:
         self.index, self.salt, self.check_pictures = index, salt, check_pictures
+        self.undescribed = undescribed
         self.official: dict[str, Split] = {}
         self.shown: dict[str, Laterality | None] = {}
 
@@ -123,6 +133,7 @@ class _ImageReader:
                 audit.note("file-repeated", record_id, found, Action.REPAIRED, place=first.place)
             cases = [case_row(row) for row in _each(item.rows, guard)]
             check_rows(item, cases)
+            self.undescribed.refuse(item.image_path, first.where)
             _refuse_other_case(header, cases[0], path)
             _note_header(header, cases[0], record_id, audit)
             _note_other_files(item, copies, self.index, record_id, audit)
@@ -136,6 +147,7 @@ class _ImageReader:
             self._look(record, item, audit)
             self.official[record_id] = item.splits[0]
             return record
+        _quarantine_other_views(item, self.salt, audit)
         return None
 
     def _look(self, record: ImageRecord, item: TableImage, audit: Audit) -> None:
@@ -143,6 +155,9 @@ class _ImageReader:
         if not self.check_pictures and not others:
             return
         pixels = read_reduced(record.image)
+        if _is_mask(pixels, record.image):
+            found, remedy = "the picture is an ROI mask, no film", "Download that case again."
+            raise InvalidRecordError("image-mismatch", str(record.image), found, remedy)
         for other in others:
             if not _show_the_same(pixels, read_reduced(other)):
                 found = "the mass and the calcification tables name different pictures for the same view"
@@ -160,11 +175,23 @@ def _each(rows: Sequence[TableRow], guard: ImageGuard) -> Iterator[TableRow]:
     guard.place = rows[0].place
 
 
+def _quarantine_other_views(item: TableImage, salt: str, audit: Audit) -> None:
+    """Leaves out, with a row each, the other images that rows of one image speak of: none is lost unsaid."""
+    for row in rows_of_other_views(item):
+        with audit.image(record_id_of(row.place, salt), row.where, place=row.place):
+            found = "the row mixes up the paths of two images; both are left out"
+            raise InvalidRecordError(
+                "row-conflict", row.where, found, "Use the tables as they were published."
+            )
+
+
 def _full_images(index: FileIndex, wanted: str, where: str) -> list[Path]:
     """The file of the full image, and copies of it with the same bytes."""
     located = index.locate(wanted)
     if len(located) > 1:
         located = [path for path in located if _is_full_image(path)] or located
+    if len(located) > 1:
+        located = [path for path in located if _is_whole(path)] or located
     if len(located) > 1 and not are_same_files(located):
         series = PurePosixPath(wanted).parts[-2:-1]
         located = [path for path in located if _series_of(path) in series] or located
@@ -174,6 +201,21 @@ def _full_images(index: FileIndex, wanted: str, where: str) -> list[Path]:
     if located:
         code, found = "image-ambiguous", f"{len(located)} files could be the full image"
     raise InvalidRecordError(code, where, found, f"Looked below {index.root} for {wanted!r}.")
+
+
+def _tables_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise ManifestError(f"{folder}: no such folder; expected the case-description tables.")
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv" and path.is_file())
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        refuse_empty(path)
+        refuse_cut_short(path)
+    except (InvalidRecordError, OSError):
+        return False
+    return True
 
 
 def _series_of(path: Path) -> str:
@@ -189,7 +231,7 @@ def _refuse_other_case(header: ImageHeader, case: CaseRow, path: Path) -> None:
     """Refuses a file whose own PatientID names another case than the table, where it names one at all."""
     own = CASE_FOLDER.fullmatch(header.patient_id)
     wanted = PurePosixPath(case.image_path.replace("\\", "/")).parts[0]
-    if own and CASE_FOLDER.fullmatch(wanted) and own[1].lower() != wanted.lower():
+    if own and CASE_FOLDER.fullmatch(wanted) and own[0].lower() != wanted.lower():
         found = "the file where the full image should be belongs to another case"
         raise InvalidRecordError("image-mismatch", str(path), found, "Download that case again.")
 
@@ -230,6 +272,12 @@ def _show_the_same(pixels: NDArray[np.generic], other: NDArray[np.generic]) -> b
         return False
     values = np.corrcoef(pixels.ravel().astype(np.float64), other.ravel().astype(np.float64))
     return bool(values[0, 1] > _SAME_PICTURE)
+
+
+def _is_mask(pixels: NDArray[np.generic], path: Path) -> bool:
+    if not is_lossy(path):
+        return np.unique(pixels).size == 2
+    return pixels.min() != pixels.max() and marked_pixels(pixels.astype(np.int64), lossy=True) is not None
 
 
 def _names_in(images: Sequence[TableImage]) -> set[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mammo_monai.errors import ManifestError
+from mammo_monai.readers.file_index import folders_below
 from mammo_monai.readers.table_folder import find_table_folder, subfolder
 from mammo_monai.records import ViewPosition
 
@@ -78,7 +79,7 @@ def find_inbreast(root: Path) -> InbreastFiles:
 
 def _images(folder: Path) -> dict[str, tuple[DicomName, ...]]:
     found: dict[str, tuple[DicomName, ...]] = defaultdict(tuple)
-    for path in sorted(folder.rglob("*")):
+    for path in _entries(folder):
         if match := _DICOM_NAME.fullmatch(path.name):
             name = DicomName(
                 path,
@@ -98,7 +99,12 @@ def _images(folder: Path) -> dict[str, tuple[DicomName, ...]]:
 
 def _contours(folder: Path) -> dict[str, tuple[Path, ...]]:
     found: dict[str, tuple[Path, ...]] = defaultdict(tuple)
-    for path in sorted(folder.rglob("*")):
+    for path in _entries(folder):
         if match := _XML_NAME.fullmatch(path.name):
             found[match["file"]] += (path,)
     return dict(found)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Everything below a folder, also behind links; a folder with the name of a file is reported as one."""
+    return sorted(path for below, _ in folders_below(folder) for path in below.iterdir())

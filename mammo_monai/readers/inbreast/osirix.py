@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import plistlib
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +27,12 @@ class RegionOfInterest:
     Attributes:
         name: as the reader of the images typed it; "" where there is none.
         points: `(x, y)`, original pixels; one or two are dots.
+        is_complete: False where the file speaks of another number of points, or of regions, than it holds.
     """
 
     name: str
     points: tuple[tuple[float, float], ...]
+    is_complete: bool = True
 
 
 def read_regions(path: Path) -> list[RegionOfInterest]:
@@ -79,18 +82,27 @@ def parse_point(text: str) -> tuple[float, float]:
 
 
 def _regions(path: Path) -> list[RegionOfInterest]:
-    size = path.stat().st_size
+    status = path.stat()
+    size = status.st_size
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("expected a file")
     if size > MAX_XML_BYTES:
         raise ValueError(f"expected at most {MAX_XML_BYTES} bytes, got {size}")
     with path.open("rb") as stream:
         # XML alone: a binary list may refer to one object from many places.
         content = plistlib.load(stream, fmt=plistlib.FMT_XML)
-    return [_region(region) for image in _list(content, "Images") for region in _list(image, "ROIs")]
+    regions = []
+    for image in _list(content, "Images"):
+        rois = _list(image, "ROIs")
+        is_complete = image.get("NumberOfROIs", len(rois)) == len(rois)
+        regions += [_region(roi, is_complete=is_complete) for roi in rois]
+    return regions
 
 
-def _region(region: Mapping[str, Any]) -> RegionOfInterest:
+def _region(region: Mapping[str, Any], *, is_complete: bool) -> RegionOfInterest:
     points = tuple(parse_point(point) for point in _list(region, "Point_px"))
-    return RegionOfInterest(str(region.get("Name", "")).strip(), points)
+    is_complete = is_complete and region.get("NumberOfPoints", len(points)) == len(points)
+    return RegionOfInterest(str(region.get("Name", "")).strip(), points, is_complete)
 
 
 def _list(item: Mapping[str, Any], name: str) -> list[Any]:

@@ -20,7 +20,10 @@ Radiology 19(2):236–248 (2012).
 | row-differs | quarantined | two rows of one file number that differ |
 | table-value | quarantined | a cell that cannot be read |
 | identity-differs | quarantined | table and file name name another side or view |
-| header-differs | warned | the DICOM header names another side; table and file name hold |
+| header-differs | warned | the DICOM header names another side or view; table and file name hold |
+| finding-contradicted | warned | regions of an image of BI-RADS 1 |
+| region-incomplete | warned | the XML file holds another number of regions or points than it says |
+| box-repeated | warned | two masses of an image have the same box |
 | tables-differ | warned | csv and xls differ in a row, or in which images they list; the csv holds |
 | table-unusable | warned | one of csv and xls cannot be read |
 | contour-missing | quarantined | no contour of an image of BI-RADS 3 or above, or marked as a mass |
@@ -40,13 +43,20 @@ Radiology 19(2):236–248 (2012).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mammo_monai.dicom.attributes import MammogramAttributes
 from mammo_monai.readers.audit import Audit, InvalidRecordError
-from mammo_monai.readers.categories import LATERALITIES, LesionTypeOptions, birads_category, is_wanted
+from mammo_monai.readers.categories import (
+    LATERALITIES,
+    LesionTypeOptions,
+    birads_category,
+    density_category,
+    is_wanted,
+)
 from mammo_monai.readers.image_header import read_dicom_header
 from mammo_monai.readers.inbreast.files import VIEWS, DicomName, find_inbreast
 from mammo_monai.readers.inbreast.osirix import RegionOfInterest, read_regions
@@ -72,6 +82,10 @@ PUBLISHED = PublishedCounts(
 # BI-RADS 3, probably benign, is the first category in which a mass is to be expected.
 _NORMAL, _MASS_EXPECTED = 1, 3
 _HEADER_TAGS = ("ImageLaterality", "Laterality", "FrameLaterality")
+_VIEW_TAGS = ("ViewPosition", "ViewCodeSequence")
+_UNTOLD = (None, ViewPosition.OTHER, ViewPosition.ML)  # ML: as in the file names, for MLO
+# Density as people write it besides 1 to 4: D2, ACR 2.
+_DENSITY_WORD = re.compile(r"(?:ACR|D)[ :]?(?=[1-4a-d](?:\.0)?$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -179,6 +193,10 @@ def _record(
     if attributes.laterality_source in _HEADER_TAGS and attributes.laterality is not laterality:
         found = "the DICOM header names the other side than table and file name"
         audit.note("header-differs", record_id, found, place=row.place)
+    shown = attributes.view_position
+    if attributes.view_position_source in _VIEW_TAGS and shown not in (*_UNTOLD, view_position):
+        found = "the DICOM header names another view than table and file name"
+        audit.note("header-differs", record_id, found, place=row.place)
     return ImageRecord(
         image=name.path.absolute(),
         record_id=record_id,
@@ -188,7 +206,7 @@ def _record(
         laterality=laterality,
         view_position=view_position,
         pixel_spacing_mm=attributes.pixel_spacing_mm,
-        breast_density=row.whole_number("acr", 1, 4),
+        breast_density=_density(row),
         birads=_birads(row),
         source=f"INbreast {row.place}",
     )
@@ -214,6 +232,9 @@ def _regions(
         remedy = f"Keep one of {contours[0]} and {contours[1]}."
         raise InvalidRecordError("contour-repeated", row.where, "several XML files have its number", remedy)
     regions = read_regions(contours[0]) if contours else []
+    if regions and record.birads == _NORMAL:
+        found = "regions are drawn, but BI-RADS 1 means that there is nothing to see"
+        audit.note("finding-contradicted", record.record_id, found, place=row.place)
     if regions or (record.birads == _NORMAL and not entry.marks_mass):
         return regions
     category = "no category" if record.birads is None else f"BI-RADS {record.birads}"
@@ -223,6 +244,13 @@ def _regions(
         raise InvalidRecordError("contour-missing", row.where, found, remedy)
     audit.note("contour-missing", record.record_id, found, place=row.place)
     return regions
+
+
+def _density(row: TableRow) -> int | None:
+    try:
+        return density_category(_DENSITY_WORD.sub("", row.values["acr"]))
+    except ValueError:
+        raise row.fault("acr", "a whole number from 1 to 4, or a to d") from None
 
 
 def _birads(row: TableRow) -> int | None:

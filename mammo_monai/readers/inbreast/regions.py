@@ -80,6 +80,13 @@ class RegionReader:
             self._note(
                 "region-unknown", f"{unknown} regions have a name of their own; they are kept as other"
             )
+        if not all(region.is_complete for region in regions):
+            self._note(
+                "region-incomplete", "the XML file speaks of more or fewer regions or points than it has"
+            )
+        masses = [each.box for each in found if each is not None and each.label == MASS_LABEL]
+        if repeated := len(masses) - len(set(masses)):
+            self._note("box-repeated", f"{repeated} of {len(masses)} masses have the box of another one")
         return tuple(lesion for lesion in found if lesion is not None)
 
     def _lesion(self, number: str, region: RegionOfInterest) -> Lesion | None:

@@ -18,7 +18,8 @@ logger = logging.getLogger(__name__)
 
 COLUMNS = ("laterality", "view", "file name", "acr", "bi-rads")
 MASS_MARK = "mass"  # a column of the workbook alone: "X" where the image shows a mass
-_NUMBER = re.compile(r"(\d{1,20})(?:\.0)?", re.ASCII)
+# As spreadsheets and people write it: 22678622.0, 22678622.dcm, or the whole name of the file.
+_NUMBER = re.compile(r"(\d{1,20})(?:\.0|(?:_\w+)?(?:\.dcm|\.dicom)?)?", re.ASCII | re.IGNORECASE)
 Rows = Mapping[str, tuple[TableRow, ...]]
 
 
@@ -105,20 +106,19 @@ def _readable_tables(files: InbreastFiles, reading: Reading) -> list[Rows]:
         (files.workbook, read_workbook),
     ]
     tables: list[Rows] = []
-    faults: list[ManifestError] = []
-    for path, read in readers:
+    faults: list[tuple[str, ManifestError]] = []
+    for name, (path, read) in zip((CSV, WORKBOOK), readers, strict=True):
         try:
             if path is not None:
                 tables.append(_by_number(read(path, COLUMNS)))
         except ManifestError as error:
-            faults.append(error)
+            faults.append((name, error))
     if not tables:
-        raise faults[0]
-    for fault in faults:
+        raise faults[0][1]
+    for name, fault in faults:
         logger.warning("%s The other table is used.", fault)
-        reading.audit.note(
-            "table-unusable", "", "one of the two tables cannot be read; the other one is used"
-        )
+        found = "one of the two tables cannot be read; the other one is used"
+        reading.audit.note("table-unusable", "", found, place=name)
     return tables
 
 
@@ -131,8 +131,12 @@ def _by_number(rows: Sequence[TableRow]) -> Rows:
 
 
 def _image_rows(rows: Sequence[TableRow]) -> Iterator[TableRow]:
-    """All rows but the totals below the table, which name neither a file nor a side nor a view."""
-    return (row for row in rows if any(row.values[name] for name in ("file name", "laterality", "view")))
+    """All rows but the totals below the table, which name neither a side nor a view, nor but a sum a file."""
+    for row in rows:
+        is_total = any(value.casefold().startswith("total") for value in row.values.values())
+        has_view = bool(row.values["laterality"] or row.values["view"])
+        if has_view or (row.values["file name"] and not is_total):
+            yield row
 
 
 def _differing(found: Sequence[TableRow], others: Sequence[TableRow]) -> tuple[str, ...]:

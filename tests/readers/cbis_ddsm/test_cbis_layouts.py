@@ -206,8 +206,13 @@ class TestDataRetrieverFolders:
     def test_a_damaged_metadata_csv_is_passed_over(self, cbis: Any, caplog: pytest.LogCaptureFixture) -> None:
         cbis.add(CASE, BOX)
         (cbis.root / "metadata.csv").write_text("Series UID,what\n1,2\n")
-        assert read_boxes(cbis) == [[*BOX]]
+        audit = Audit(strict=True)
+        (record,) = read(cbis, audit)
+        assert record.boxes.tolist() == [[*BOX]]
         assert "the listing is passed over" in caplog.text
+        (finding,) = (each for each in audit.findings if each.code != "table-empty")
+        assert (finding.code, finding.place) == ("listing-unusable", "metadata.csv")
+        assert finding.action is Action.WARNED
 
     def test_rows_of_metadata_csv_without_a_place_lead_nowhere(self, cbis: Any) -> None:
         cbis.add(CASE, BOX)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mammo_monai.readers.audit import Audit
 from mammo_monai.readers.cbis_ddsm.listings import read_listings
 from mammo_monai.readers.file_index import FileIndex
 
@@ -16,7 +17,7 @@ def index_of(root: Path, *files: str) -> FileIndex:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     index = FileIndex(root)
-    read_listings(index)
+    read_listings(index, Audit())
     return index
 
 

@@ -1,0 +1,130 @@
+"""Tables and contours of INbreast as people and spreadsheets leave them: read rightly, or a row."""
+
+from __future__ import annotations
+
+import os
+import plistlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mammo_monai.readers.audit import Audit
+from mammo_monai.readers.inbreast import read_inbreast
+from mammo_monai.readers.reading import Reading
+
+NUMBER = "10000001"
+
+
+def read(inbreast: Any) -> tuple[Any, Audit]:
+    audit = Audit()
+    return read_inbreast(inbreast.write_table(), Reading("s", audit)).records, audit
+
+
+def codes(audit: Audit) -> list[str]:
+    return [each.code for each in audit.findings]
+
+
+@pytest.mark.parametrize("cells", ["D2;4a", "b;4a", "ACR 2;4a", "2.0;4A"])
+def test_density_is_read_as_people_write_it(inbreast: Any, cells: str) -> None:
+    inbreast.add(cells=cells)
+    (record,), audit = read(inbreast)
+    assert (record.breast_density, record.birads, codes(audit)) == (2, 4, [])
+
+
+@pytest.mark.parametrize("acr", ["D5", "II", "DD2"])
+def test_a_density_that_is_none_is_a_table_value(inbreast: Any, acr: str) -> None:
+    inbreast.add(cells=f"{acr};4a")
+    assert codes(read(inbreast)[1]) == ["table-value"]
+
+
+@pytest.mark.parametrize("name", [".dcm", ".0", "_0123456789abcdef_MG_R_CC_ANON.dcm"])
+def test_the_number_is_read_from_the_name_of_a_file(inbreast: Any, name: str) -> None:
+    inbreast.add()
+    inbreast.rows[0] = inbreast.rows[0].replace(NUMBER, NUMBER + name)
+    records, audit = read(inbreast)
+    assert (len(records), codes(audit)) == (1, [])
+
+
+@pytest.mark.parametrize("row", ["TOTAL;;;;;4;;", ";;;;total;410;;108"])
+def test_totals_in_the_column_of_file_names_are_no_image(inbreast: Any, row: str) -> None:
+    inbreast.add()
+    inbreast.rows.append(row)
+    records, audit = read(inbreast)
+    assert (len(records), codes(audit)) == (1, [])
+
+
+def test_a_number_without_side_and_view_is_no_total(inbreast: Any) -> None:
+    inbreast.add()
+    inbreast.rows[0] = f";;;;;{NUMBER};2;4a"
+    assert codes(read(inbreast)[1]) == ["table-value"]
+
+
+def test_the_table_that_cannot_be_read_is_named(inbreast: Any) -> None:
+    inbreast.add()
+    inbreast.write_table()
+    (inbreast.root / "INbreast.xls").write_bytes(b"")
+    _, audit = read(inbreast)
+    assert [(each.code, each.place) for each in audit.findings] == [("table-unusable", "INbreast.xls")]
+
+
+def test_regions_of_an_image_without_findings_are_a_warning(inbreast: Any) -> None:
+    inbreast.add(cells="2;1")
+    records, audit = read(inbreast)
+    assert (len(records[0].lesions), codes(audit)) == (1, ["finding-contradicted"])
+
+
+def test_the_view_of_the_header_is_held_against_the_tables(inbreast: Any) -> None:
+    inbreast.add(ViewPosition="MLO")
+    inbreast.add(10000002, view="MLO", ViewPosition="ML")  # as the file names have it
+    _, audit = read(inbreast)
+    assert codes(audit) == ["header-differs"]
+    assert "another view" in audit.findings[0].found
+
+
+def lost_region(content: dict[str, Any]) -> None:
+    content["Images"][0]["NumberOfROIs"] = 3
+
+
+def lost_points(content: dict[str, Any]) -> None:
+    content["Images"][0]["ROIs"][0]["NumberOfPoints"] = 40
+
+
+def repeated(content: dict[str, Any]) -> None:
+    content["Images"][0]["ROIs"] *= 2
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [(lost_region, "region-incomplete"), (lost_points, "region-incomplete"), (repeated, "box-repeated")],
+)
+def test_contours_that_contradict_themselves_are_a_warning(
+    inbreast: Any, change: Callable[[dict[str, Any]], None], code: str
+) -> None:
+    inbreast.add()
+    path = inbreast.root / "AllXML" / f"{NUMBER}.xml"
+    content = plistlib.loads(path.read_bytes())
+    change(content)
+    path.write_bytes(plistlib.dumps(content))
+    records, audit = read(inbreast)
+    assert (len(records), codes(audit)) == (1, [code])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_a_pipe_is_no_contour_file_and_nobody_waits_for_it(inbreast: Any) -> None:
+    inbreast.add()
+    path = inbreast.root / "AllXML" / f"{NUMBER}.xml"
+    path.unlink()
+    os.mkfifo(path)
+    assert codes(read(inbreast)[1]) == ["xml-unusable"]
+
+
+def test_folders_behind_links_are_looked_into(inbreast: Any) -> None:
+    inbreast.add()
+    images = inbreast.root / "AllDICOMs"
+    images.rename(inbreast.root / "elsewhere")
+    images.mkdir()
+    (images / "here").symlink_to(inbreast.root / "elsewhere")
+    (images / "circle").symlink_to(images)
+    records, audit = read(inbreast)
+    assert (len(records), codes(audit)) == (1, [])
