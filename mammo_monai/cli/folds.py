@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.cli.manifest_place import manifest_file
+
 SCHEMES = ("kfold", "half", "s1", "s2", "s3", "s4", "s5", "s6", "s7")
 FRACTION = "of all patients; half: of the training half (default: kfold and half 0.2, s1 to s7 none)"
 
@@ -25,6 +27,8 @@ def add_parser(subparsers: Any) -> None:
         help="k folds, halves, or the transfer setups s1 to s7 of Jung et al. 2018 (%(default)s)",
     )
     make.add_argument("--folds", type=int, default=5, metavar="K", help="how many (%(default)s)")
+    keep = "leave the test lists of the manifests out of all folds, for a last word"
+    make.add_argument("--keep-test", action="store_true", help=keep)
     make.add_argument("--validation-fraction", type=float, metavar="F", help=FRACTION)
     make.add_argument(
         "--seed", type=int, default=0, metavar="N", help="another one deals the patients anew (%(default)s)"
@@ -48,12 +52,14 @@ def run(args: argparse.Namespace) -> int:
     from mammo_monai.schema import read_manifest, write_manifest
     from mammo_monai.schema.folds import read_folds
 
-    manifests = [read_manifest(path) for path in args.manifests]
+    manifests = [read_manifest(manifest_file(path)) for path in args.manifests]
     only: dict[str, str] = {}
     if args.action != "show":
         splits.reject_overwriting(args.output, manifests, args.folds if args.action == "apply" else None)
     if args.action == "make":
-        scheme = splits.fold_scheme(args.scheme, args.folds, args.validation_fraction)
+        scheme = splits.fold_scheme(
+            args.scheme, args.folds, args.validation_fraction, keeps_test=args.keep_test
+        )
         made = splits.make_folds(manifests, scheme, seed=args.seed)
         splits.save_folds(args.output, made, manifests)
     else:

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.cli.manifest_place import manifest_file
+
 
 def add_parser(commands: Any) -> None:
     """Adds the command."""
@@ -15,7 +17,7 @@ def add_parser(commands: Any) -> None:
         description="Lays every record beside its file and the lists beside each other; changes neither. "
         "Exit code 0: all is well, 1: something is odd, 2: the manifest cannot be used as it stands.",
     )
-    parser.add_argument("manifest", type=Path, metavar="MANIFEST", help="manifest.json")
+    parser.add_argument("manifest", type=Path, metavar="MANIFEST", help="manifest.json, or its folder")
     parser.add_argument("--pictures", action="store_true", help="decode every image too and look at it")
     parser.add_argument("--folds", type=Path, metavar="FILE", help="check a folds file against it too")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads (default %(default)s)")
@@ -30,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from mammo_monai.schema import read_manifest
     from mammo_monai.schema.folds import read_folds
 
-    manifest = read_manifest(args.manifest)
+    manifest = read_manifest(manifest_file(args.manifest))
     if args.folds:
         splits.check_folds(read_folds(args.folds), [manifest])
     audit, salt = Audit(), checking.salt_of(manifest)

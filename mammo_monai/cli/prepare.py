@@ -23,7 +23,7 @@ def add_parser(subparsers: Any) -> None:
     add = parser.add_argument
     add("manifest", metavar="MANIFEST", help="manifest.json, its folder, or phantoms:LAYOUT[:PATIENTS]")
     add("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-    add("--workers", type=int, default=1, metavar="N", help="processes (%(default)s)")
+    add("--workers", type=int, default=1, metavar="N", help="processes, at most one an image (%(default)s)")
     add("--prune", action="store_true", help="delete copies of other recipes from DIR")
     add_trust_option(parser)
     add = parser.add_argument_group("recipe: what is done to each image").add_argument
@@ -71,10 +71,12 @@ def run(args: argparse.Namespace) -> int:
     with counting_bar("preparing") as bar:
         options = {"workers": args.workers, "prune": args.prune, "on_progress": bar}
         done = prepare_manifest(manifest, args.out, recipe, **options)
-    print(f"{done.path}: {done.made + done.kept} images ({done.kept} kept), {bytes_text(done.n_bytes)}")
+    n_images = done.made + done.kept
+    images = "image" if n_images == 1 else "images"
+    print(f"{done.path}: {n_images} {images} ({done.kept} kept), {bytes_text(done.n_bytes)}")
     if done.stale or done.pruned:
         hint = " (--prune deletes them)" if done.stale else ""
         print(f"stale copies: {done.pruned} deleted, {done.stale} left{hint}")
     if done.failed:
-        print(f"{len(done.failed)} images left out, see audit.csv")
+        print(f"{len(done.failed)} {'image' if len(done.failed) == 1 else 'images'} left out, see audit.csv")
     return int(bool(done.failed))

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.cli.manifest_place import manifest_file
+
 SPLITS = ("training", "validation", "test")
 ORDERS = ("manifest", "patient", "lesions", "birads", "density")
 
@@ -21,7 +23,7 @@ def add_parser(subparsers: Any) -> None:
         "Pictures and further pages lie in a folder beside it. A stopped run goes on where it was.",
     )
     add = parser.add_argument
-    add("manifest", type=Path, metavar="MANIFEST", help="manifest.json")
+    add("manifest", type=Path, metavar="MANIFEST", help="manifest.json, or its folder")
     add("-o", "--output", type=Path, metavar="HTML", help="the page (default: show.html beside MANIFEST)")
     add("--split", choices=SPLITS, help="one list (default: all of them, and images left out)")
     add("--only", choices=("lesions", "normals", "quarantined"), help="with lesions, without, or left out")
@@ -48,9 +50,10 @@ def run(args: argparse.Namespace) -> int:
     from mammo_monai.reports.browser.selection import Selection
     from mammo_monai.schema import read_audit, read_manifest
 
-    manifest = read_manifest(args.manifest)
-    findings = read_audit(args.manifest.with_name("audit.csv")).get(args.manifest.name, [])
-    output = args.output or args.manifest.with_name("show.html")
+    place = manifest_file(args.manifest)
+    manifest = read_manifest(place)
+    findings = read_audit(place.with_name("audit.csv")).get(place.name, [])
+    output = args.output or place.with_name("show.html")
     split = Split(args.split) if args.split else None
     selection = Selection(split, args.only, args.findings, args.limit, args.sort)
     options = BrowserOptions(per_page=args.per_page, size_px=args.size, workers=args.workers)

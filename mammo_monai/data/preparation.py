@@ -132,7 +132,10 @@ def prepare_manifest(
 
 def _prepared(out: Path, tasks: Sequence[Task], workers: int) -> Iterator[Prepared | Failed]:
     """Results in order; after the first few, only if there is room for the others."""
-    with WorkerPool(prepare_image, min(workers, max(1, len(tasks))), _crashed) as pool:
+    n_workers = min(workers, max(1, len(tasks)))
+    if n_workers < workers:
+        logger.info("%d of %d processes are started: one an image is enough", n_workers, workers)
+    with WorkerPool(prepare_image, n_workers, _crashed) as pool:
         probes, others = _probes_first(tasks)
         sizes: list[int] = []
         for each in pool.results(probes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,7 @@ def read_image_header(path: Path) -> ImageHeader:
         DicomError, InvalidRecordError: a DICOM file that is no mammogram for presentation, or no image.
         OSError: the file cannot be opened.
     """
+    refuse_special_file(path)
     if path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path):
         attributes = read_dicom_header(path)
         return ImageHeader(
@@ -96,8 +98,26 @@ def read_image_header(path: Path) -> ImageHeader:
         )
     try:
         with Image.open(path) as image:
-            return ImageHeader(width=image.width, height=image.height)
+            pages = getattr(image, "n_frames", 1)
+            width, height = image.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InvalidRecordError(
             "image-unreadable", str(path), "the file is no readable image", f"{error}. Copy it again."
         ) from error
+    if pages > 1:
+        found = f"expected one image in the file, got {pages} pages"
+        raise InvalidRecordError("image-unreadable", str(path), found, "Save each page as a file of its own.")
+    return ImageHeader(width, height)
+
+
+def refuse_special_file(path: Path) -> None:
+    """Raises for a pipe, socket or device: reading a pipe would wait for a writer for ever.
+
+    Raises:
+        InvalidRecordError: code `file-unreadable`.
+        OSError: the file is not there.
+    """
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        found = "a pipe, socket or device stands in the place of the file"
+        raise InvalidRecordError("file-unreadable", str(path), found, "Put the image there.")

@@ -43,6 +43,7 @@ class FoldScheme:
             setups over two manifests.
         n_folds: for all but "half".
         validation_fraction: of all patients of what is tested; for "half", of the training half.
+        keeps_test: the test lists the manifests came with are in no fold: a last word is left.
 
     Raises:
         ManifestError: another name, or a number that cannot be.
@@ -51,6 +52,7 @@ class FoldScheme:
     name: FoldSchemeName = "kfold"
     n_folds: int = 5
     validation_fraction: float = 0.2
+    keeps_test: bool = False
 
     def __post_init__(self) -> None:
         if self.name not in FOLD_SCHEMES:
@@ -123,7 +125,8 @@ class Folds:
         return (
             f"mammo-monai folds make {shlex.join(each.manifest for each in self.sources)} "
             f"--scheme {self.scheme.name} {how_many}"
-            f"--validation-fraction {self.scheme.validation_fraction:g} --seed {self.seed} -o folds.json"
+            f"--validation-fraction {self.scheme.validation_fraction:g} --seed {self.seed}"
+            f"{' --keep-test' if self.scheme.keeps_test else ''} -o folds.json"
         )
 
 
@@ -179,6 +182,7 @@ def _content(folds: Folds) -> dict[str, Any]:
             "name": folds.scheme.name,
             "n_folds": folds.scheme.n_folds,
             "validation_fraction": float(folds.scheme.validation_fraction),
+            **({"keeps_test": True} if folds.scheme.keeps_test else {}),  # older files keep their hash
         },
         "seed": folds.seed,
         "sources": [
@@ -211,9 +215,16 @@ def _scheme(where: str, content: Json) -> FoldScheme:
             name=read_field(where, scheme, "name", text_),  # type: ignore[arg-type]  # checked by the class
             n_folds=read_field(where, scheme, "n_folds", whole_number),
             validation_fraction=read_field(where, scheme, "validation_fraction", finite_number),
+            keeps_test="keeps_test" in scheme and read_field(where, scheme, "keeps_test", _true_or_false),
         )
     except ManifestError as error:
         raise error if str(error).startswith(where) else ManifestError(f"{where}: {error}") from None
+
+
+def _true_or_false(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(value)
+    return value
 
 
 def _fold(where: str, item: Json) -> Fold:

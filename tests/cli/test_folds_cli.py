@@ -156,3 +156,33 @@ def test_changed_folds_are_refused_and_no_manifest_is_written(manifests: list[Pa
 
 def test_schemes_offered_are_those_there_are() -> None:
     assert verb.SCHEMES == FOLD_SCHEMES
+
+
+def test_a_folder_stands_for_the_manifest_in_it(
+    manifests: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "whole"
+    folder.mkdir()
+    write_manifest(folder / "manifest.json", read_manifest(manifests[0]))
+    out = tmp_path / "folds.json"
+    assert run("make", folder, "-o", out) == 0
+    assert run("show", out, folder) == 0
+    assert run("apply", folder, "--folds", out, "--fold", 1, "-o", tmp_path / "1.json") == 0
+    assert len(read_manifest(tmp_path / "1.json").images()) == 20
+    (folder / "manifest.json").rename(folder / "inbreast.json")
+    with pytest.raises(ManifestError, match=r"holds manifest\.json\. Is it one of inbreast\.json\?"):
+        run("make", folder, "-o", out)
+
+
+def test_a_kept_test_list_stays_in_its_manifest_and_the_file_says_so(
+    manifests: list[Path], tmp_path: Path
+) -> None:
+    whole = read_manifest(manifests[0])
+    write_manifest(manifests[0], replace(whole, training=whole.training[:16], test=whole.training[16:]))
+    out = tmp_path / "folds.json"
+    assert run("make", manifests[0], "--folds", 4, "--keep-test", "-o", out) == 0
+    assert read_folds(out).scheme.keeps_test
+    assert run("apply", manifests[0], "--folds", out, "--fold", 1, "-o", tmp_path / "1.json") == 0
+    kept = {record.record_id for record in read_manifest(manifests[0]).test}
+    assert len(kept) == 4
+    assert kept.isdisjoint(record.record_id for record in read_manifest(tmp_path / "1.json").images())

@@ -57,7 +57,7 @@ def test_images_left_out_make_exit_code_1(
     own = phantom_manifest(tmp_path, DIGITAL, patients=1)
     read_manifest(own).training[0].image.write_bytes(b"broken")
     assert command.main(["prepare", str(own), "--out", str(tmp_path / "out"), "--size-px", "64"]) == 1
-    assert "1 images left out, see audit.csv" in capsys.readouterr().out
+    assert "1 image left out, see audit.csv" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

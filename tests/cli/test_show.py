@@ -92,3 +92,15 @@ def test_nothing_to_show_leaves_nothing_behind(manifest: Path) -> None:
         call(manifest, "--split", "validation")
     assert not manifest.with_name("show.html").exists()
     assert not manifest.with_name("show_files").exists()
+
+
+def test_a_folder_stands_for_the_manifest_in_it(manifest: Path, capsys) -> None:
+    assert call(manifest.parent, "--findings", "side-differs") == 0
+    assert capsys.readouterr().out.startswith(f"wrote {manifest.with_name('show.html')}: 1 of 1 images")
+    manifest.rename(manifest.with_name("cbis.json"))
+    with pytest.raises(
+        ManifestError, match=r"a folder that holds manifest\.json\. Is it one of cbis\.json\?"
+    ):
+        call(manifest.parent)
+    with pytest.raises(ManifestError, match="no such file"):
+        call(manifest.parent / "nothing")

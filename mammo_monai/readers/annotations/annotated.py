@@ -46,7 +46,9 @@ class AnnotatedImage:
         lesions: reads and checks them once the image is known.
         fields: text by `patient`, `laterality`, `view`, `split`, `birads`, `density`; left out where unknown.
         place: a table's own name and row, for audit.csv; no name of an image stands in it.
+        uid: the SOPInstanceUID it says its image has, "" where it says none.
         is_part: further annotations of the same image join this one; else they contradict it.
+        is_agreed: all of its names must lead to one image; else the first that leads to any counts.
         fault: why it cannot be read.
     """
 
@@ -55,7 +57,9 @@ class AnnotatedImage:
     lesions: LesionsOf
     fields: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
+    uid: str = ""
     is_part: bool = False
+    is_agreed: bool = False
     fault: InvalidRecordError | None = None
 
 

@@ -32,10 +32,14 @@ def box_inside(
         InvalidRecordError: not four finite numbers with an area, or outside the image.
     """
     try:
+        if any(isinstance(number, str | bool) for number in corners):
+            raise TypeError("no number")  # a reader made numbers of what it takes for one
         box = check_boxes([[float(number) for number in corners]])
     except (GeometryError, TypeError, ValueError, OverflowError):
         found = f"{what}: a box must be x_min, y_min, x_max, y_max with an area, got {list(corners)!r:.120}"
-        raise InvalidRecordError("box-invalid", where, found) from None
+        has_comma = any(isinstance(number, str) and "," in number for number in corners)
+        remedy = "Write numbers with a decimal point." if has_comma else ""
+        raise InvalidRecordError("box-invalid", where, found, remedy) from None
     inside = clip_boxes(box, header.width, header.height)
     overhang = float(np.abs(box - inside).max())
     has_area = bool(np.all(inside[0, 2:] > inside[0, :2]))
@@ -65,9 +69,18 @@ def check_stated_size(stated: tuple[Any, Any], header: ImageHeader, where: str, 
     """
     actual = (header.width, header.height)
     said = tuple(
-        number if number not in (None, 0) else own for number, own in zip(stated, actual, strict=True)
+        number if number not in (None, 0) else own
+        for number, own in zip(map(_pixels, stated), actual, strict=True)
     )
     if said != actual:
         found = f"{what} says {said[0]} × {said[1]} px, the file has {actual[0]} × {actual[1]} px"
         remedy = "The boxes may belong to another size of the image: export both again."
         raise InvalidRecordError("size-differs", where, found, remedy)
+
+
+def _pixels(stated: Any) -> Any:
+    """A number that was written as text; other text stays as it is, for the message."""
+    try:
+        return float(stated) if isinstance(stated, str) else stated
+    except ValueError:
+        return stated

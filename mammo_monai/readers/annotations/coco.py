@@ -15,6 +15,7 @@ from mammo_monai.readers.audit import Audit
 from mammo_monai.readers.coco.boxes import lesion_of
 from mammo_monai.readers.coco.file import CocoAnnotation, CocoFile, read_coco_file
 from mammo_monai.records import Lesion
+from mammo_monai.schema import Action
 
 _FIELDS: Mapping[str, tuple[str, ...]] = {
     "patient": ("patient_id", "patient"),
@@ -80,5 +81,18 @@ def _lesions(
 ) -> list[Lesion]:
     check_stated_size((item.get("width"), item.get("height")), target.header, where, "the JSON")
     birads, _ = grades_of(_fields(item), where)
-    found = [lesion_of(each, target, where, image_birads=birads) for each in annotations]
+    told = _said_once(annotations, target)
+    found = [lesion_of(each, target, where, image_birads=birads) for each in told]
     return [lesion for lesion in found if lesion is not None]
+
+
+def _said_once(annotations: Sequence[CocoAnnotation], target: Target) -> list[CocoAnnotation]:
+    """Without annotations that say all that another one says, but for their id."""
+    first: dict[str, CocoAnnotation] = {}
+    for each in annotations:
+        said = {name: value for name, value in each.item.items() if name != "id" or each.is_repeated}
+        first.setdefault(repr(sorted(said.items())), each)
+    if len(first) < len(annotations):
+        found = f"{len(annotations) - len(first)} of {len(annotations)} boxes repeat another one"
+        target.audit.note("lesion-repeated", target.record_id, f"{found}; each counts once", Action.REPAIRED)
+    return [*first.values()]

@@ -8,7 +8,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from mammo_monai.errors import ManifestError
 from mammo_monai.readers.annotations.annotated import AnnotatedImage, Target, without_repeats
 from mammo_monai.readers.annotations.boxes import box_inside, check_stated_size
+from mammo_monai.readers.annotations.lesion_types import says_normal
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.categories import birads_category
 from mammo_monai.readers.tables import TableRow, read_table
@@ -58,11 +59,12 @@ _EMPTY = {"", "nan", "na", "n/a", "none", "null", "-"}
 
 @dataclass(frozen=True)
 class _Columns:
-    """The table's own column names by what they mean, and the four cells of a box."""
+    """The table's own column names by what they mean, the cells of a box, whether any row has a class."""
 
     by_meaning: Mapping[str, str]
     corners: tuple[str, ...]
     has_sizes: bool
+    has_classes: bool = False
 
     def text(self, row: TableRow, meaning: str) -> str:
         """The cell, "" where it is empty or the table has no such column."""
@@ -97,7 +99,9 @@ def _read(path: Path) -> list[AnnotatedImage]:
             f"(xmin, ymin, xmax, ymax or x, y, width, height); found {', '.join(header) or 'nothing'}."
         )
     by_image: dict[tuple[str, ...], list[TableRow]] = defaultdict(list)
-    for row in read_table(path, [*columns.by_meaning.values()]):
+    rows = read_table(path, [*columns.by_meaning.values()])
+    columns = replace(columns, has_classes=any(columns.text(row, "class") for row in rows))
+    for row in rows:
         by_image[_image_names(columns, row)].append(row)
     return [_annotated(names, rows, columns) for names, rows in by_image.items()]
 
@@ -160,18 +164,28 @@ def _annotated(names: tuple[str, ...], rows: Sequence[TableRow], columns: _Colum
     }
     return AnnotatedImage(
         names=names,
+        uid=columns.text(first, "uid"),
         where=first.where,
         lesions=partial(_lesions, rows, columns),
         fields=fields,
-        place=f"{first.table.suffix.lstrip('.').upper()} row {first.number}",
+        place=_place(first),
         is_part=True,
+        is_agreed=True,
     )
+
+
+def _place(row: TableRow) -> str:
+    return f"{row.table.suffix.lstrip('.').upper()} row {row.number}"
 
 
 def _lesions(rows: Sequence[TableRow], columns: _Columns, target: Target) -> list[Lesion]:
     _refuse_contradictions(rows, columns)
     found = [_lesion(row, columns, target) for row in rows]
-    return without_repeats([lesion for lesion in found if lesion is not None], target)
+    lesions = [lesion for lesion in found if lesion is not None]
+    if lesions and any(says_normal(columns.text(row, "class")) for row in rows):
+        said = "a row says that the image is normal, another one holds a lesion; the lesion holds"
+        target.audit.note("finding-contradicted", target.record_id, said, place=_place(rows[0]))
+    return without_repeats(lesions, target)
 
 
 def _refuse_contradictions(rows: Sequence[TableRow], columns: _Columns) -> None:
@@ -187,6 +201,11 @@ def _lesion(row: TableRow, columns: _Columns, target: Target) -> Lesion | None:
     check_stated_size(stated, target.header, row.where, "the table")
     cells = [row.values[name] for name in columns.corners]
     name = columns.text(row, "class")
+    is_unnamed = columns.has_classes and not name and row.values[columns.corners[0]].casefold() not in _EMPTY
+    if is_unnamed:
+        remedy = "Fill the cell in; or take the column out, where all are masses."
+        found = "the row has a box but no class, where other rows have one"
+        raise InvalidRecordError("class-unknown", row.where, found, remedy)
     kind = target.types.type_of(name or target.types.category)
     is_empty = [cell.casefold() in _EMPTY for cell in cells]
     if all(is_empty):
@@ -195,9 +214,12 @@ def _lesion(row: TableRow, columns: _Columns, target: Target) -> Lesion | None:
             remedy = "Give its box; or, where that word means no lesion, say --class NAME=ignore."
             raise InvalidRecordError("box-missing", row.where, found, remedy)
         return None
-    if kind is None:
-        return None
     numbers = [_number(cell) for cell in cells]
+    if kind is None:
+        if says_normal(name) and any(number not in (0, -1) for number in numbers):
+            said = f"a row says {name!r:.40} and has a box; it is no lesion"
+            target.audit.note("box-unexpected", target.record_id, said, place=_place(row))
+        return None
     if columns.has_sizes and all(isinstance(number, float) for number in numbers):
         x, y, width, height = numbers
         numbers = [x, y, x + width, y + height]
@@ -213,6 +235,8 @@ def _number(text: str) -> Any:
     try:
         number = float(text) if text else None
     except ValueError:
+        return text
+    if "_" in text:  # Python's way to write thousands; in a table a slip
         return text
     return number if number is None or math.isfinite(number) else text
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mammo_monai.readers.annotations.annotated import AnnotatedImage, Target, bare_name
+from mammo_monai.readers.annotations.annotated import AnnotatedImage, Target, bare_name, without_repeats
 from mammo_monai.readers.annotations.identity import (
     grades_of,
     groups_in_name,
@@ -19,7 +19,7 @@ from mammo_monai.readers.annotations.lesion_types import LesionTypes
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.image_header import note_unsuitable, read_image_header
 from mammo_monai.readers.whole_files import refuse_cut_short
-from mammo_monai.records import ImageRecord, record_id_of
+from mammo_monai.records import ImageRecord, Lesion, record_id_of
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ class RecordMaker:
             note_unsuitable(audit, guard.record_id, header.reasons)
             annotated = (*item.annotated, *self.by_uid.get(header.sop_instance_uid, ()))
             refuse_contradictions(annotated, item.where)
+            refuse_other_uid(annotated, header.sop_instance_uid, item.where)
             target = Target(item.path, header, guard.record_id, self.types, audit, self.clip)
             fields = merged_fields(annotated)
             folder, _, name = item.name.rpartition("/")
@@ -97,7 +98,7 @@ class RecordMaker:
                 patient_id=known.get("patient", ""),
                 width=header.width,
                 height=header.height,
-                lesions=tuple(lesion for each in annotated for lesion in each.lesions(target)),
+                lesions=lesions_in(annotated, target),
                 laterality=laterality_of(known, header, item.where),
                 view_position=view_of(known, guard.record_id, audit),
                 pixel_spacing_mm=header.pixel_spacing_mm,
@@ -117,9 +118,27 @@ def merged_fields(annotated: tuple[AnnotatedImage, ...]) -> Mapping[str, str]:
     return merged
 
 
+def lesions_in(annotated: tuple[AnnotatedImage, ...], target: Target) -> tuple[Lesion, ...]:
+    """The lesions of all annotations of an image; what a copy of a file or table repeats counts once."""
+    lesions = [lesion for each in annotated for lesion in each.lesions(target)]
+    return tuple(without_repeats(lesions, target) if len(annotated) > 1 else lesions)
+
+
+def refuse_other_uid(annotated: tuple[AnnotatedImage, ...], uid: str, where: str) -> None:
+    """Raises where an annotation was joined by a name, but says that it is of another image."""
+    if uid and any(each.uid not in ("", uid) for each in annotated):
+        found = "the annotation names this file, and the SOPInstanceUID of another image"
+        remedy = "Mend the table, or leave out the column that is wrong."
+        raise InvalidRecordError("identity-differs", where, found, remedy)
+
+
 def refuse_contradictions(annotated: tuple[AnnotatedImage, ...], where: str) -> None:
     """Raises where several annotations claim to be the whole truth of one image."""
     if len(annotated) > 1 and not all(each.is_part for each in annotated):
         found = f"{len(annotated)} annotations claim the same image"
         remedy = f"Keep one of them: {annotated[0].where}; {annotated[1].where}."
         raise InvalidRecordError("annotation-repeated", where, found, remedy)
+    for name in ("patient", "laterality", "view", "split"):
+        if len({each.fields[name].casefold() for each in annotated if each.fields.get(name)}) > 1:
+            found = f"the annotations of one image differ in {name}"
+            raise InvalidRecordError("identity-differs", where, found, "Mend the tables.")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from mammo_monai.readers.annotations.annotated import AnnotatedImage, bare_name
+from mammo_monai.readers.annotations.names import plain_path, spellings
 
 # Folders that say what kind of file lies in them, not whose: `labels/p1/a.txt` belongs to `images/p1/a.png`.
 _KINDS = (
@@ -44,7 +44,7 @@ class ImageNames:
     """
 
     def __init__(self, root: Path, paths: Sequence[Path]) -> None:
-        names = {path: _posix(path.relative_to(root).as_posix()) for path in paths}
+        names = {path: plain_path(path.relative_to(root).as_posix()) for path in paths}
         self._folders = {path: _folders(name) for path, name in names.items()}
         self._exact = {name: path for path, name in names.items()}
         self._by_name: dict[str, list[Path]] = defaultdict(list)
@@ -79,8 +79,8 @@ class ImageNames:
         of folders ends with the other. The same folders come first, then the more that agree. Folders that
         only tell kinds of files (images, labels) do not count.
         """
-        if _posix(name) in self._exact:
-            return (self._exact[_posix(name)],)
+        if plain_path(name) in self._exact:
+            return (self._exact[plain_path(name)],)
         wanted = _folders(name)
         ranks: dict[Path, tuple[bool, int]] = {}
         for path in self._near(name, wanted):
@@ -100,7 +100,7 @@ class ImageNames:
 
     def _key(self, name: str) -> str:
         """The file name, if an image has it, else the name without its suffix."""
-        own = PurePosixPath(_posix(name)).name
+        own = PurePosixPath(plain_path(name)).name
         return own.casefold() if own.casefold() in self._by_name else bare_name(own).casefold()
 
 
@@ -113,7 +113,10 @@ def join(images: ImageNames, annotated: Sequence[AnnotatedImage]) -> Joined:
     joined = Joined()
     left: list[AnnotatedImage] = []
     for each in annotated:
-        paths = next((found for name in each.names if (found := images.matching(name))), ())
+        found = [paths for name in _spelt(each) if (paths := images.matching(name))]
+        paths = found[0] if found else ()
+        if each.is_agreed and len(found) > 1:  # two names of two images: nobody can say which is right
+            paths = tuple(dict.fromkeys(path for each_paths in found for path in each_paths))
         if len(paths) == 1:
             joined.by_image[paths[0]].append(each)
         elif paths:
@@ -123,7 +126,7 @@ def join(images: ImageNames, annotated: Sequence[AnnotatedImage]) -> Joined:
     names = Counter(key for each in annotated for key in {_stem(name) for name in each.names})
     are_unique = images.are_unique and max(names.values(), default=0) <= 1
     for each in left:
-        paths = tuple(dict.fromkeys(path for name in each.names for path in images.called(name)))
+        paths = tuple(dict.fromkeys(path for name in _spelt(each) for path in images.called(name)))
         if are_unique and len(paths) == 1 and paths[0] not in joined.by_image:
             joined.by_image[paths[0]].append(each)
             joined.by_name_alone += 1
@@ -132,10 +135,8 @@ def join(images: ImageNames, annotated: Sequence[AnnotatedImage]) -> Joined:
     return joined
 
 
-def _posix(name: str) -> str:
-    """A path by slashes; accents as one character each: some disks and archives take them apart."""
-    whole = unicodedata.normalize("NFC", name)
-    return str(PurePosixPath(whole.replace("\\", "/").removeprefix("./")))
+def _spelt(each: AnnotatedImage) -> list[str]:
+    return [spelt for name in each.names for spelt in spellings(name)]
 
 
 def _innermost(folders: tuple[str, ...]) -> str:
@@ -143,7 +144,7 @@ def _innermost(folders: tuple[str, ...]) -> str:
 
 
 def _stem(name: str) -> str:
-    return bare_name(PurePosixPath(_posix(name)).name).casefold()
+    return bare_name(PurePosixPath(plain_path(name)).name).casefold()
 
 
 def _folders(name: str) -> tuple[str, ...]:
@@ -152,5 +153,5 @@ def _folders(name: str) -> tuple[str, ...]:
     >>> _folders("C:\\\\data\\\\images\\\\p1\\\\left.png")
     ('c:', 'p1')
     """
-    parts = PurePosixPath(_posix(name)).parent.parts
+    parts = PurePosixPath(plain_path(name)).parent.parts
     return tuple(part.casefold() for part in parts if part != "/" and part.casefold() not in KIND_FOLDERS)

@@ -36,15 +36,10 @@ _WORDS: Mapping[str, str] = MappingProxyType(
         "other": "other",
     }
 )
+_NORMAL = {"normal", "negative", "none", "no finding", "no findings", "no lesion", "healthy"}
 _NO_LESION = {
+    *_NORMAL,
     "",
-    "normal",
-    "negative",
-    "none",
-    "no finding",
-    "no findings",
-    "no lesion",
-    "healthy",
     "background",
     "breast",
     "pectoral",
@@ -160,6 +155,15 @@ class LesionTypes:
             "if they are classes, say --class 1=mass --class 2=TYPE"
         )
         audit.note("mask-values", "", found)
+
+
+def says_normal(name: str) -> bool:
+    """Whether a class name says that an image shows no lesion, rather than what else a box may hold.
+
+    >>> says_normal("No_Finding"), says_normal("nipple"), says_normal("")
+    (True, False, False)
+    """
+    return _plain(name) in _NORMAL
 
 
 def _plain(name: str) -> str:

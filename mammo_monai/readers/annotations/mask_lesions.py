@@ -51,7 +51,8 @@ def lesions_of_mask(
             is no lesion; without it, `Target.types` knows.
 
     Raises:
-        InvalidRecordError: another aspect ratio than the image, or more values than a mask has.
+        InvalidRecordError: another aspect ratio than the image, more values than a mask has, or a part that
+            reaches all four borders: no lesion does, but a mask with its background marked.
     """
     check_mask_size((mask.shape[1], mask.shape[0]), target, where)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
@@ -70,6 +71,10 @@ def lesions_of_mask(
         if kind is None:
             continue
         for number, part in enumerate(_parts(marked == value, (left, top), target), start=1):
+            if part.box == (0.0, 0.0, float(mask.shape[1]), float(mask.shape[0])):
+                found = "the mask marks an area that reaches all four borders of the image"
+                remedy = "Is it inverted? Mark the lesions, and leave the background 0."
+                raise InvalidRecordError("mask-full", where, found, remedy)
             lesions.append(_lesion(part, mask, target, f"{value}.{number}", kind))
     return lesions
 

@@ -42,6 +42,10 @@ def read_monai_label(files: Sequence[Path], base: Path, audit: Audit) -> list[An
             found += read_png([path], path.parent, audit)
         elif path.suffix.lower() == ".json":
             found.append(_read_json(path))
+        else:
+            said = f"a final label of a kind that is not read ({path.suffix or 'without a suffix'})"
+            fault = InvalidRecordError("annotation-unreadable", str(path), said, "Save it as JSON or NIfTI.")
+            found.append(fault_of((bare_name(path.name),), fault, str(path)))
     return found
 
 
@@ -72,6 +76,9 @@ def _lesions(content: Mapping[str, Any], where: str, target: Target) -> list[Les
             raise InvalidRecordError(
                 "box-invalid", where, found, "Save 2-D boxes as x_min, y_min, x_max, y_max."
             )
+        if name is None or not str(name).strip():
+            found = f"{what}: expected a class name or number as its label, got {name!r}"
+            raise InvalidRecordError("class-unknown", where, found, "Save the label with its class.")
         is_number = isinstance(name, int) and not isinstance(name, bool)
         kind = target.types.type_of_number(name) if is_number else target.types.type_of(str(name))
         if kind is not None:

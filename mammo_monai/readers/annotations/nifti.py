@@ -27,6 +27,8 @@ from mammo_monai.records import Lesion
 from mammo_monai.schema import Action
 
 SUFFIXES = (".nii", ".nii.gz")
+MAX_VALUE = 2**31
+"""Labels are counted or coded; a colour or a measured number is none."""
 # What nibabel and the decompressors below it raise on damaged files.
 _DAMAGE = (
     EOFError,
@@ -69,7 +71,8 @@ def _lesions(path: Path, target: Target) -> list[Lesion]:
     except _DAMAGE as error:
         found = "the mask is no readable NIfTI file"
         raise InvalidRecordError("mask-unreadable", where, found, f"{error}. Copy it again.") from error
-    if not (np.isfinite(values).all() and (values == np.rint(values)).all()):
+    is_map = values.dtype.kind in "biuf" and bool(np.isfinite(values).all())
+    if not (is_map and (values == np.rint(values)).all() and abs(values).max() <= MAX_VALUE):
         found = "the mask holds values that are no whole numbers"
         raise InvalidRecordError("mask-values", where, found, "Save it as a label map.")
     return lesions_of_mask(_as_rows(values.astype(np.int64), volume.affine, target), target, where)

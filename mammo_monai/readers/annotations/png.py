@@ -73,7 +73,8 @@ def _lesions(path: Path, target: Target) -> list[Lesion]:
     try:
         with Image.open(path) as picture:
             check_mask_size(picture.size, target, where)
-            pixels = _values(picture)
+            _refuse_several_pages(picture, where)
+            pixels = _values(picture, where)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         found = "the mask is no readable picture"
         raise InvalidRecordError("mask-unreadable", where, found, f"{error}. Copy it again.") from error
@@ -84,14 +85,51 @@ def _lesions(path: Path, target: Target) -> list[Lesion]:
     return lesions_of_mask(pixels if sharp is None else sharp, target, where)
 
 
-def _values(picture: Image.Image) -> NDArray[np.integer]:
+def _refuse_several_pages(picture: Image.Image, where: str) -> None:
+    pages = getattr(picture, "n_frames", 1)
+    if pages > 1:
+        found = f"expected a mask of one page, got {pages}: what the others mark would be lost"
+        raise InvalidRecordError("mask-not-flat", where, found, "Export each mask into a file of its own.")
+
+
+def _values(picture: Image.Image, where: str) -> NDArray[np.integer]:
     """One number per pixel, 0 for black or fully transparent: grey, palette index, or packed colour."""
+    if picture.mode == "P" and _is_marked_background(picture):
+        return _values(picture.convert("RGBA" if "transparency" in picture.info else "RGB"), where)
     if picture.mode in ("RGBA", "LA", "PA"):
-        opaque = np.asarray(picture.getchannel("A")) > 0
-        return _values(picture.convert("RGB")) * opaque
+        return _opaque_values(picture, where)
     if picture.mode in ("1", "L", "P", "I", "I;16", "I;16B", "I;16L"):
         return np.asarray(picture).astype(np.int64)
+    if picture.mode == "F":
+        return _whole_values(np.asarray(picture), where)
     colour = np.asarray(picture.convert("RGB")).astype(np.int64)
     if (colour == colour[..., :1]).all():
         return colour[..., 0]
     return colour[..., 0] << 16 | colour[..., 1] << 8 | colour[..., 2]
+
+
+def _is_marked_background(picture: Image.Image) -> bool:
+    """Whether palette index 0 is neither black nor see-through: indices do not tell what is marked then."""
+    first = (picture.getpalette() or [0, 0, 0])[:3]
+    clear = picture.info.get("transparency")
+    is_clear = clear == 0 or (isinstance(clear, bytes) and clear[:1] == b"\0")
+    return any(first) and not is_clear
+
+
+def _opaque_values(picture: Image.Image, where: str) -> NDArray[np.integer]:
+    """The colours of what can be seen; where all of it is black, what is opaque is what was drawn."""
+    opaque = np.asarray(picture.getchannel("A")) > 0
+    colours = _values(picture.convert("RGB"), where)
+    if not (colours * opaque).any():
+        if colours.any():
+            found, remedy = "all that the mask marks is transparent", "Export it without transparency."
+            raise InvalidRecordError("mask-empty", where, found, remedy)
+        return opaque.astype(np.int64) if not opaque.all() else colours
+    return colours * opaque
+
+
+def _whole_values(values: NDArray[np.floating], where: str) -> NDArray[np.integer]:
+    if not (np.isfinite(values).all() and (values == np.rint(values)).all()):
+        found = "the mask holds values that are no whole numbers"
+        raise InvalidRecordError("mask-values", where, found, "Save it as a label map.")
+    return values.astype(np.int64)

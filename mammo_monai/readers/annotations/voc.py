@@ -54,7 +54,8 @@ def _read(path: Path, base: Path) -> AnnotatedImage:
         found = f"expected Pascal VOC: <annotation>, got <{'nothing' if root is None else root.tag}>"
         return fault_of((name,), InvalidRecordError("annotation-unreadable", where, found), where)
     file_name = (root.findtext("filename") or "").strip()
-    return AnnotatedImage((name, file_name) if file_name else (name,), where, partial(_lesions, root, where))
+    names = (name, file_name) if file_name else (name,)
+    return AnnotatedImage(names, where, partial(_lesions, root, where), is_agreed=True)
 
 
 def _lesions(root: Element, where: str, target: Target) -> list[Lesion]:
@@ -62,15 +63,30 @@ def _lesions(root: Element, where: str, target: Target) -> list[Lesion]:
     if size is not None:
         stated = (_whole(size.findtext("width")), _whole(size.findtext("height")))
         check_stated_size(stated, target.header, where, "the XML")
+    _refuse_boxes_without_object(root, where)
     lesions = []
     for number, item in enumerate(root.iter("object"), start=1):
-        kind = target.types.type_of(item.findtext("name") or target.types.category)
-        if kind is None:
+        name = (item.findtext("name") or "").strip()
+        kind = target.types.type_of(name)
+        if name and kind is None:
             continue
         corners = [_shifted(corner, item.findtext(f"bndbox/{corner}")) for corner in _CORNERS]
         box = box_inside(corners, target.header, where, f"object {number}", clip=target.clip)
+        if kind is None:
+            found, remedy = f"object {number} has no name", "Say in <name> what it is."
+            raise InvalidRecordError("class-unknown", where, found, remedy)
         lesions.append(Lesion(box, str(number), kind, label_of(kind)))
     return without_repeats(lesions, target)
+
+
+def _refuse_boxes_without_object(root: Element, where: str) -> None:
+    """A box that is no `object`'s own, such as that of an `Object`, would be passed over without a word."""
+    n_objects = len([*root.iter("object")])
+    in_parts = sum(each.tag.lower() == "bndbox" for part in root.iter("part") for each in part.iter())
+    n_boxes = sum(each.tag.lower() == "bndbox" for each in root.iter() if isinstance(each.tag, str))
+    if n_boxes - in_parts > n_objects:
+        found = f"expected a bndbox in each object, got {n_boxes - in_parts} in {n_objects} objects"
+        raise InvalidRecordError("annotation-unreadable", where, found, "Export it again as Pascal VOC.")
 
 
 def _shifted(corner: str, text: str | None) -> Any:

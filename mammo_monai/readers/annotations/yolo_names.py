@@ -75,7 +75,7 @@ def yaml_names(text: str) -> Mapping[int, str]:
     for place, item in enumerate(items):
         numbered = _NUMBERED.fullmatch(item)
         names[int(numbered[1]) if numbered else place] = (numbered[2] if numbered else item).strip("'\"")
-    return names
+    return _filled(names)
 
 
 def _names_in(folder: Path) -> Mapping[int, str]:
@@ -100,4 +100,9 @@ def _class_names(path: Path) -> Mapping[int, str]:
         raise ManifestError(
             f"{path}: expected class names, one a line, or under names in YAML, in UTF-8: {error}."
         ) from error
-    return {number: line.strip() for number, line in enumerate(text.rstrip().splitlines())}
+    return _filled({number: line.strip() for number, line in enumerate(text.rstrip().splitlines())})
+
+
+def _filled(names: Mapping[int, str]) -> dict[int, str]:
+    """Without empty names, which explain nothing: their class is unknown, not "no lesion"."""
+    return {number: name for number, name in names.items() if name.strip()}

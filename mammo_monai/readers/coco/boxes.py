@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mammo_monai.geometry import contour_area_px
@@ -39,6 +40,9 @@ def lesion_of(
     contour = _contour(item.get("segmentation"))
     spacing = target.header.pixel_spacing_mm
     corners = _corners(item.get("bbox"), where, row)
+    if contour and _is_elsewhere(contour, corners):
+        found = f"{row}: bbox and segmentation mark places without a pixel in common"
+        raise InvalidRecordError("box-invalid", where, found, "Export the annotations again.")
     return Lesion(
         box=box_inside(corners, target.header, where, row, clip=target.clip),
         id=str(item.get("id", annotation.row)),
@@ -54,6 +58,8 @@ def lesion_of(
 
 def _corners(bbox: Any, where: str, row: str) -> tuple[float, float, float, float]:
     try:
+        if not isinstance(bbox, list) or any(isinstance(number, bool) for number in bbox):
+            raise TypeError
         x, y, width, height = (float(number) for number in bbox)
     except (TypeError, ValueError, OverflowError):
         width = height = 0.0
@@ -68,9 +74,18 @@ def _contour(segmentation: Any) -> tuple[tuple[float, float], ...] | None:
     if not isinstance(segmentation, list) or len(segmentation) != 1 or not isinstance(segmentation[0], list):
         return None
     numbers = segmentation[0]
-    if len(numbers) < 6 or len(numbers) % 2 or not all(isinstance(n, int | float) for n in numbers):
+    if len(numbers) < 6 or len(numbers) % 2:
+        return None
+    if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers):
         return None
     return tuple((float(x), float(y)) for x, y in zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _is_elsewhere(contour: Sequence[tuple[float, float]], corners: tuple[float, float, float, float]) -> bool:
+    x_min, y_min, x_max, y_max = corners
+    columns, rows = [x for x, _ in contour], [y for _, y in contour]
+    beside = max(columns) < x_min or min(columns) > x_max
+    return beside or max(rows) < y_min or min(rows) > y_max
 
 
 def _birads(item: Mapping[str, Any], where: str) -> int | None:

@@ -47,26 +47,32 @@ def read_coco_file(path: Path, audit: Audit) -> CocoFile:
         audit: gets the annotations whose image is not in the JSON.
 
     Raises:
-        ManifestError: not JSON, lists missing, or an image without an id of its own.
+        ManifestError: not JSON, lists missing, an image without an id of its own, a category of two names, or
+            annotations of which none names an image of the JSON.
     """
     content = _load(path)
     images = _objects(path, content, "images")
     image_ids = _image_ids(path, images)
     items = _objects(path, content, "annotations")
-    categories = _objects(path, content, "categories") if items else []
-    names = {repr(item.get("id")): str(item.get("name", "")) for item in categories}
+    names = _category_names(path, _objects(path, content, "categories") if items else [])
     by_image: dict[Hashable, list[CocoAnnotation]] = defaultdict(list)
     seen: set[str] = set()
     for row, item in enumerate(items):
-        image_id, annotation_id = item.get("image_id"), repr(item.get("id"))
-        if isinstance(image_id, int | str) and image_id in image_ids:
-            name = names.get(repr(item.get("category_id")))
+        image_id, annotation_id = image_ids.get(_id_text(item.get("image_id"))), repr(item.get("id"))
+        if image_id is not None:
+            name = names.get(_id_text(item.get("category_id")))
             is_repeated = "id" in item and annotation_id in seen
             by_image[image_id].append(CocoAnnotation(row, item, name, is_repeated))
         else:
             found = "the annotation's image is not in the JSON"
             audit.note("annotation-orphan", "", found, place=f"COCO annotations row {row}")
         seen.add(annotation_id)
+    if items and not by_image:
+        raise ManifestError(
+            f"{path}: none of the {len(items)} annotations names an image of the JSON: image_id "
+            f"{items[0].get('image_id')!r:.40} is no id of an image, so all images would seem normal. "
+            "Export the JSON again."
+        )
     return CocoFile(path, images, by_image)
 
 
@@ -92,14 +98,40 @@ def _objects(path: Path, content: Json, name: str) -> list[Json]:
     return items
 
 
-def _image_ids(path: Path, images: Sequence[Json]) -> set[int | str]:
-    ids: set[int | str] = set()
+def _image_ids(path: Path, images: Sequence[Json]) -> dict[str, int | str | float]:
+    """The ids as they stand in the JSON, by their texts: annotations may spell 1 as "1" or 1.0."""
+    ids: dict[str, int | str | float] = {}
     for row, item in enumerate(images):
-        image_id = item.get("id")
-        if not isinstance(image_id, int | str) or image_id in ids:
+        image_id, text = item.get("id"), _id_text(item.get("id"))
+        if not isinstance(image_id, int | str | float) or text in ids:
             raise ManifestError(
                 f"{path}, images row {row}: expected an id of its own, got {image_id!r}: "
                 "it would be unclear whose boxes are whose."
             )
-        ids.add(image_id)
+        ids[text] = image_id
     return ids
+
+
+def _category_names(path: Path, categories: Sequence[Json]) -> dict[str, str]:
+    """Names by the text of their id; a category without a name is none."""
+    names: dict[str, str] = {}
+    for item in categories:
+        name, text = item.get("name"), _id_text(item.get("id"))
+        if name is None or not str(name).strip():
+            continue
+        if names.setdefault(text, str(name)) != str(name):
+            raise ManifestError(
+                f"{path}: category id {item.get('id')!r} stands for {names[text]!r:.40} and for "
+                f"{str(name)!r:.40}: it would be unclear what its boxes are. Export the JSON again."
+            )
+    return names
+
+
+def _id_text(value: Any) -> str:
+    """One text for the spellings of an id.
+
+    >>> _id_text(7), _id_text("7"), _id_text(7.0), _id_text(None)
+    ('7', '7', '7', 'None')
+    """
+    is_whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if is_whole else str(value)

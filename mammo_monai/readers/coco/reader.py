@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mammo_monai.readers.annotations.annotated import AnnotatedImage
 from mammo_monai.readers.annotations.coco import annotated_image
 from mammo_monai.readers.annotations.identity import compiled_pattern, ml_as_mlo, with_patients
 from mammo_monai.readers.annotations.image_records import ImageItem, RecordMaker
 from mammo_monai.readers.annotations.lesion_types import LesionTypes
+from mammo_monai.readers.annotations.names import plain_path, spellings
 from mammo_monai.readers.annotations.splits import official_split, split_of
 from mammo_monai.readers.audit import InvalidRecordError
 from mammo_monai.readers.coco.file import CocoFile, read_coco_file
 from mammo_monai.readers.reading import DataSet, Reading
 from mammo_monai.readers.repeated import drop_repeated_records
+
+_LONGEST_SHOWN = 120
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def read_coco(json_path: Path, reading: Reading, options: CocoOptions = CocoOpti
     )
     coco = read_coco_file(Path(json_path), reading.audit)
     folder = Path(options.images or Path(json_path).parent)
-    items = [_item(coco, row, folder) for row in range(len(coco.images))]
+    items = _items(coco, folder)
     records = ml_as_mlo(reading.images(maker.read, items), reading.audit)
     records = drop_repeated_records(records, reading.audit)
     has_masses = any(record.has_mass for record in records)
@@ -75,17 +79,46 @@ def read_coco(json_path: Path, reading: Reading, options: CocoOptions = CocoOpti
     return DataSet(tuple(records), official_split(splits))
 
 
-def _item(coco: CocoFile, row: int, folder: Path) -> ImageItem:
-    annotated: AnnotatedImage = annotated_image(coco, row)
-    name = next(iter(annotated.names), "")
-    paths = [path for path in (folder / name, folder / Path(name).name) if name and path.is_file()]
+def _items(coco: CocoFile, folder: Path) -> list[ImageItem]:
+    """The images; one that lies flat, without the folders of its name, must be the only one it can be."""
+    annotated = [annotated_image(coco, row) for row in range(len(coco.images))]
+    names = [plain_path(next(iter(each.names), "")) for each in annotated]
+    listed = Counter(_flat(name) for name in dict.fromkeys(names))
+    found = []
+    for row, (each, name) in enumerate(zip(annotated, names, strict=True)):
+        flat = _flat(name)
+        own = next(iter(each.names), "").replace("\\", "/")  # a disk may hold accents taken apart
+        places = dict.fromkeys((own, *spellings(name), *((flat,) if listed[flat] == 1 else ())))
+        path = next((folder / place for place in places if _is_file(folder / place)), None)
+        found.append(_item(coco, row, each, name, path or folder / _shown(name)))
+    return found
+
+
+def _flat(name: str) -> str:
+    return PurePosixPath(spellings(name)[-1]).name
+
+
+def _shown(name: str) -> str:
+    """A name for the list of what was left out, where no file could ever have it."""
+    return name.replace("\0", " ")[-_LONGEST_SHOWN:]
+
+
+def _is_file(path: Path) -> bool:
+    """No error where a name is longer than names can be, or holds what none can hold."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _item(coco: CocoFile, row: int, annotated: AnnotatedImage, name: str, path: Path) -> ImageItem:
     fault = None
-    if not paths:
+    if not (name and _is_file(path)):
         found = "the image file is missing" if name else "the image has no file_name"
-        remedy = f"Looked for it in {folder}." if name else ""
+        remedy = f"Looked for it as {path}." if name else ""
         fault = InvalidRecordError("image-missing", annotated.where, found, remedy)
     return ImageItem(
-        path=paths[0] if paths else folder / name,
+        path=path,
         name=name,
         where=annotated.where,
         source=f"COCO {coco.path.name}, images row {row}",

@@ -20,6 +20,8 @@ _CLASSES = (
 )
 _CLASS_FOLDERS = frozenset(_CLASSES.split())
 _END_BYTES = 4096
+UNREAD_SUFFIXES = (".jp2", ".j2k", ".jls", ".ljpeg", ".webp", ".gif", ".pgm", ".ppm", ".heic", ".dcm.gz")
+"""Images of kinds that are not read: each is left out with a row, not passed over."""
 _OTHER_SUFFIXES = (
     *ANNOTATION_SUFFIXES,
     ".md",
@@ -37,29 +39,54 @@ _OTHER_SUFFIXES = (
 def files_below(folder: Path) -> list[Path]:
     """All files below a folder in the order of their paths, without hidden ones.
 
+    Links to folders are followed, each folder once: images often lie on another disk.
+
     Raises:
         ManifestError: no such folder.
     """
     if not folder.is_dir():
         raise ManifestError(f"{folder}: no such folder; expected the folder of the images or annotations.")
     found: list[Path] = []
-    for parent, subfolders, names in os.walk(folder):
+    visited: set[str] = set()
+    for parent, subfolders, names in os.walk(folder, followlinks=True):
+        if (place := os.path.realpath(parent)) in visited:
+            subfolders.clear()
+            continue
+        visited.add(place)
         subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
         found += [Path(parent) / name for name in sorted(names) if not name.startswith(".")]
     return found
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is an image by its name, or DICOM by its content where the name says nothing."""
+    """Whether a file is an image by its name, or DICOM by its content where the name says nothing.
+
+    A file without a suffix that is empty, or a web page, counts too: a download that failed left it, and
+    its image would be lost without a word.
+    """
     name = path.name.lower()
-    if name.endswith(IMAGE_SUFFIXES):
+    if name.endswith((*IMAGE_SUFFIXES, *UNREAD_SUFFIXES)):
         return True
     if name.endswith(_OTHER_SUFFIXES) or name == "dicomdir":
         return False
     try:
-        return is_dicom(path)
+        return is_dicom(path) or (path.is_file() and not path.suffix and _is_failed_download(path))
     except OSError:
         return False
+
+
+def _is_failed_download(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(1) in (b"", b"<")
+
+
+def in_utf8(name: str) -> str:
+    """A name as text, bytes of another encoding as numbers.
+
+    >>> in_utf8("left.png"), in_utf8("left\\udce9.png")
+    ('left.png', 'left\\\\udce9.png')
+    """
+    return name.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
 def ends_of(path: Path) -> bytes:

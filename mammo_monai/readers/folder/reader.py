@@ -22,7 +22,15 @@ from mammo_monai.readers.annotations.joining import ImageNames, Joined, join
 from mammo_monai.readers.annotations.lesion_types import LesionTypes
 from mammo_monai.readers.annotations.splits import official_split, split_of, split_of_folder
 from mammo_monai.readers.audit import Audit, InvalidRecordError
-from mammo_monai.readers.folder.files import ends_of, files_below, is_image, patient_folder, without_masks
+from mammo_monai.readers.folder.files import (
+    UNREAD_SUFFIXES,
+    ends_of,
+    files_below,
+    in_utf8,
+    is_image,
+    patient_folder,
+    without_masks,
+)
 from mammo_monai.readers.image_header import DICOM_SUFFIXES, modality_of
 from mammo_monai.readers.reading import DataSet, Reading
 from mammo_monai.readers.repeated import drop_repeated_records
@@ -105,6 +113,8 @@ def read_folder(root: Path, reading: Reading, options: FolderOptions = FolderOpt
     records = reading.images(lambda item, audit: _read(maker, item, audit), items)
     records = drop_repeated_records(ml_as_mlo(records, reading.audit), reading.audit)
     listed = _listed(site, records, reading)
+    if not options.unlisted:
+        _refuse_orphans_alone(site, listed)
     records = _without_copies(records, items, listed, reading)
     records = _judge_unlisted(records, listed, site, options, reading.audit)
     types.check(
@@ -149,27 +159,42 @@ def _look_around(root: Path, options: FolderOptions, audit: Audit) -> _Site:
 def _items(site: _Site) -> list[ImageItem]:
     faults = _faults_of_twins(site)
     for unclear, paths in site.joined.ambiguous:
-        found = f"an annotation could belong to this image or to {len(paths) - 1} others of the same name"
+        others = f"{len(paths) - 1} others" if len(paths) > 2 else "another one"
+        found = f"an annotation could belong to this image or to {others} that it names"
         remedy = "Put folders into the annotation's name, or use SOPInstanceUIDs."
+        if len({bare_name(path.name).casefold() for path in paths}) > 1:
+            remedy = "Its names are those of different images: mend the wrong one."
         for path in paths:
             faults[path] = InvalidRecordError("annotation-ambiguous", unclear.where, found, remedy)
     items = []
     for path in site.images:
-        name = path.relative_to(site.root).as_posix()
+        # Some archives leave names that are no text; no manifest could be written with one.
+        shown = site.root / in_utf8(path.relative_to(site.root).as_posix())
+        name = shown.relative_to(site.root).as_posix()
         annotated = tuple(site.joined.by_image.get(path, ()))
         row = next((each.place for each in annotated if each.place), site.format)
         items.append(
             ImageItem(
-                path=path,
+                path=shown,
                 name=name,
-                where=f"{path}, {row}" if annotated else str(path),
+                where=f"{shown}, {row}" if annotated else str(shown),
                 source=f"folder, {row}",
                 annotated=annotated,
                 folder_patient=patient_folder(name),
-                fault=faults.get(path),
+                fault=faults.get(path) or _fault_of_name(path, shown),
             )
         )
     return items
+
+
+def _fault_of_name(path: Path, shown: Path) -> InvalidRecordError | None:
+    if shown != path:
+        found = "the name of the file is no UTF-8 text, and no manifest can hold it"
+        return InvalidRecordError("file-unreadable", str(shown), found, "Rename it.")
+    if path.name.lower().endswith(UNREAD_SUFFIXES):
+        found = f"images of this kind ({''.join(path.suffixes[-2:])[-8:]}) are not read"
+        return InvalidRecordError("image-unreadable", str(path), found, "Convert it to DICOM, PNG or TIFF.")
+    return None
 
 
 def _faults_of_twins(site: _Site) -> dict[Path, InvalidRecordError]:
@@ -221,6 +246,19 @@ def _listed(site: _Site, records: Sequence[ImageRecord], reading: Reading) -> se
             found = "an annotation names an image that is not there"
             reading.audit.note("annotation-orphan", "", found, place=each.place)
     return listed
+
+
+def _refuse_orphans_alone(site: _Site, listed: set[str]) -> None:
+    """Where no annotation at all finds an image, names differ; all images would seem normal."""
+    joined = site.joined
+    orphans = joined.unmatched
+    is_any = joined.by_image or joined.ambiguous or listed or any(each.fault for each in orphans)
+    if orphans and not is_any:
+        raise ManifestError(
+            f"{orphans[0].where}: none of the {len(orphans)} annotations names an image below {site.root}: "
+            "all images would seem normal. Are they of these images? If these show no lesion, say "
+            "--unlisted normal."
+        )
 
 
 def _without_copies(

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from mammo_monai.errors import ManifestError
 from mammo_monai.readers.reading import DataSet
 from mammo_monai.readers.splits.cross_validation import cross_validation
 from mammo_monai.readers.splits.fold_checks import check_folds, reject_shared_images, source_of
-from mammo_monai.readers.splits.schemes import SplitScheme, carve_validation, split_data_set
+from mammo_monai.readers.splits.schemes import (
+    SplitScheme,
+    carve_validation,
+    check_patient_disjoint,
+    split_data_set,
+)
 from mammo_monai.readers.splits.transfer_setups import setup_of
 from mammo_monai.records import Split
 from mammo_monai.schema import Manifest
@@ -25,6 +31,9 @@ LAST_STAGE = "training"
 def make_folds(manifests: Sequence[Manifest], scheme: FoldScheme, *, seed: int = 0) -> Folds:
     """Folds by a scheme over manifests A, B, C; the lists they come with count for C alone.
 
+    A scheme that keeps test lists leaves those of A and B out of every fold: what is chosen by the folds has
+    not seen them. Each fold tests in turn what is left.
+
     Each manifest is dealt apart, by its own patients and the seed, so the test folds of "s1", "s3" and "s6"
     are the same images, as are those of "s2", "s4" and "s7"; those of "s5" are both together. The last stage
     is called "training". One before it is called after its manifest, "pretraining-b", and is the same in all
@@ -32,11 +41,13 @@ def make_folds(manifests: Sequence[Manifest], scheme: FoldScheme, *, seed: int =
 
     Raises:
         ManifestError: the wrong number of manifests, an image in two of them, too few patients, or a patient
-            on two sides.
+            on two sides; a scheme that keeps test lists, and none is there.
     """
     setup = setup_of(scheme, len(manifests))
     by_letter = dict(zip(SOURCE_LETTERS, manifests, strict=False))
     reject_shared_images(by_letter)
+    if scheme.keeps_test:
+        by_letter = _without_tests(by_letter, setup.tested + setup.added)
     dealt = []
     for letter in setup.tested:
         with _naming(by_letter[letter]):
@@ -59,6 +70,25 @@ def make_folds(manifests: Sequence[Manifest], scheme: FoldScheme, *, seed: int =
     _warn_of_tests_without_mass(folds, manifests)
     _warn_of_official_tests(by_letter, setup.tested)
     return folds
+
+
+def _without_tests(manifests: Mapping[str, Manifest], letters: Collection[str]) -> dict[str, Manifest]:
+    """The manifests, those of these letters without their test lists.
+
+    Raises:
+        ManifestError: none of them has one, or a patient stands in it and in another list.
+    """
+    if not any(manifests[letter].test for letter in letters):
+        raise ManifestError(
+            "expected a test list to keep out of the folds, but no manifest has one. Leave out --keep-test, "
+            "or make the manifest with a split that has a test list."
+        )
+    for letter in letters:
+        check_patient_disjoint(manifests[letter])
+    return {
+        letter: replace(manifest, test=()) if letter in letters else manifest
+        for letter, manifest in manifests.items()
+    }
 
 
 def save_folds(path: Path, folds: Folds, manifests: Sequence[Manifest]) -> None:
@@ -119,7 +149,7 @@ def _warn_of_official_tests(manifests: Mapping[str, Manifest], dealt: Sequence[s
         if manifest.test and manifest.about.get("split") == "official":
             logger.warning(
                 "%s: the %d images of its official test list are dealt with the others: none is left for a "
-                "last word. To keep them apart, make folds of a copy of the manifest with an empty test list",
+                "last word. --keep-test leaves them out of all folds",
                 manifest.path or f"manifest {letter}",
                 len(manifest.test),
             )

@@ -45,7 +45,11 @@ TRANSFER_SETUPS: Mapping[str, TransferSetup] = MappingProxyType(
 
 
 def fold_scheme(
-    name: FoldSchemeName, n_folds: int = 5, validation_fraction: float | None = None
+    name: FoldSchemeName,
+    n_folds: int = 5,
+    validation_fraction: float | None = None,
+    *,
+    keeps_test: bool = False,
 ) -> FoldScheme:
     """A scheme with the paper's validation fraction where none is given: P2's setups 0, else P3's 0.2.
 
@@ -54,7 +58,7 @@ def fold_scheme(
     """
     if validation_fraction is None:
         validation_fraction = 0.0 if name in TRANSFER_SETUPS else 0.2
-    return FoldScheme(name, n_folds, validation_fraction)
+    return FoldScheme(name, n_folds, validation_fraction, keeps_test)
 
 
 def setup_of(scheme: FoldScheme, n_sources: int) -> TransferSetup:

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mammo_monai.dicom.attributes import MammogramAttributes
-from mammo_monai.readers.image_header import DICOM_SUFFIXES, read_dicom_header, read_image_header
+from mammo_monai.readers.image_header import (
+    DICOM_SUFFIXES,
+    read_dicom_header,
+    read_image_header,
+    refuse_special_file,
+)
 from mammo_monai.readers.whole_files import refuse_cut_short_dicom, refuse_cut_short_picture
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -75,6 +80,7 @@ def look_at(path: Path) -> ImageLook:
         DicomError, InvalidRecordError: no mammogram for presentation, no picture, or one that is cut short.
     """
     if is_picture(path):
+        refuse_special_file(path)
         refuse_cut_short_picture(path)
         header = read_image_header(path)
         return ImageLook(header.width, header.height)

@@ -130,6 +130,8 @@ def read_vindr(root: Path, reading: Reading, options: VindrOptions = VindrOption
 
 
 def _check_images_are_there(root: Path, listed: Sequence[ImageRows], files: ImageFiles) -> None:
+    if not listed:
+        raise ManifestError(f"{root}: {FINDINGS} has a header but no row. Download it again.")
     if not any(image.image_id in files.by_stem for image in listed):
         raise ManifestError(
             f"{root}: none of the {len(listed)} images that {FINDINGS} lists is in this folder. Expected "
@@ -139,7 +141,9 @@ def _check_images_are_there(root: Path, listed: Sequence[ImageRows], files: Imag
 
 def _refuse(stranger: Path, salt: str, audit: Audit) -> None:
     where = str(stranger)
-    with audit.image(record_id_of(stranger.stem, salt), where, path=stranger):
+    name = stranger.stem.encode("utf-8", errors="backslashreplace").decode()  # archives leave other bytes
+    path = stranger if name == stranger.stem else None  # no manifest could be written with it
+    with audit.image(record_id_of(name, salt), where, path=path):
         raise InvalidRecordError("row-missing", where, "no table lists this image", "Is the table whole?")
 
 

@@ -153,9 +153,15 @@ def _check_splits(by_image: dict[str, list[TableRow]]) -> None:
     for rows in by_image.values():
         for row in rows:
             known = first.setdefault(row.values["study id"], row)
-            if row.values["study id"] and known.values["split"].lower() != row.values["split"].lower():
+            if row.values["study id"] and _list_of(known) != _list_of(row):
                 raise ManifestError(
                     f"{row.where}: split is {row.values['split']!r:.40}, but row {known.number} puts the "
                     f"same study into {known.values['split']!r:.40}. A patient in two lists is a leak: "
                     "use the table as it was published."
                 )
+
+
+def _list_of(row: TableRow) -> str:
+    """The word for a list, without case and with one spelling for training."""
+    word = row.values["split"].lower()
+    return "training" if word == "train" else word

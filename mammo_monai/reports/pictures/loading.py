@@ -25,10 +25,12 @@ def load_display_image(path: Path, *, require_presentation: bool = True) -> NDAr
         require_presentation: refuse DICOM images FOR PROCESSING.
 
     Raises:
-        OSError: no such file, or no image format Pillow knows.
+        OSError: no such file, no image format Pillow knows, or a pipe or device, which may never end.
         DicomError: the DICOM object is no mammogram for presentation.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path}: expected an image file, found a folder, pipe or device.")
     if path.suffix.lower() in _DICOM_SUFFIXES or is_dicom(path):
         from mammo_monai.dicom.pixels import read_mammogram  # noqa: PLC0415  # pydicom only where DICOM is shown
 

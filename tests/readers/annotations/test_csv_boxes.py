@@ -244,3 +244,71 @@ def test_an_orphan_is_a_row_that_names_no_file(site: InHouse) -> None:
     (finding,) = [each for each in site.audit.findings if each.code == "annotation-orphan"]
     assert finding.place == "CSV row 2"
     assert "Smith" not in finding.found
+
+
+def test_a_box_without_a_class_is_no_mass_where_other_rows_have_one(site: InHouse) -> None:
+    site.png("left.png")
+    site.png("right.png")
+    table = "file,xmin,ymin,xmax,ymax,label\nleft.png,10,20,31,45,\nright.png,1,2,30,40,calc\n"
+    site.text("boxes.csv", table)
+    assert [*site.read()] == ["right.png"]
+    assert site.quarantined() == ["class-unknown"]
+    site.text("boxes.csv", table.replace("calc", ""))
+    assert [lesion.type for record in site.read().values() for lesion in record.lesions] == ["mass", "mass"]
+
+
+def test_what_a_row_called_normal_contradicts_is_said(site: InHouse) -> None:
+    site.png("left.png")
+    site.png("right.png")
+    rows = "left.png,10,20,31,45,mass\nleft.png,,,,,normal\nright.png,1,2,30,40,no finding\n"
+    site.text("boxes.csv", f"file,xmin,ymin,xmax,ymax,label\n{rows}")
+    records = site.read()
+    assert boxes_of(records["left.png"].lesions) == [(10, 20, 31, 45)]
+    assert records["right.png"].is_normal
+    assert {"finding-contradicted", "box-unexpected"} <= {*site.codes(Action.WARNED)}
+
+
+def test_tables_that_repeat_one_another_count_once_and_may_not_contradict(site: InHouse) -> None:
+    site.png("left.png")
+    site.png("right.png")
+    header = "file,xmin,ymin,xmax,ymax,patient\n"
+    site.text("one.csv", f"{header}left.png,10,20,31,45,1\nright.png,,,,,2\n")
+    site.text("two.csv", f"{header}left.png,10,20,31,45,1\n")
+    assert boxes_of(site.lesions("left.png")) == [(10, 20, 31, 45)]
+    assert "lesion-repeated" in site.codes(Action.REPAIRED)
+    site.text("two.csv", f"{header}left.png,1,2,30,40,2\n")
+    assert [*site.read()] == ["right.png"]
+    assert site.quarantined() == ["identity-differs"]
+
+
+def test_a_file_name_beside_the_uid_of_another_image_quarantines(site: InHouse) -> None:
+    for number in (1, 2):
+        site.dicom(f"{number}.dcm", SOPInstanceUID=f"1.2.{number}")
+    rows = "1.2.2,1.dcm,10,20,31,45\n1.2.2,2.dcm,,,,\n"
+    site.text("boxes.csv", f"SOPInstanceUID,file_name,xmin,ymin,xmax,ymax\n{rows}")
+    assert [*site.read()] == ["2.dcm"]
+    assert site.quarantined() == ["identity-differs"]
+
+
+def test_numbers_that_are_none_are_not_read_as_some(site: InHouse) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        site.png(name)
+    site.text("boxes.csv", "file;xmin;ymin;xmax;ymax\na.png;1_0;20;31;45\nb.png;10,5;20;31;45\nc.png;;;;\n")
+    assert [*site.read()] == ["c.png"]
+    assert site.quarantined() == ["box-invalid"] * 2
+
+
+def test_annotations_of_which_none_finds_an_image_make_none_normal(site: InHouse) -> None:
+    site.png("left.png")
+    site.text("boxes.csv", "file,xmin,ymin,xmax,ymax\nother.png,10,20,31,45\n")
+    with pytest.raises(ManifestError, match=r"row 1: none of the 1 annotations names an image .*--unlisted"):
+        site.read()
+    assert site.read(unlisted="normal")["left.png"].is_normal
+    assert "annotation-orphan" in site.codes(Action.WARNED)
+
+
+@pytest.mark.parametrize("name", ["my%20left.png", "https://host/a/my%20left.png?token=1"])
+def test_an_address_of_a_labelling_server_leads_to_the_image(site: InHouse, name: str) -> None:
+    site.png("my left.png")
+    site.text("boxes.csv", f"file,xmin,ymin,xmax,ymax\n{name},10,20,31,45\n")
+    assert boxes_of(site.lesions("my left.png")) == [(10, 20, 31, 45)]

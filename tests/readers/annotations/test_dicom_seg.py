@@ -67,6 +67,7 @@ def test_a_segmentation_of_an_image_that_is_not_there_is_an_orphan(site: InHouse
     site.dicom("IM1.dcm", size=ODD)
     other = site.dicom("IM2.dcm", size=ODD)
     write_segmentation(site.root / "seg.dcm", [other], frames(BOXES[0]))
+    write_segmentation(site.root / "seg3.dcm", [site.dicom("IM3.dcm", size=ODD)], frames(BOXES[0]))
     other.unlink()
     assert site.read()["IM1.dcm"].is_normal
     assert "annotation-orphan" in site.codes(Action.WARNED)

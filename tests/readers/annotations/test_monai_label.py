@@ -88,3 +88,21 @@ def test_markups_that_are_no_objects_leave_the_image_out(site: InHouse, text: st
     site.text("labels/final/b.json", '{"box": [[10, 20, 31, 45]], "label": ["mass"]}')
     assert list(site.read()) == ["b.png"]
     assert site.quarantined() == ["annotation-unreadable"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "code"),
+    [
+        ("left.json", '{"box": [[10, 20, 31, 45]], "label": [null]}', "class-unknown"),
+        ("left.xml", "<annotation/>", "annotation-unreadable"),
+    ],
+)
+def test_a_label_that_says_nothing_known_makes_no_image_normal(
+    site: InHouse, name: str, text: str, code: str
+) -> None:
+    site.png("left.png")
+    site.png("right.png")
+    site.text(f"labels/final/{name}", text)
+    site.text("labels/final/right.json", '{"box": [], "label": []}')
+    assert [*site.read(unlisted="normal")] == ["right.png"]
+    assert site.quarantined() == [code]

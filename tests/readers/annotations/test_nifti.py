@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,20 @@ def test_a_damaged_file_quarantines_its_image(site: InHouse, content: bytes | st
         _half(path)
     assert site.read() == {}
     assert site.quarantined() == ["mask-unreadable"]
+
+
+@pytest.mark.parametrize("kind", ["colours", "complex", "measured"])
+def test_values_that_are_no_labels_quarantine_without_a_word_from_numpy(site: InHouse, kind: str) -> None:
+    site.png("left.png")
+    site.png("right.png")
+    values: Any = {
+        "colours": np.zeros(SIZE, dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")]),
+        "complex": drawn().T.astype(np.complex64),
+        "measured": drawn().T.astype(np.float64) * 1e300,
+    }[kind]
+    nib.save(nib.Nifti1Image(values, np.eye(4)), site.root / "left.nii.gz")
+    nib.save(nib.Nifti1Image(drawn(()).T, np.eye(4)), site.root / "right.nii.gz")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert [*site.read()] == ["right.png"]
+    assert site.quarantined() == ["mask-values"]

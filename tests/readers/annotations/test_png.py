@@ -155,3 +155,51 @@ def test_an_image_without_a_mask_is_normal_and_counted(site: InHouse) -> None:
     assert "images-unlisted" not in site.codes()
     assert len(site.read(unlisted="normal")) == 2
     assert "images-unlisted" not in site.codes()
+
+
+def test_a_palette_is_read_by_its_colours_where_its_first_is_marked(site: InHouse) -> None:
+    site.png("left.png")
+    picture = Image.fromarray((drawn(BOXES) == 0).astype(np.uint8), mode="P")
+    picture.putpalette([255, 255, 255, 0, 0, 0])
+    picture.save(site.root / "left_mask.png")
+    assert boxes_of(site.lesions("left.png")) == [*BOXES]
+    picture.putpalette([255, 0, 0, 0, 0, 255])
+    picture.save(site.root / "left_mask.png", transparency=1)
+    assert boxes_of(site.lesions("left.png")) == [*BOXES]
+
+
+def test_black_strokes_on_a_clear_layer_mark_lesions(site: InHouse) -> None:
+    site.png("left.png")
+    black = np.zeros((SIZE[1], SIZE[0]), dtype=np.uint8)
+    Image.fromarray(np.dstack([black, black, black, drawn(BOXES)])).save(site.root / "left_mask.png")
+    assert boxes_of(site.lesions("left.png")) == [*BOXES]
+
+
+def masks_that_would_lose_or_invent(path: Path, kind: str) -> None:
+    mask = drawn(BOXES)
+    if kind == "inverted":
+        Image.fromarray(255 - mask).save(path)
+    elif kind == "wholly clear":
+        Image.fromarray(np.dstack([mask, mask, mask, np.zeros_like(mask)])).save(path)
+    elif kind == "probabilities":
+        Image.fromarray((mask / 255 * 0.7).astype(np.float32)).save(path)
+    else:
+        Image.fromarray(mask).save(path, save_all=True, append_images=[Image.fromarray(mask)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("inverted", "mask-full"),
+        ("wholly clear", "mask-empty"),
+        ("probabilities", "mask-values"),
+        ("two pages", "mask-not-flat"),
+    ],
+)
+def test_a_mask_that_would_lose_or_invent_lesions_quarantines(site: InHouse, kind: str, code: str) -> None:
+    site.png("left.png")
+    site.png("right.png")
+    suffix = "png" if kind == "wholly clear" else "tif"
+    masks_that_would_lose_or_invent(site.root / f"left_mask.{suffix}", kind)
+    assert [*site.read()] == ["right.png"]
+    assert site.quarantined() == [code]

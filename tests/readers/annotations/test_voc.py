@@ -144,3 +144,31 @@ def test_an_unknown_class_is_other_and_said(site: InHouse) -> None:
     assert [lesion.label for lesion in site.lesions("left.png")] == [0, 4]
     assert "class-unknown" in site.codes(Action.WARNED)
     assert [lesion.label for lesion in site.lesions("left.png", classes={"Lymph_Node": "ignore"})] == [0]
+
+
+def test_a_filename_inside_that_is_another_images_makes_both_unclear(site: InHouse) -> None:
+    for name in ("left", "right", "third"):
+        site.png(f"{name}.png")
+    site.text("left.xml", voc(BOXES).replace(b"<annotation>", b"<annotation><filename>right.png</filename>"))
+    site.text("third.xml", voc())
+    assert [*site.read(unlisted="normal")] == ["third.png"]
+    assert site.quarantined() == ["annotation-ambiguous"] * 2
+
+
+@pytest.mark.parametrize(
+    ("spelt", "code"),
+    [
+        ((b"object>", b"Object>"), "annotation-unreadable"),
+        ((b"</bndbox>", b"</bndbox><bndbox></bndbox>"), "annotation-unreadable"),
+        ((b"<name>mass</name>", b""), "class-unknown"),
+    ],
+)
+def test_a_box_that_would_be_passed_over_or_guessed_quarantines(
+    site: InHouse, spelt: tuple[bytes, bytes], code: str
+) -> None:
+    site.png("left.png")
+    site.png("right.png")
+    site.text("left.xml", voc(BOXES[:1]).replace(*spelt))
+    site.text("right.xml", voc())
+    assert [*site.read()] == ["right.png"]
+    assert site.quarantined() == [code]

@@ -215,3 +215,16 @@ def test_a_readme_among_the_images_is_no_label(site: InHouse) -> None:
     site.text("README.txt", "made by us")
     assert len(site.lesions("left.png")) == 2
     assert "annotation-orphan" not in site.codes()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("classes.txt", "\nmass\n"), ("data.yaml", "names: ['', mass]\n")]
+)
+def test_a_class_with_an_empty_name_is_unknown_not_normal(site: InHouse, name: str, text: str) -> None:
+    site.png("images/left.png")
+    site.png("images/right.png")
+    site.text("labels/left.txt", "0 0.5 0.5 0.2 0.2\n")
+    site.text("labels/right.txt", "1 0.5 0.5 0.2 0.2\n")
+    site.text(f"labels/{name}", text)
+    assert [*site.read()] == ["images/right.png"]
+    assert site.quarantined() == ["class-unknown"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -427,3 +428,91 @@ class TestFaults:
     def test_a_missing_json_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(ManifestError, match=r"x\.json: the COCO JSON cannot be read: No such file"):
             read_coco(tmp_path / "x.json", Reading("s"))
+
+
+def left_out(coco: CocoTree) -> tuple[list[str], list[str]]:
+    """The images that stay, and the codes of those that do not."""
+    audit = Audit()
+    stay = [record.image.name for record in coco.read(audit)]
+    return stay, [each.code for each in audit.quarantined]
+
+
+def test_spellings_of_one_id_are_one_id(coco: CocoTree) -> None:
+    for name in ("a.png", "b.png"):
+        coco.add(name)
+    coco.annotate(0, [1, 2, 3, 4])
+    coco.annotate(1, [2, 3, 4, 5])
+    coco.content["annotations"][0] |= {"image_id": "0", "category_id": "5"}
+    coco.content["annotations"][1] |= {"image_id": 1.0, "category_id": 5.0}
+    assert [record.boxes.tolist() for record in coco.read()] == [[[1, 2, 4, 6]], [[2, 3, 6, 8]]]
+
+
+def test_annotations_of_no_image_at_all_make_none_normal(coco: CocoTree) -> None:
+    coco.add("a.png")
+    coco.annotate(7, [1, 2, 3, 4])
+    with pytest.raises(
+        ManifestError, match="none of the 1 annotations names an image of the JSON: image_id 7"
+    ):
+        coco.read()
+
+
+def test_a_category_without_a_name_is_unknown_and_one_of_two_names_is_refused(coco: CocoTree) -> None:
+    coco.add("a.png")
+    coco.add("b.png")
+    coco.annotate(0, [1, 2, 3, 4], category_id=8)
+    coco.content["categories"].append({"id": 8, "name": None})
+    assert left_out(coco) == (["b.png"], ["category-unknown"])
+    coco.content["categories"] += [{"id": 8, "name": "mass"}, {"id": 8, "name": "cyst"}]
+    with pytest.raises(ManifestError, match="category id 8 stands for 'mass' and for 'cyst'"):
+        coco.read()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"bbox": "1234"},
+        {"bbox": [True, True, True, True]},
+        {"bbox": [1, 2, 3, 4], "segmentation": [[30, 40, 50, 40, 50, 60]]},
+    ],
+)
+def test_a_box_that_is_none_or_elsewhere_than_its_contour_quarantines(
+    coco: CocoTree, fields: dict[str, Any]
+) -> None:
+    coco.add("a.png")
+    coco.add("b.png")
+    coco.annotate(0, [1, 2, 3, 4])
+    coco.content["annotations"][0] |= fields
+    assert left_out(coco) == (["b.png"], ["box-invalid"])
+
+
+def test_a_contour_that_is_not_finite_is_left_out_and_sizes_may_be_text(coco: CocoTree) -> None:
+    coco.add("a.png")
+    coco.content["images"][0] |= {"width": "60", "height": "90.0"}
+    coco.annotate(0, [1, 2, 3, 4], segmentation=[[math.nan, 1, 2, 3, 4, 5]])
+    (record,) = coco.read()
+    assert [(lesion.box, lesion.contour) for lesion in record.lesions] == [((1, 2, 4, 6), None)]
+
+
+def test_a_flat_file_is_never_that_of_two_images(coco: CocoTree) -> None:
+    coco.add("1.png")
+    coco.content["images"][0]["file_name"] = "p1\\1.png"
+    assert len(coco.read()) == 1  # the only one it can be
+    coco.content["images"].append({"id": 1, "file_name": "p2/1.png"})
+    coco.annotate(1, [1, 2, 3, 4])
+    assert left_out(coco) == ([], ["image-missing", "image-missing"])
+
+
+def test_an_annotation_said_twice_counts_once(coco: CocoTree) -> None:
+    coco.add("a.png")
+    coco.annotate(0, [1, 2, 3, 4])
+    coco.annotate(0, [1, 2, 3, 4])
+    audit = Audit()
+    assert len(coco.read(audit)[0].lesions) == 1
+    assert "lesion-repeated" in [each.code for each in audit.findings]
+
+
+@pytest.mark.parametrize("name", ["a" * 5000 + ".png", "a\0.png"])
+def test_a_name_no_file_can_have_is_a_missing_image(coco: CocoTree, name: str) -> None:
+    coco.add("a.png")
+    coco.content["images"].append({"id": 1, "file_name": name})
+    assert left_out(coco) == (["a.png"], ["image-missing"])

@@ -16,7 +16,15 @@ from mammo_monai.readers.splits.folds import make_folds, save_folds
 from mammo_monai.readers.splits.transfer_setups import TRANSFER_SETUPS, fold_scheme, setup_of
 from mammo_monai.records import ImageRecord
 from mammo_monai.schema import Manifest
-from mammo_monai.schema.folds import FOLD_SCHEMES, Fold, Folds, FoldSchemeName, FoldStage, read_folds
+from mammo_monai.schema.folds import (
+    FOLD_SCHEMES,
+    Fold,
+    Folds,
+    FoldScheme,
+    FoldSchemeName,
+    FoldStage,
+    read_folds,
+)
 from tests.readers.splits.fold_sets import image, manifest_of, patients, two_views
 from tests.reference import folds_reference as slow
 
@@ -262,6 +270,29 @@ class TestKfoldAndHalf:
         caplog.clear()
         made("kfold", replace(official, training=official.images(), test=()))
         assert caplog.text == ""
+
+    @pytest.mark.parametrize("scheme", ["kfold", "half", "s3", "s6"])
+    def test_a_test_list_that_is_kept_is_in_no_fold(
+        self, scheme: FoldSchemeName, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        listed = replace(A, training=A.training[:30], test=A.training[30:], about={"split": "official"})
+        manifests = [listed, B] if scheme.startswith("s") else [listed]
+        folds = make_folds(manifests, FoldScheme(scheme, 3, 0.0, keeps_test=True))
+        dealt = {r for fold in folds.folds for stage in fold.stages for r in stage.record_ids()}
+        assert dealt == {r.record_id for m in manifests for r in m.images()} - {
+            r.record_id for r in listed.test
+        }
+        assert folds.sources[0] == source_of(listed)  # so the whole manifest is given to `apply`
+        assert folds.command.endswith("--keep-test -o folds.json")
+        assert "official test list" not in caplog.text
+
+    def test_a_test_list_to_keep_must_be_there_and_apart(self) -> None:
+        scheme = FoldScheme("kfold", 3, 0.0, keeps_test=True)
+        with pytest.raises(ManifestError, match="expected a test list to keep out of the folds"):
+            make_folds([A], scheme)
+        leaking = replace(A, training=A.training[:31], test=A.training[31:])
+        with pytest.raises(ManifestError, match="expected each patient in one list only"):
+            make_folds([leaking], scheme)
 
 
 class TestSources:

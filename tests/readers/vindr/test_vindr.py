@@ -365,3 +365,17 @@ def test_ten_thousand_missing_images_are_rows_but_not_log_lines(
     assert [record.image.stem for record in found.records] == ["a7"]
     assert len(audit.quarantined) == len(audit.findings) == 9_999
     assert len(caplog.records) <= MAX_LOGGED_PER_CODE + 1
+
+
+def test_two_words_for_one_list_are_no_leak(vindr: Any) -> None:
+    vindr.add("a1", split="train")
+    vindr.add("a2", split="training")
+    for image in ("a1", "a2"):
+        vindr.add_image(image)
+    found, _ = read(vindr.write_tables())
+    assert {*found.official.values()} == {Split.TRAINING}
+
+
+def test_a_table_without_a_row_is_said_to_be_empty(vindr: Any) -> None:
+    with pytest.raises(ManifestError, match="has a header but no row"):
+        read(vindr.write_tables())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,4 +49,11 @@ def test_dicom_is_known_by_suffix_or_preamble(
 def test_what_is_no_image_is_an_os_error(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("words")
     with pytest.raises(OSError, match="cannot identify image file"):
+        load_display_image(tmp_path / "a.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(OSError, match="expected an image file, found a folder, pipe or device"):
         load_display_image(tmp_path / "a.png")
