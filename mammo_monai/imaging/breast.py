@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from mammo_monai.geometry import mask_box
 from mammo_monai.imaging.checks import check_image, check_region
-from mammo_monai.imaging.square_copy import square_copy
+from mammo_monai.imaging.square_copy import SampledMask, SquareCopy, square_copy
 
 Method = Literal["otsu", "global"]
 Mask = NDArray[np.bool_]
@@ -65,20 +65,28 @@ def breast_region(image: NDArray[np.generic], method: Method = "otsu") -> Mask:
 
     Source: Otsu, 1979 (threshold); the averaging is ours, measured in docs/explanation/breast-region.md.
     """
+    return breast_outline(image, method).whole()
+
+
+def breast_outline(image: NDArray[np.generic], method: Method = "otsu") -> SampledMask:
+    """`breast_region` before it is enlarged, for who needs its box or a part; same arguments and errors."""
     check_image(image)
     if method not in ("otsu", "global"):
         raise ValueError(f"method must be 'otsu' or 'global', got {method!r}.")
     copy = square_copy(image, _WORKING_PX)
     smooth = ndimage.uniform_filter(copy.pixels, 3)
+    nothing = SampledMask(np.zeros(copy.sampled, dtype=np.bool_), copy.skip, copy.shape)
     if _is_blank(smooth) or _is_inverted(smooth):
-        return np.zeros(image.shape, dtype=np.bool_)
+        return nothing
     darkest = float(image.min())
     level = _film_level(smooth, darkest) if method == "otsu" else _digital_level(smooth)
     bright = smooth > level
     region = _largest_part(_without_border_rows(bright), copy.steps)
     if region.mean() < _LEAST_AREA:
-        return np.zeros(image.shape, dtype=np.bool_)
-    return copy.enlarged(ndimage.binary_fill_holes(region))
+        return nothing
+    place = _place(region)
+    region[place] = ndimage.binary_fill_holes(region[place])
+    return copy.enlarged(region)
 
 
 def breast_bounding_box(region: Mask, margin: float = 0.0) -> tuple[int, int, int, int]:
@@ -96,11 +104,17 @@ def breast_bounding_box(region: Mask, margin: float = 0.0) -> tuple[int, int, in
     """
     check_image(region)
     check_region(region, region)
-    if margin < 0:
-        raise ValueError(f"margin must not be negative, got {margin}.")
-    height, width = region.shape
-    beside, above = round(margin * width), round(margin * height)
     x_min, y_min, x_max, y_max = (int(edge) for edge in mask_box(region))
+    return box_with_margin((x_min, y_min, x_max, y_max), region.shape, margin)
+
+
+def box_with_margin(
+    box: tuple[int, int, int, int], shape: tuple[int, ...], margin: float
+) -> tuple[int, int, int, int]:
+    """A box grown as `breast_bounding_box` says; `shape` is that of the image, (H, W)."""
+    _check_margin(margin)
+    (x_min, y_min, x_max, y_max), (height, width) = box, shape
+    beside, above = round(margin * width), round(margin * height)
     return (
         max(x_min - beside, 0),
         max(y_min - above, 0),
@@ -123,13 +137,27 @@ def with_margin(region: Mask, margin: float) -> Mask:
     [[False, False, True, True]]
     """
     check_image(region)
-    if margin < 0:
-        raise ValueError(f"margin must not be negative, got {margin}.")
+    _check_margin(margin)
     if not margin or not region.any():
         return region.copy()
-    copy = square_copy(region, _WORKING_PX)
-    distance = ndimage.distance_transform_edt(copy.pixels <= 0.5, sampling=copy.steps)
-    return copy.enlarged(distance <= margin * max(copy.pixels.shape)) | region
+    return _grown(square_copy(region, _WORKING_PX), margin).whole() | region
+
+
+def outline_with_margin(outline: SampledMask, margin: float) -> SampledMask:
+    """`with_margin` of the region of `breast_outline`, not enlarged either."""
+    _check_margin(margin)
+    if not margin or not outline.marks.any():
+        return outline
+    return _grown(outline.square_copy(_WORKING_PX), margin) | outline
+
+
+def _check_margin(margin: float) -> None:
+    if margin < 0:
+        raise ValueError(f"margin must not be negative, got {margin}.")
+
+
+def _grown(copy: SquareCopy, margin: float) -> SampledMask:
+    return copy.enlarged(_near(copy.pixels > 0.5, margin * max(copy.pixels.shape), copy.steps))
 
 
 def _is_blank(smooth: NDArray[np.float32]) -> bool:
@@ -225,9 +253,27 @@ def _largest_part(bright: Mask, steps: tuple[float, float]) -> Mask:
     cores, count = ndimage.label(depth > _OPENING * reach)
     if not count:
         return np.zeros_like(bright)
-    largest = int(np.argmax(np.bincount(cores.ravel())[1:])) + 1
-    distance = ndimage.distance_transform_edt(cores != largest, sampling=steps)
-    near = (distance <= (_OPENING + _REGROWTH) * reach) & bright
+    core = cores == int(np.argmax(np.bincount(cores.ravel())[1:])) + 1
+    near = _near(core, (_OPENING + _REGROWTH) * reach, steps) & bright
     parts, _ = ndimage.label(near)  # dust beside the skin is near, but not connected
-    core_pixel = np.unravel_index(int(np.argmax(cores == largest)), cores.shape)
+    core_pixel = np.unravel_index(int(np.argmax(core)), core.shape)
     return np.asarray(parts == parts[core_pixel], dtype=np.bool_)
+
+
+def _near(mask: Mask, reach: float, steps: tuple[float, float]) -> Mask:
+    """The mask and all pixels at most `reach` from it, looked for no further away than that."""
+    near = np.zeros_like(mask)
+    if mask.any():
+        rows, columns = (
+            slice(max(0, place.start - around), place.stop + around)
+            for place, around in zip(_place(mask), (int(reach / step) + 1 for step in steps), strict=True)
+        )
+        distance = ndimage.distance_transform_edt(~mask[rows, columns], sampling=steps)
+        near[rows, columns] = distance <= reach
+    return near
+
+
+def _place(mask: Mask) -> tuple[slice, slice]:
+    """Rows and columns of the smallest rectangle around a mask that is not empty."""
+    x_min, y_min, x_max, y_max = (int(edge) for edge in mask_box(mask))
+    return slice(y_min, y_max), slice(x_min, x_max)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mammo_monai.geometry import mask_box
+
 _SAMPLED_PX = 480  # of sides more than twice as long, only every n-th pixel enters the means
 
 
@@ -32,15 +34,59 @@ class SquareCopy:
         rows, columns = self.pixels.shape
         return max(rows, columns) / rows, max(rows, columns) / columns
 
-    def enlarged(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """A mask of the copy at the image's shape: interpolated to what was looked at, then repeated.
+    def enlarged(self, mask: NDArray[np.bool_]) -> SampledMask:
+        """A mask of the copy, interpolated to what was looked at.
 
         Interpolating all the way would take three times as long to smooth stairs of `skip` pixels.
         """
         grey = Image.fromarray(mask.astype(np.uint8) * 255)
-        outline = np.asarray(grey.resize(self.sampled[::-1], Image.Resampling.BILINEAR)) > 127
-        wide = np.ascontiguousarray(outline.repeat(self.skip[1], axis=1)[:, : self.shape[1]])
-        return wide.repeat(self.skip[0], axis=0)[: self.shape[0]]
+        marks = np.asarray(grey.resize(self.sampled[::-1], Image.Resampling.BILINEAR)) > 127
+        return SampledMask(marks, self.skip, self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class SampledMask:
+    """A mask of an image, kept at the rows and columns that were looked at: the others repeat those.
+
+    Attributes:
+        marks: boolean, shape (rows, columns). skip, shape: see `SquareCopy`.
+    """
+
+    marks: NDArray[np.bool_]
+    skip: tuple[int, int]
+    shape: tuple[int, int]
+
+    def __or__(self, other: SampledMask) -> SampledMask:
+        """What either of two masks of one image marks."""
+        return SampledMask(self.marks | other.marks, self.skip, self.shape)
+
+    def whole(self) -> NDArray[np.bool_]:
+        """The mask at the image's shape."""
+        return self.part(0, 0, self.shape[1], self.shape[0])
+
+    def part(self, x_min: int, y_min: int, x_max: int, y_max: int) -> NDArray[np.bool_]:
+        """A rectangle of the mask, in pixels of the image, half-open, within it."""
+        (above, beside) = self.skip
+        top, left = y_min // above, x_min // beside
+        marks = self.marks[top : -(-y_max // above), left : -(-x_max // beside)]
+        wide = np.ascontiguousarray(
+            marks.repeat(beside, axis=1)[:, x_min - left * beside :][:, : x_max - x_min]
+        )
+        return wide.repeat(above, axis=0)[y_min - top * above :][: y_max - y_min]
+
+    def box(self) -> tuple[int, int, int, int]:
+        """Smallest rectangle around the mask, see `mask_box`, in pixels of the image.
+
+        Raises:
+            GeometryError: the mask is empty.
+        """
+        (above, beside), (height, width) = self.skip, self.shape
+        x_min, y_min, x_max, y_max = (int(edge) for edge in mask_box(self.marks))
+        return x_min * beside, y_min * above, min(x_max * beside, width), min(y_max * above, height)
+
+    def square_copy(self, side_px: int) -> SquareCopy:
+        """What `square_copy` gives of the whole mask; that looks at the same rows and columns."""
+        return SquareCopy(_means(self.marks, side_px), self.skip, _size(self.marks), self.shape)
 
 
 def square_copy(image: NDArray[np.generic], side_px: int) -> SquareCopy:
@@ -55,8 +101,16 @@ def square_copy(image: NDArray[np.generic], side_px: int) -> SquareCopy:
     """
     height, width = image.shape
     skip = max(1, round(height / _SAMPLED_PX) // 3), max(1, round(width / _SAMPLED_PX) // 3)
-    sample = np.ascontiguousarray(image[:: skip[0], :: skip[1]], dtype=np.float32)
+    sample = image[:: skip[0], :: skip[1]]
+    return SquareCopy(_means(sample, side_px), skip, _size(sample), (height, width))
+
+
+def _means(sample: NDArray[np.generic], side_px: int) -> NDArray[np.float32]:
     rows, columns = sample.shape
+    picture = Image.fromarray(np.ascontiguousarray(sample, dtype=np.float32))
     size = min(side_px, columns), min(side_px, rows)
-    means = np.asarray(Image.fromarray(sample).resize(size, Image.Resampling.BOX))
-    return SquareCopy(means, skip, (rows, columns), (height, width))
+    return np.asarray(picture.resize(size, Image.Resampling.BOX))
+
+
+def _size(sample: NDArray[np.generic]) -> tuple[int, int]:
+    return sample.shape[0], sample.shape[1]

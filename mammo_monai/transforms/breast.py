@@ -14,8 +14,9 @@ from torch import Tensor
 
 from mammo_monai.geometry import Crop
 from mammo_monai.imaging.artifacts import remove_artifacts, suppress_radiopaque
-from mammo_monai.imaging.breast import breast_bounding_box, breast_region, with_margin
+from mammo_monai.imaging.breast import box_with_margin, breast_outline, outline_with_margin
 from mammo_monai.imaging.pectoral import pectoral_muscle
+from mammo_monai.imaging.square_copy import SampledMask
 from mammo_monai.records import ViewPosition
 from mammo_monai.transforms.sample import (
     Sample,
@@ -83,13 +84,13 @@ class CropBreastd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # m
         """The sample cut to its breast."""
         image = image_of(data)
         pixels = image[0].numpy()
-        region = breast_region(pixels, self.method)
-        if region.any():
-            x_min, y_min, x_max, y_max = breast_bounding_box(region, self.margin)
-            step = Crop(x_min, y_min, x_max - x_min, y_max - y_min)
-            visible = self._visible(data, pixels, region)
+        outline = breast_outline(pixels, self.method)
+        if outline.marks.any():
+            box = box_with_margin(outline.box(), outline.shape, self.margin)
+            step = Crop(box[0], box[1], box[2] - box[0], box[3] - box[1])
+            visible = self._visible(data, pixels, outline, box)
             if self.suppress_artifacts:
-                image = torch.from_numpy(suppress_radiopaque(pixels, region))[None]
+                image = torch.from_numpy(suppress_radiopaque(pixels, outline.whole()))[None]
         else:
             logger.warning(
                 "record %s: no breast region found by method %s; the whole image is kept. Look at the image: "
@@ -98,16 +99,22 @@ class CropBreastd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # m
                 self.method,
             )
             step, visible = Crop(0, 0, *size_of(image)), None
-        cropped = _blackened(crop_image(image, step), visible, step)
+        cropped = _blackened(crop_image(image, step), visible)
         return clipped(after_step(data, cropped, step), min_area_fraction=self.min_area_fraction)
 
     def inverse(self, data: Mapping[str, Any]) -> Sample:
         """The sample in its uncut frame; what was cut away or blackened is 0."""
         return undo_step(data, (Crop,))
 
-    def _visible(self, data: Mapping[str, Any], pixels: NDArray[np.float32], region: Mask) -> Mask | None:
-        """The pixels that stay; None for all."""
-        visible = with_margin(region, self.margin) if self.remove_artifacts else None
+    def _visible(
+        self,
+        data: Mapping[str, Any],
+        pixels: NDArray[np.float32],
+        outline: SampledMask,
+        box: tuple[int, int, int, int],
+    ) -> Mask | None:
+        """The pixels that stay of those in the box; None for all."""
+        visible = outline_with_margin(outline, self.margin).part(*box) if self.remove_artifacts else None
         if not self.remove_pectoral:
             return visible
         view_position = data.get("view_position")
@@ -119,13 +126,13 @@ class CropBreastd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # m
             )
         if view_position != ViewPosition.MLO:
             return visible
-        muscle = pectoral_muscle(pixels, region)
-        return ~muscle if visible is None else visible & ~muscle
+        x_min, y_min, x_max, y_max = box
+        other = ~pectoral_muscle(pixels, outline.whole())[y_min:y_max, x_min:x_max]
+        return other if visible is None else visible & other
 
 
-def _blackened(image: Tensor, visible: Mask | None, step: Crop) -> Tensor:
-    """The cropped image with 0 where `visible`, in the frame before the crop, is False."""
+def _blackened(image: Tensor, visible: Mask | None) -> Tensor:
+    """The image with 0 where `visible` is False."""
     if visible is None:
         return image
-    inside = visible[step.y_min : step.y_min + step.height, step.x_min : step.x_min + step.width]
-    return torch.from_numpy(remove_artifacts(image[0].numpy(), inside, background=0.0))[None]
+    return torch.from_numpy(remove_artifacts(image[0].numpy(), visible, background=0.0))[None]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mammo_monai.errors import GeometryError
 from mammo_monai.imaging import breast_bounding_box, breast_region, with_margin
-from mammo_monai.imaging.breast import _otsu
+from mammo_monai.imaging.breast import _otsu, box_with_margin, breast_outline, outline_with_margin
 from tests.imaging.films import digital_image, oblique_film, scanned_film
 
 
@@ -235,6 +235,16 @@ def test_margin_grows_a_region_of_full_size_by_its_share() -> None:
     np.testing.assert_allclose(reach, (26, 40), atol=5)  # a working pixel is 3.25 wide and 5 high
     with pytest.raises(ValueError, match=r"margin must not be negative, got -0\.1"):
         with_margin(region, -0.1)
+
+
+@pytest.mark.parametrize("shape", [(300, 170), (2700, 310)])
+@pytest.mark.parametrize("margin", [0.0, 0.02])
+def test_the_outline_says_the_same_as_the_whole_region(shape: tuple[int, int], margin: float) -> None:
+    film = scanned_film(*shape).pixels
+    outline, region = breast_outline(film), breast_region(film)
+    np.testing.assert_array_equal(outline.whole(), region)
+    assert box_with_margin(outline.box(), outline.shape, margin) == breast_bounding_box(region, margin)
+    np.testing.assert_array_equal(outline_with_margin(outline, margin).whole(), with_margin(region, margin))
 
 
 def test_otsu_equals_the_best_split_of_a_slow_search() -> None:

@@ -132,7 +132,7 @@ def test_a_file_that_breaks_its_format_is_refused(
 
 def test_too_few_images_make_no_statistics() -> None:
     rows = [statistics_of(breast(0))] * 3
-    with pytest.raises(ValueError, match=r"at least 100 images to tell .*, got 3 of 1 patients\. Name a larger"):
+    with pytest.raises(ValueError, match=r"at least 100 images .*, got 3 of 1 patients\. Name a larger"):
         fit_statistics(rows, ["a"] * 3)
     with pytest.raises(ValueError, match="the patient of each image, got 3 images and 2 entries"):
         fit_statistics(rows, ["a"] * 2)

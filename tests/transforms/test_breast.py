@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from mammo_monai.geometry import Crop, ImageFrame, flip_boxes, xyxy_to_rowcol
+from mammo_monai.imaging.square_copy import SampledMask
 from mammo_monai.records import ViewPosition
 from mammo_monai.transforms import CropBreastd, breast
 from mammo_monai.transforms.sample import boxes_of
@@ -56,19 +57,19 @@ def test_inverse_gives_the_breast_back_and_nothing_else() -> None:
     assert inverted["frame"].steps == ()
 
 
-def half_region(image: NDArray[np.float32], method: str) -> NDArray[np.bool_]:
+def half_outline(image: NDArray[np.float32], method: str) -> SampledMask:
     region = np.zeros(image.shape, dtype=bool)
     region[60:100, 10:40] = True
-    return region
+    return SampledMask(region, (1, 1), (image.shape[0], image.shape[1]))
 
 
 def test_margin_grows_the_crop_up_to_the_border(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(breast, "breast_region", half_region)
+    monkeypatch.setattr(breast, "breast_outline", half_outline)
     assert CropBreastd(margin=0.1)(film_sample())["frame"].steps == (Crop(0, 40, 52, 80),)
 
 
 def test_the_margin_stays_visible_and_what_lies_further_is_black(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(breast, "breast_region", half_region)
+    monkeypatch.setattr(breast, "breast_outline", half_outline)
     transform = CropBreastd(margin=0.1)  # 12 px beside the region, 20 above and below
     cleaned = transform(film_sample([]))["image"][0]
     assert cleaned[0, 25] == np.float32(TISSUE)  # 20 px above the region
@@ -80,7 +81,7 @@ def test_the_margin_stays_visible_and_what_lies_further_is_black(monkeypatch: py
 def test_crop_ignores_truth_and_cuts_boxes(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(breast, "breast_region", half_region)
+    monkeypatch.setattr(breast, "breast_outline", half_outline)
     boxes = [(20.0, 70.0, 60.0, 90.0), (38.0, 80.0, 78.0, 90.0)]
     with caplog.at_level(logging.DEBUG):
         cropped = CropBreastd(margin=0)(film_sample(boxes))
