@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +24,9 @@ from mammo_monai.errors import ManifestError, WeightsError
 from mammo_monai.files import sha256_of
 from mammo_monai.networks import read_weights, retinanet_network, save_weights
 from mammo_monai.schema import read_detections, read_manifest, read_metrics, write_manifest
+from tests.warm import Warm, warm  # a fixture
+
+__all__ = ["warm"]
 
 STAGE_1, STAGE_2 = "coco_to_cbis_mass_retinanet", "cbis_to_inbreast_mass_retinanet"
 LIGHT_1, LIGHT_2 = "cbis_mass_detection", "inbreast_mass_detection"
@@ -65,20 +66,20 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(manifest: Path, warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the second stage's bundle, away from the checkout, trained by MONAI's command."""
     copy = tmp_path_factory.mktemp("site") / "our_stage"
     shutil.copytree(find_bundle(STAGE_2), copy, ignore=shutil.ignore_patterns("models", "eval"))
-    _monai("training", copy, ["train.json"], cwd=copy.parent, manifest=manifest)
+    _monai(warm, "training", copy, ["train.json"], cwd=copy.parent, manifest=manifest)
     return copy
 
 
 @pytest.fixture(scope="module")
-def published(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(manifest: Path, warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the light bundle for small images, trained by MONAI's command, its weights published."""
     root = _small_copy(LIGHT_1, tmp_path_factory.mktemp("light"))
     values = {"manifest": manifest, "init": "none", "epochs": 1, "batch_size": 2}
-    _monai("training", root, ["train.json"], cwd=root.parent, values=values)
+    _monai(warm, "training", root, ["train.json"], cwd=root.parent, values=values)
     publish_bundle(root, root / "training" / "model.safetensors")
     return root
 
@@ -96,6 +97,7 @@ def _small_copy(name: str, folder: Path) -> Path:
 
 
 def _monai(
+    warm: Warm,
     run_id: str,
     root: Path,
     configs: list[str],
@@ -103,19 +105,16 @@ def _monai(
     cwd: Path,
     values: dict[str, Any] | None = None,
     **overrides: object,
-) -> str:
+) -> None:
     files = [str(root / "configs" / name) for name in configs]
     given = {**SMALL, **overrides} if values is None else values
-    command = [sys.executable, "-m", "monai.bundle", "run", run_id, "--bundle_root", str(root)]
-    command += ["--config_file", files[0] if len(files) == 1 else str(files)]
-    command += [word for name, value in given.items() for word in (f"--{name}", str(value))]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=_environment())
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stderr
+    words = ["-m", "monai.bundle", "run", run_id, "--bundle_root", str(root)]
+    words += ["--config_file", files[0] if len(files) == 1 else str(files)]
+    warm.run("python", *words, *_options(given), folder=cwd)
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+def _options(values: dict[str, Any]) -> list[str]:
+    return [word for name, value in values.items() for word in (f"--{name}", str(value))]
 
 
 def test_a_copied_bundle_trains_from_another_directory(trained: Path) -> None:
@@ -124,8 +123,9 @@ def test_a_copied_bundle_trains_from_another_directory(trained: Path) -> None:
     assert list((trained / "models" / "tensorboard").iterdir())
 
 
-def test_evaluating_a_trained_bundle_scores_the_test_list(trained: Path, manifest: Path) -> None:
+def test_evaluating_a_trained_bundle_scores_the_test_list(trained: Path, manifest: Path, warm: Warm) -> None:
     _monai(
+        warm,
         "evaluating",
         trained,
         ["train.json", "evaluate.json"],
@@ -182,37 +182,30 @@ def test_an_unknown_manifest_is_one_clear_error(tmp_path: Path) -> None:
         run_bundle(STAGE_1, "train", "training", {**SMALL, "manifest": str(tmp_path / "gone.json")})
 
 
-def test_a_killed_training_goes_on_to_the_same_weights(manifest: Path, tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_to_the_same_weights(manifest: Path, tmp_path: Path, warm: Warm) -> None:
     def command(folder: str) -> list[str]:
-        words = ["-m", "mammo_monai.cli.main", "train", "--bundle", STAGE_1, "--manifest", str(manifest)]
-        words += ["--output-dir", str(tmp_path / folder)]
-        values = {**SMALL, "epochs": 3}
-        return [sys.executable, *words, *(w for k, v in values.items() for w in (f"--{k}", str(v)))]
+        words = ["mammo-monai", "train", "--bundle", STAGE_1, "--manifest", str(manifest)]
+        return [*words, "--output-dir", str(tmp_path / folder), *_options({**SMALL, "epochs": 3})]
 
-    subprocess.run(command("whole"), check=True, env=_environment(), capture_output=True)
-    process = subprocess.Popen(
-        command("killed"), env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    warm.run(*command("whole"))
+    process = warm.start(*command("killed"))
     deadline = time.monotonic() + 120
     while not (tmp_path / "killed" / "checkpoint_last.pt").is_file() and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    subprocess.run(command("killed"), check=True, env=_environment(), capture_output=True)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    warm.run(*command("killed"))
     whole, killed = (load_file(tmp_path / run / "model.safetensors") for run in ("whole", "killed"))
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
 
 
-def _two_processes(values: dict[str, Any], *, stop_at: Path | None = None) -> int:
+def _two_processes(warm: Warm, values: dict[str, Any], *, stop_at: Path | None = None) -> int:
     """Exit code of a training by two processes; once `stop_at` is there, the second one is killed."""
     root = find_bundle(STAGE_1)
     files = [str(root / "configs" / name) for name in ("train.json", "multi_gpu_train.json")]
     words = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "monai.bundle"]
     words += ["run", "training", "--bundle_root", str(root), "--config_file", str(files)]
-    words += [word for name, value in values.items() for word in (f"--{name}", str(value))]
-    started = subprocess.Popen(
-        [sys.executable, *words], env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    started = warm.start("python", *words, *_options(values))
     deadline = time.monotonic() + 300
     while stop_at is not None and started.poll() is None and time.monotonic() < deadline:
         if stop_at.is_file():
@@ -223,7 +216,9 @@ def _two_processes(values: dict[str, Any], *, stop_at: Path | None = None) -> in
     return started.wait(timeout=300)
 
 
-def test_two_processes_train_what_one_does_also_after_one_was_killed(manifest: Path, tmp_path: Path) -> None:
+def test_two_processes_train_what_one_does_also_after_one_was_killed(
+    manifest: Path, tmp_path: Path, warm: Warm
+) -> None:
     """Odd numbers of images; batches of 2 × 1 against 2; norms of the start stay frozen, as in the bundle."""
     torch.manual_seed(0)
     start = tmp_path / "start.safetensors"
@@ -245,9 +240,9 @@ def test_two_processes_train_what_one_does_also_after_one_was_killed(manifest: P
     run_bundle(STAGE_1, "train", "training", {**values, "output_dir": str(alone)})
     shared = tmp_path / "shared"
     values |= {"train#dataloader#batch_size": 1, "output_dir": str(shared)}
-    assert _two_processes(values, stop_at=shared / "checkpoint_last.pt") != 0
+    assert _two_processes(warm, values, stop_at=shared / "checkpoint_last.pt") != 0
     assert torch.load(shared / "checkpoint_last.pt", weights_only=True)["epoch"] < 2
-    assert _two_processes(values) == 0
+    assert _two_processes(warm, values) == 0
     one, two = (torch.load(run / "checkpoint_last.pt", weights_only=True) for run in (alone, shared))
     assert two["iteration"] == one["iteration"] == 6
     assert two["best"] == one["best"]
@@ -294,10 +289,10 @@ def test_the_light_bundle_trains_beside_its_published_weights(published: Path, m
 
 
 def test_the_light_bundle_evaluates_and_predicts_with_its_published_weights(
-    published: Path, manifest: Path, tmp_path: Path
+    published: Path, manifest: Path, tmp_path: Path, warm: Warm
 ) -> None:
     values = {"manifest": manifest, "eval_dir": tmp_path / "eval"}
-    _monai("evaluating", published, ["train.json", "evaluate.json"], cwd=tmp_path, values=values)
+    _monai(warm, "evaluating", published, ["train.json", "evaluate.json"], cwd=tmp_path, values=values)
     assert main(["predict", str(manifest), "--split", "test", *_on_cpu(published, tmp_path / "d.json")]) == 0
     predicted, evaluated = (read_detections(tmp_path / name) for name in ("d.json", "eval/detections.json"))
     declared = json.loads((published / "configs" / "metadata.json").read_text())["weights_sha256"]

@@ -7,9 +7,6 @@ import logging
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections import namedtuple
 from dataclasses import replace
@@ -28,6 +25,9 @@ from mammo_monai.schema import Manifest, read_audit, read_manifest, write_manife
 from mammo_monai.transforms import Recipe, image_recipe
 from mammo_monai.transforms.load import load_image
 from mammo_monai.transforms.prepared_file import read_preparation
+from tests.warm import Warm, warm  # a fixture
+
+__all__ = ["warm"]
 
 RECIPE = image_recipe(size_px=40)
 
@@ -426,18 +426,20 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow  # three processes import torch
-def test_a_killed_run_ends_its_workers_and_goes_on_to_the_same_bytes(manifest: Path, tmp_path: Path) -> None:
+@pytest.mark.slow  # two workers import torch
+def test_a_killed_run_ends_its_workers_and_goes_on_to_the_same_bytes(
+    manifest: Path, tmp_path: Path, warm: Warm
+) -> None:
     many = [replace(read_manifest(manifest).training[0], record_id=f"{n:016x}") for n in range(4000)]
     write_manifest(manifest, Manifest(training=tuple(many)))
     (tmp_path / "run.py").write_text(RUN)
     out = tmp_path / "out"
-    process = subprocess.Popen([sys.executable, str(tmp_path / "run.py"), str(manifest), str(out)])
+    process = warm.start("python", tmp_path / "run.py", manifest, out)
     deadline = time.monotonic() + 200
     while len(list((out / "images").glob("[0-9]*.png"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
     assert not (out / "manifest.json").exists()
     finished = [int(path.name[:16], 16) for path in (out / "images").glob("[0-9]*.png")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -132,3 +133,7 @@ def saved(output: str, rank: int) -> dict[str, Result]:
     """What a process has left."""
     content: dict[str, Result] = torch.load(Path(f"{output}.{rank}"), weights_only=True)
     return content
+
+
+if __name__ == "__main__":
+    all_results(int(sys.argv[1]), sys.argv[2], sys.argv[3])

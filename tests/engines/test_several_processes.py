@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,25 +13,28 @@ import torch
 from mammo_monai.engines import CheckpointHandler, TensorBoardHandler, checkpoint, distributed
 from mammo_monai.errors import TrainingError
 from mammo_monai.networks.several_processes import mean_over_processes, process_count, stand_in
-from tests.engines.shared_training import FILMS, all_results, results, saved
+from tests.engines.shared_training import FILMS, results, saved
+from tests.warm import Warm, warm  # a fixture
 
+__all__ = ["warm"]
+ROOT = Path(__file__).parents[2]
 RUNS = (*FILMS, "classifier")
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+def runs(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> list[dict[str, Any]]:
     """Of one process, and of the first and second of two."""
     folder = tmp_path_factory.mktemp("shared")
     store, output = str(folder / "store"), str(folder / "results")
-    context = get_context("spawn")  # torch's backward pass refuses to run in a fork
-    processes = [context.Process(target=all_results, args=(rank, store, output)) for rank in (0, 1)]
-    for process in processes:
-        process.start()
+    processes = [
+        warm.start(
+            "python", "-m", "tests.engines.shared_training", rank, store, output, folder=ROOT, output=log
+        )
+        for rank, log in (("0", folder / "first.txt"), ("1", folder / "second.txt"))
+    ]
     alone = results()
-    for process in processes:
-        process.join(timeout=300)
-        process.kill()
-    assert [process.exitcode for process in processes] == [0, 0]
+    codes = [process.wait(timeout=300) for process in processes]
+    assert codes == [0, 0], (folder / "first.txt").read_text()[-3000:]
     return [alone, saved(output, 0), saved(output, 1)]
 
 

@@ -1,9 +1,5 @@
 import json
 import logging
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,7 +29,9 @@ from mammo_monai.schema import read_detections
 from mammo_monai.transforms.sample import after_step, resize_image
 from tests.inference.fakes import FixedDetector, RectangleDetector, image_with, sample_of
 from tests.inference.killed_run import SlowSamples, predictor
+from tests.warm import Warm, warm  # a fixture
 
+__all__ = ["warm"]
 ROOT = Path(__file__).parents[2]
 Samples = Sequence[Mapping[str, Any]]
 
@@ -305,11 +303,9 @@ def test_the_same_run_after_a_stop_computes_only_what_is_missing(tmp_path: Path)
     assert len(detector.batches) == 1
 
 
-def _kill_after(output: Path, stuck: int) -> None:
+def _kill_after(warm: Warm, output: Path, stuck: int) -> None:
     """Starts a run in a process, waits until it hangs at image `stuck`, and kills it without mercy."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    arguments = [sys.executable, "-m", "tests.inference.killed_run", str(output), str(stuck)]
-    process = subprocess.Popen(arguments, env=environment, cwd=ROOT)
+    process = warm.start("python", "-m", "tests.inference.killed_run", output, str(stuck), folder=ROOT)
     try:
         deadline = time.monotonic() + 240
         while time.monotonic() < deadline and process.poll() is None:
@@ -318,13 +314,13 @@ def _kill_after(output: Path, stuck: int) -> None:
             time.sleep(0.05)
         assert process.poll() is None
     finally:
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
 
 
-def test_after_kill_9_finished_images_are_not_computed_again(tmp_path: Path) -> None:
+def test_after_kill_9_finished_images_are_not_computed_again(tmp_path: Path, warm: Warm) -> None:
     output = tmp_path / "d.json"
-    _kill_after(output, stuck=5)
+    _kill_after(warm, output, stuck=5)
     assert not output.exists()
     whole = output.with_name("copy.json")
     journal_path(whole).write_bytes(journal_path(output).read_bytes())

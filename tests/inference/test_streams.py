@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 import weakref
@@ -30,7 +29,9 @@ from mammo_monai.schema import iter_detections, read_detections, read_model
 from mammo_monai.schema.detection_shards import shard_paths
 from tests.inference.fakes import FixedDetector, image_with, sample_of
 from tests.inference.killed_run import SlowSamples, predictor
+from tests.warm import Warm, warm  # a fixture
 
+__all__ = ["warm"]
 ROOT = Path(__file__).parents[2]
 STREAMS = ("d.jsonl", "d.parquet")
 IDS = [f"r{n}" for n in range(8)]
@@ -137,12 +138,10 @@ def test_a_kill_before_any_change_of_a_file_loses_and_doubles_nothing(
 
 @pytest.mark.parametrize(("name", "stuck"), [("d.jsonl", 5), ("d.parquet", 4)])
 def test_after_kill_9_only_what_is_missing_is_computed(
-    tmp_path: Path, name: str, stuck: int, undisturbed: Callable[[Path], None]
+    tmp_path: Path, name: str, stuck: int, undisturbed: Callable[[Path], None], warm: Warm
 ) -> None:
     output = tmp_path / name
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    arguments = [sys.executable, "-m", "tests.inference.killed_run", str(output), str(stuck)]
-    process = subprocess.Popen(arguments, env=environment, cwd=ROOT)
+    process = warm.start("python", "-m", "tests.inference.killed_run", output, str(stuck), folder=ROOT)
     try:
         deadline = time.monotonic() + 240
         while time.monotonic() < deadline and process.poll() is None and _lines(output) < stuck:
@@ -151,7 +150,7 @@ def test_after_kill_9_only_what_is_missing_is_computed(
         with pytest.raises(OSError, match=r"another process is predicting into it .*Wait until it ends"):
             _run(output)
     finally:
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
     samples = SlowSamples()
     _run(output, samples)

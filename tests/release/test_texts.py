@@ -76,6 +76,15 @@ def test_the_citation_refers_to_every_paper_the_readme_names() -> None:
         assert re.fullmatch(r"10\.\d{4,}/\S+", each.get("doi", "10.0000/none"))
 
 
+def test_the_citation_refers_to_the_papers_that_docstrings_name() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    papers = text.partition("## Papers that docstrings name")[2]
+    named = set(re.findall(r"(\w+) et al\.[^|\n]*?\b((?:19|20)\d\d)\b", papers))
+    referred = {(each["authors"][0]["family-names"], str(each["year"])) for each in CITATION["references"]}
+    assert len(named) >= 4
+    assert named <= referred
+
+
 def test_the_containerfile_has_nothing_that_hadolint_minds() -> None:
     tool = Path(sys.executable).with_name("hadolint")
     done = subprocess.run(

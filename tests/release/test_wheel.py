@@ -14,7 +14,7 @@ import pytest
 import mammo_monai
 from mammo_monai.bundle.published import declared_sha256, publication_faults
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 UV = (sys.executable, "-m", "uv")
 WEIGHTS = ("*.pt", "*.pth", "*.safetensors")
 SHIPS_WEIGHTS = "cbis_mass_detection"
@@ -46,7 +46,7 @@ def uv(*arguments: str | Path, cwd: Path) -> str:
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what the wheel is built from: published weights, and what a site that trained leaves."""
     copy = tmp_path_factory.mktemp("source")
-    for name in ("mammo_monai", "bundles"):
+    for name in ("mammo_monai", "bundles", "experiments"):
         shutil.copytree(
             ROOT / name,
             copy / name,
@@ -111,6 +111,12 @@ def test_the_wheel_carries_the_bundles(names: set[str]) -> None:
     assert {f"mammo_monai/_bundles/{name}" for name in wanted} <= names
 
 
+def test_the_wheel_carries_the_experiments(names: set[str]) -> None:
+    wanted = {path.name for path in (ROOT / "experiments").glob("*.json")}
+    assert "two_stage.json" in wanted
+    assert {f"mammo_monai/_experiments/{name}" for name in wanted} <= names
+
+
 def test_the_wheel_carries_published_weights(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         for name in PUBLISHED:
@@ -168,6 +174,15 @@ def test_the_installed_bundles_are_found_outside_the_checkout(installed: Path, t
     )
     found = run(sys.executable, "-c", code, cwd=tmp_path, PYTHONPATH=str(installed)).strip()
     assert Path(found) == installed / "mammo_monai" / "_bundles" / "coco_to_cbis_mass_retinanet"
+
+
+def test_the_installed_experiments_are_found_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
+    found = run(
+        sys.executable, "-c",
+        "from mammo_monai.experiments.find import find_experiment; print(find_experiment('two_stage'))",
+        cwd=tmp_path, PYTHONPATH=str(installed),
+    ).strip()  # fmt: skip
+    assert Path(found) == installed / "mammo_monai" / "_experiments" / "two_stage.json"
 
 
 def test_a_bundle_trains_from_the_installed_wheel(installed: Path, tmp_path: Path) -> None:
