@@ -14,6 +14,8 @@ from pydicom.uid import (
     HTJ2KLossless,
     HTJ2KLosslessRPCL,
     JPEG2000TransferSyntaxes,
+    JPEGLossless,
+    JPEGLosslessSV1,
     JPEGLSTransferSyntaxes,
     JPEGTransferSyntaxes,
 )
@@ -21,7 +23,9 @@ from pydicom.uid import (
 from mammo_monai.dicom.unquoted import AttributeValueError
 
 _JPEG_BEGIN = b"\xff\xd8"
-_FRAME_HEADERS = frozenset((0xC0, 0xC1, 0xC2, 0xC3))
+_LOSSY_HEADERS = frozenset((0xC0, 0xC1, 0xC2))
+# Given another process under a lossless name, GDCM 3.2 decodes that, and ends the whole process at damage.
+_LOSSLESS_HEADERS = frozenset((0xC3,))
 _LS_FRAME_HEADER = 0xF7
 _SCAN = 0xDA
 _ALONE = frozenset((0x01, *range(0xD0, 0xD8)))  # markers without a segment
@@ -54,8 +58,10 @@ def check_codestream(frame: bytes, syntax: UID, *, rows: int, columns: int) -> N
 
     Source: ISO/IEC 10918-1 B.2 (JPEG), 14495-1 C.2 (JPEG-LS), 15444-1 A.5.1 (JPEG 2000).
     """
-    if syntax in JPEGTransferSyntaxes:
-        claim = _jpeg_claim(frame, _FRAME_HEADERS)
+    if syntax in (JPEGLossless, JPEGLosslessSV1):
+        claim = _jpeg_claim(frame, _LOSSLESS_HEADERS)
+    elif syntax in JPEGTransferSyntaxes:
+        claim = _jpeg_claim(frame, _LOSSY_HEADERS)
     elif syntax in JPEGLSTransferSyntaxes:
         claim = _jpeg_claim(frame, {_LS_FRAME_HEADER})
     elif syntax in (*JPEG2000TransferSyntaxes, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL):

@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 PREFERRED_PLUGINS = ("pylibjpeg", "pyjpegls")
 _LAST_RESORT = "gdcm"
 # What else could be asked reads 8 bits alone.
-_NEEDS_LAST_RESORT = (JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
+_NEEDS_LAST_RESORT = (JPEGLossless, JPEGLosslessSV1)
 
 _OPENJPEG = "pylibjpeg pylibjpeg-openjpeg"
 # pylibjpeg-libjpeg would read the JPEG family too, but its licence (GPL-3) would bind those who ship us.
@@ -56,8 +56,8 @@ _PACKAGES: dict[UID, str] = {
     HTJ2KLosslessRPCL: _OPENJPEG,
     JPEGLSLossless: "pyjpegls",
     JPEGLSNearLossless: "pyjpegls",
-    JPEGBaseline8Bit: "python-gdcm",
-    JPEGExtended12Bit: "python-gdcm",
+    JPEGBaseline8Bit: "pillow",
+    JPEGExtended12Bit: "pillow",
     JPEGLossless: "python-gdcm",
     JPEGLosslessSV1: "python-gdcm",
 }
@@ -75,6 +75,7 @@ def decode_stored_values(path: Path, dataset: Dataset) -> NDArray[np.integer]:
     with damage_refused(path):
         _refuse_no_pixels(path, dataset)
         decoder = _decoder_of(path, dataset)
+        _refuse_12_bit_jpeg(path, dataset, decoder.UID)
         _check_frame(dataset, decoder.UID, 0)
     failures = []
     for plugin in _plugins_of(decoder):
@@ -101,6 +102,7 @@ def plugin_for_frame(path: Path, dataset: Dataset, index: int) -> str:
     with damage_refused(path):
         _refuse_no_pixels(path, dataset)
         decoder = _decoder_of(path, dataset)
+        _refuse_12_bit_jpeg(path, dataset, decoder.UID)
         _check_frame(dataset, decoder.UID, index)
         return _plugins_of(decoder)[0]
 
@@ -127,6 +129,20 @@ def _refuse_no_pixels(path: Path, dataset: Dataset) -> None:
         raise DicomError(
             f"{path}: expected Pixel Data (7FE0,0010), got none. Use a file with integer pixels, "
             "not a header, a report or a floating-point image; if the file is cut short, copy it again."
+        )
+
+
+def _refuse_12_bit_jpeg(path: Path, dataset: Dataset, syntax: UID) -> None:
+    """Lossy JPEG of more than 8 bits: Pillow reads none, GDCM ends the process at damaged ones.
+
+    Measured: python-gdcm 3.2.6 gives the same pixels as DCMTK from whole files, and "terminate called" within
+    a second of random changes to one; pylibjpeg-libjpeg is GPL-3.
+    """
+    if syntax == JPEGExtended12Bit and int(first_text(dataset, "BitsStored") or 8) > 8:
+        raise DicomError(
+            f"{path}: expected pixels that a decoder here reads, got {_shown(syntax)} of "
+            f"{first_text(dataset, 'BitsStored')} bits. Convert the file to Explicit VR Little Endian, for "
+            "instance with dcmdjpeg of DCMTK; no package to install reads it here."
         )
 
 

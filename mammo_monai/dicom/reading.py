@@ -107,7 +107,7 @@ def refuse_for_processing(path: Path, dataset: Dataset) -> None:
         raise UnsuitableImageError(
             f"{path}: expected an image for presentation, got Presentation Intent Type (0008,0068) "
             "FOR PROCESSING: raw detector values, which look unlike what models are trained on. Use the FOR "
-            "PRESENTATION image of the same view, or pass require_presentation=False to read it as it is.",
+            "PRESENTATION image of the same view: the archive holds it, or the acquisition station makes it.",
             "for-processing",
         )
 

@@ -29,7 +29,7 @@ _TOLERANCES = {
     "JPEG2000": 64,
     "HTJ2K": 64,
 }
-# Packages that we may ship with read its 8-bit form alone (pydicom 3.0, GDCM 3.2); scanners seldom send it.
+# Pillow reads its 8-bit form alone, GDCM 3.2 ends the process at damaged ones; scanners seldom send it.
 _NOBODY_READS = {"JPEGExtended12Bit": "dcmdjpeg film.dcm converted.dcm  # DCMTK"}
 _ALL = "python -m pip install 'mammo-monai[decoders]'"
 

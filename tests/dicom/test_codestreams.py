@@ -91,7 +91,7 @@ def test_another_size_than_the_data_set_says_is_refused(syntax: UID, shape: tupl
 def test_what_ended_processes_is_refused(syntax: UID, offset: int, value: bytes, said: str) -> None:
     frame = FRAMES[syntax]()
     lying = changed(frame, frame.index(FRAME_HEADER[syntax]) + offset, value)
-    if offset == 1 and syntax != JPEGLSLossless:
+    if offset == 1 and syntax == JPEGBaseline8Bit:
         check(lying, syntax)  # another process of JPEG, which decoders know
         return
     with pytest.raises(ValueError, match=said):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,16 @@ from pydicom.uid import (
     UID,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
 )
 
 from mammo_monai.dicom import decoders, read_mammogram
-from mammo_monai.dicom.decoders import decode_stored_values
+from mammo_monai.dicom.decoders import decode_stored_values, plugin_for_frame
+from mammo_monai.doctor.decoders import made_image
 from mammo_monai.errors import DicomError
 from tests.dicom_factory import grey_ramp, mammogram_dataset, write_mammogram, write_scanned_film
 
@@ -133,6 +137,30 @@ def test_a_syntax_without_decoder_names_itself_and_the_package(
     monkeypatch.setattr(Decoder, "is_available", False)
     remedy = rf"Install the decoder \(pip install {package}\), or convert" if package else "Convert the file"
     with pytest.raises(DicomError, match=rf"1\.dcm.*got .*\({syntax}\)\. {remedy}"):
+        decode_stored_values(Path("1.dcm"), dataset)
+
+
+def test_12_bit_jpeg_is_refused_with_a_way_out_and_no_package_that_does_not_read_it() -> None:
+    dataset, _ = made_image("JPEGExtended12Bit")
+    for read in (decode_stored_values, partial(plugin_for_frame, index=0)):
+        with pytest.raises(DicomError, match=r"1\.dcm: .*of 12 bits\. Convert .*dcmdjpeg") as refused:
+            read(Path("1.dcm"), dataset)
+        assert "pip install" not in str(refused.value)
+
+
+def test_its_8_bit_form_is_read_and_never_by_what_can_end_the_process() -> None:
+    dataset, expected = made_image("JPEGBaseline8Bit")
+    dataset.file_meta.TransferSyntaxUID = JPEGExtended12Bit
+    assert plugin_for_frame(Path("1.dcm"), dataset, 0) != "gdcm"
+    assert np.abs(decode_stored_values(Path("1.dcm"), dataset).astype(int) - expected).max() <= 8
+
+
+def test_lossy_jpeg_under_a_lossless_name_reaches_no_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, _ = made_image("JPEGExtended12Bit")
+    dataset.file_meta.TransferSyntaxUID = JPEGLossless
+    monkeypatch.setattr(Decoder, "is_available", True)
+    monkeypatch.setattr(decoders, "_decode", lambda *_: pytest.fail("a decoder was asked"))
+    with pytest.raises(DicomError, match="no whole JPEG header of its transfer syntax"):
         decode_stored_values(Path("1.dcm"), dataset)
 
 

@@ -31,6 +31,7 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.fsm import TRANSITION_TABLE, StateMachine
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket
 
@@ -45,6 +46,7 @@ _CONTROL_BYTES = 1 << 18  # other PDUs than P-DATA: none of an association under
 _MAX_COMMAND_BYTES = 1 << 16
 # Events of the state machine, PS3.8 table 9-10: the transport connection is closed, a PDU is invalid.
 _CLOSED, _INVALID = "Evt17", "Evt19"
+_UNEXPECTED = "AA-8"  # PS3.8 table 9-9: an A-ABORT for a PDU that has no place in the state
 _MOST_REPORTS = 4
 # They put together every message's text for a log that nobody keeps.
 _TALKATIVE = (
@@ -126,8 +128,24 @@ class GuardedAssociation(Association):  # type: ignore[misc]  # pynetdicom is no
             self.n_reports -= is_report
 
 
+class _States(StateMachine):  # type: ignore[misc]  # pynetdicom is not followed
+    """The state machine of PS3.8 9.2: a PDU that has no place in a state ends the association, and counts."""
+
+    def do_action(self, event: str) -> None:
+        association = self.dul.assoc
+        if TRANSITION_TABLE.get((event, self.current_state)) == _UNEXPECTED and not association.is_cut:
+            association.is_cut = True
+            refusal = Refusal.MESSAGE if event == _INVALID else Refusal.ORDER
+            association.bounds.refusals(refusal, association.address)
+        super().do_action(event)
+
+
 class _Provider(DULServiceProvider):  # type: ignore[misc]  # pynetdicom is not followed
     """The thread that reads and sends: an event that its state does not know ends it without a traceback."""
+
+    def __init__(self, association: GuardedAssociation) -> None:
+        super().__init__(association)
+        self.state_machine = _States(self)
 
     def run_reactor(self) -> None:
         try:

@@ -48,6 +48,7 @@ class Refusal(Enum):
     PEER_ASSOCIATIONS = ("peer_associations", "max_associations_per_peer of its are open", _LOCAL_LIMIT)
     RATE = ("rate", "it asks for more than associations_per_minute", _CONGESTED)
     PDU_TYPE = ("pdu_type", "it sent a PDU of a type that there is not", None, _UNRECOGNISED_PDU)
+    ORDER = ("order", "it sent what has no place at that moment, such as a message before it was accepted")
     PDU_LENGTH = ("pdu_length", "it announced a PDU longer than agreed", None, _INVALID_PARAMETER)
     PDU_TIME = ("pdu_time", "it began a PDU and did not end it in time", None, _NOT_SPECIFIED)
     IDLE = ("idle", "it said nothing for receiving.network_timeout_s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from io import BytesIO
 from types import TracebackType
@@ -42,7 +42,10 @@ def association_request(
     )
 
 
-def encoded_request(calling: str, called: str, contexts: list[tuple[Any, Any]]) -> bytes:
+def encoded_request(
+    calling: str, called: str, contexts: list[tuple[Any, Any]], *, more: Sequence[Any] = ()
+) -> bytes:
+    """Args: more: items of user information."""
     request = A_ASSOCIATE()
     request.application_context_name = "1.2.840.10008.3.1.1.1"
     request.calling_ae_title, request.called_ae_title = calling, called
@@ -55,7 +58,7 @@ def encoded_request(calling: str, called: str, contexts: list[tuple[Any, Any]]) 
     length, implementation = MaximumLengthNotification(), ImplementationClassUIDNotification()
     length.maximum_length_received = 16384
     implementation.implementation_class_uid = UID("1.2.3.4")
-    request.user_information = [length, implementation]
+    request.user_information = [length, implementation, *more]
     pdu = A_ASSOCIATE_RQ()
     pdu.from_primitive(request)
     return bytes(pdu.encode())

@@ -258,7 +258,7 @@ def test_a_flood_of_one_address_does_not_shut_out_another(refused: Refused) -> N
         (b"\x04\0\0\0\0\x05\0\0\0\x01\x01", Refusal.MESSAGE, Refusal.MESSAGE.answer),  # no header
         (b"\x04\0\0\0\0\x06\xff\xff\xff\xff\x01\x03", Refusal.MESSAGE, Refusal.MESSAGE.answer),  # 4 GB
         (b"\xff\0\0\0\0\x04\0\0\0\0", Refusal.PDU_TYPE, Refusal.PDU_TYPE.answer),
-        (association_request(), None, None),
+        (association_request(), Refusal.ORDER, None),
         (b"", Refusal.IDLE, None),
     ],
 )
