@@ -8,7 +8,8 @@ import mammo_monai
 
 _PACKAGE = Path(mammo_monai.__file__).parent
 # The wheel carries the bundles inside the package; a checkout keeps them beside it.
-SHIPPED = (_PACKAGE / "_bundles", _PACKAGE.parent / "bundles")
+INSTALLED = _PACKAGE / "_bundles"
+SHIPPED = (INSTALLED, _PACKAGE.parent / "bundles")
 
 
 def bundle_folders() -> dict[str, Path]:

@@ -67,7 +67,7 @@ def demo(out: Path, *, patients: int, epochs: tuple[int, int], spacing_mm: float
         _predict(STAGE_2, folder, [digital, "--split", "test"], folder / "detections.json")
         _run("evaluate", folder / "detections.json", "--manifest", digital, "--split", "test",
              "-o", folder / "metrics.json")  # fmt: skip
-    _run("report", *runs.values(), "--manifest", digital, "-o", out / "report.html", "--banner", BANNER,
+    _run("report", *runs.values(), "--manifest", digital, "-o", out / "report.html",
          *(part for name in runs for part in ("--name", name)))  # fmt: skip
     _print_table(out, runs, began)
 

@@ -2,7 +2,7 @@
 
 from mammo_monai.bundle.check import check_bundle
 from mammo_monai.bundle.explainer import BundleExplainer, bundle_explainer
-from mammo_monai.bundle.find import bundle_names, find_bundle
+from mammo_monai.bundle.find import bundle_names, find_bundle, refuse_to_write_into_installed
 from mammo_monai.bundle.inspection import Inspection, inspect_bundle
 from mammo_monai.bundle.lineage import initialised_network, model_description, training_lineage
 from mammo_monai.bundle.marker import Marker, load_marker
@@ -50,6 +50,7 @@ __all__ = [
     "publish_bundle",
     "pull_bundle",
     "push_bundle",
+    "refuse_to_write_into_installed",
     "run_bundle",
     "training_lineage",
     "trust_bundle",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mammo_monai.bundle_homes import SHIPPED, bundle_folders
+from mammo_monai.bundle_homes import INSTALLED, SHIPPED, bundle_folders
 from mammo_monai.errors import BundleError
 
 
@@ -17,13 +17,40 @@ def find_bundle(name: str | Path) -> Path:
     Raises:
         BundleError: nowhere; the message lists the names there are.
     """
-    for folder in (Path(name), Path("bundles") / name, *(shipped / name for shipped in SHIPPED)):
-        if (folder / "configs").is_dir():
-            return folder.absolute()
+    found = _found(name)
+    if found is None:
+        raise BundleError(
+            f"bundle {str(name)!r} not found: expected a folder with configs/, or one of "
+            f"{', '.join(bundle_names())}."
+        )
+    return found.absolute()
+
+
+def refuse_to_write_into_installed(name: str | Path, option: str) -> None:
+    """Refuses a bundle's own folder for results where it was found by name inside the installed package.
+
+    An update would remove them, and everybody who shares the installation would get them. Bundles of a clone,
+    and a folder that is named by its path, are written to.
+
+    Args:
+        option: of the command, that names another place: "--output-dir runs/mine".
+
+    Raises:
+        BundleError: the bundle is one of the installed package, found by its name.
+    """
+    found = _found(name)
+    if found is None or found == Path(name) or found.resolve().parent != INSTALLED.resolve():
+        return
     raise BundleError(
-        f"bundle {str(name)!r} not found: expected a folder with configs/, or one of "
-        f"{', '.join(bundle_names())}."
+        f"{found.absolute()}: this bundle is part of the installed package, and nothing is written into it "
+        f"unasked: an update would remove it. Say where it goes ({option}), or copy the folder and name the "
+        "copy by its path."
     )
+
+
+def _found(name: str | Path) -> Path | None:
+    places = (Path(name), Path("bundles") / name, *(shipped / name for shipped in SHIPPED))
+    return next((each for each in places if (each / "configs").is_dir()), None)
 
 
 def bundle_names() -> list[str]:

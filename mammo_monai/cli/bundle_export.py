@@ -23,17 +23,19 @@ def add_commands(verbs: Any) -> None:
     add("--split", choices=("training", "validation", "test"), help="one list of --check (all)")
     add("--calibration-split", choices=("training", "validation", "test"), help="of --calibration (all)")
     add("--weights", type=Path, metavar="FILE", help="another weights file than the bundle's own")
-    add("-o", "--output", type=Path, metavar="DIR", help="folder to write (the bundle's models/)")
+    add("-o", "--output", type=Path, metavar="DIR", help="folder to write (models/ of the bundle)")
     add_trust_option(export)
     export.set_defaults(run=run_export)
 
 
 def run_export(args: argparse.Namespace) -> int:
     """Prints what was written and how it compares; 1 if it was refused."""
-    from mammo_monai.bundle import path_value
+    from mammo_monai.bundle import path_value, refuse_to_write_into_installed
     from mammo_monai.bundle.exporting import ExportOptions, ExportRefusedError, export_bundle
     from mammo_monai.cli.bundle_lines import exported_lines
 
+    if args.output is None:
+        refuse_to_write_into_installed(args.bundle, "-o exported")
     options = ExportOptions(
         is_int8=args.int8,
         calibration=args.calibration,

@@ -26,19 +26,27 @@ def add_commands(verbs: Any) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="the file to write (the bundle's models/training_statistics.json)",
+        help="the file to write (models/training_statistics.json of the bundle)",
     )
     verbs.choices["statistics"].set_defaults(run=run_statistics, overrides=[])
 
 
 def run_statistics(args: argparse.Namespace) -> int:
     """Prints what was written."""
-    from mammo_monai.bundle import bundle_parts, find_bundle, parse_overrides, path_value
+    from mammo_monai.bundle import (
+        bundle_parts,
+        find_bundle,
+        parse_overrides,
+        path_value,
+        refuse_to_write_into_installed,
+    )
     from mammo_monai.cli.progress_bar import counting_bar
     from mammo_monai.files import sha256_of
     from mammo_monai.inference.training_look import STATISTICS, training_statistics
     from mammo_monai.schema.training_statistics import write_training_statistics
 
+    if args.output is None:
+        refuse_to_write_into_installed(args.bundle, "-o training_statistics.json")
     named = {"input": path_value(args.manifest), "split": args.split}
     given = named | dict(parse_overrides(args.overrides))
     parts = bundle_parts(args.bundle, ("dataset", "model", "recipe"), given)

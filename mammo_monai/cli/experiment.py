@@ -19,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
     check = actions.add_parser("check", help="say what is wrong with a file, before anything is trained")
     for parser in (run_, check):
         add = parser.add_argument
-        add("file", type=Path, metavar="FILE", help="experiment.json")
+        add("file", type=Path, metavar="FILE|NAME", help="experiment.json, or the name of a shipped one")
         add(
             "--manifest",
             action="append",
@@ -46,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
     from mammo_monai import experiments as ours
     from mammo_monai.experiments.sweeps import is_sweep
 
+    if args.action != "table":
+        args.file = ours.find_experiment(args.file)
     if args.action == "check" and is_sweep(args.file):
         return check_sweep_file(args)
     if args.action == "table":

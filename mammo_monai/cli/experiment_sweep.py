@@ -11,7 +11,7 @@ def add_sweep_parser(actions: Any) -> None:
     """Adds the action."""
     parser = actions.add_parser("sweep", help="search values by trials (extra optuna); goes on after a kill")
     add = parser.add_argument
-    add("file", type=Path, metavar="FILE", help="experiment.json with a sweep")
+    add("file", type=Path, metavar="FILE|NAME", help="experiment.json with a sweep, or a shipped name")
     add(
         "--manifest",
         action="append",
@@ -26,9 +26,10 @@ def add_sweep_parser(actions: Any) -> None:
 
 def run_sweep(args: argparse.Namespace) -> int:
     """Does the trials that are missing; prints them, best first; 1 if one failed."""
+    from mammo_monai.experiments import find_experiment
     from mammo_monai.experiments import sweeps as ours
 
-    sweep = ours.read_sweep(args.file)
+    sweep = ours.read_sweep(find_experiment(args.file))
     out = args.out or Path("runs") / sweep.name
     sweeper = ours.Sweeper(sweep, out, manifests=args.manifest, n_trials=args.trials, workers=args.workers)
     trials = sweeper.run()

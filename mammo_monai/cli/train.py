@@ -27,7 +27,9 @@ def add_parser(subparsers: Any) -> None:
         help="manifest.json, or phantoms:LAYOUT; the bundle's default otherwise",
     )
     parser.add_argument(
-        "--output-dir", metavar="DIR", help="where weights and checkpoints go (the bundle's models/ folder)"
+        "--output-dir",
+        metavar="DIR",
+        help="where weights and checkpoints go (models/ of the bundle; an installed one needs it)",
     )
     parser.add_argument(
         "--init", metavar="START", help="coco, imagenet, none, a weights file, or the parent bundle's name"
@@ -42,7 +44,12 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains; prints where the weights are."""
-    from mammo_monai.bundle import parse_overrides, path_value, run_bundle
+    from mammo_monai.bundle import (
+        parse_overrides,
+        path_value,
+        refuse_to_write_into_installed,
+        run_bundle,
+    )
 
     manifest, init = args.manifest, args.init
     if manifest is not None and not manifest.startswith("phantoms:"):
@@ -57,7 +64,15 @@ def run(args: argparse.Namespace) -> int:
     }
     overrides = {key: value for key, value in named.items() if value is not None}
     overrides |= parse_overrides(args.overrides)
+    if "output_dir" not in overrides and not any(map(_says_where, args.config)):
+        refuse_to_write_into_installed(args.bundle, f"--output-dir runs/{Path(args.bundle).name}")
     how = {"overlays": args.config, "is_trusted": args.trust}
     workflow = run_bundle(args.bundle, "train", "training", overrides, **how)
     print(f"weights: {workflow.parser.get_parsed_content('output_dir')}/model.safetensors")
     return 0
+
+
+def _says_where(overlay: str) -> bool:
+    """Whether a file of the user's own sets the folder."""
+    path = Path(overlay)
+    return path.is_file() and "output_dir" in path.read_text(encoding="utf-8", errors="replace")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from mammo_monai.data.loader import STAND_IN
 from mammo_monai.engines.distributed import unwrapped
 from mammo_monai.engines.ema import WeightAverage
+from mammo_monai.engines.small_images import told_if_too_small
 from mammo_monai.errors import TrainingError
 from mammo_monai.inference.precision import autocast, check_precision
 from mammo_monai.networks.contract import Classifier, Detector
@@ -43,7 +44,7 @@ class ModelTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
 
     Raises:
         TrainingError: a loss is not finite; the message names the records of the batch. Weights stay as they
-            were before that batch.
+            were before that batch. Or the images are too small for the network's normalisation.
     """
 
     def __init__(  # noqa: PLR0913  # the settings of a training run, all named in a bundle's configuration
@@ -105,7 +106,11 @@ class ModelTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
         is_stand_in = any(sample.get(STAND_IN, False) for sample in batch)
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
-        with autocast(self.precision, device), stand_in() if is_stand_in else nullcontext():
+        with (
+            told_if_too_small(self.network, images),
+            autocast(self.precision, device),
+            stand_in() if is_stand_in else nullcontext(),
+        ):
             losses = cast(dict[str, Tensor], self.model(images, targets))
         engine.fire_event(IterationEvents.FORWARD_COMPLETED)
         parts = {name: value.float() * (0 if is_stand_in else 1) for name, value in losses.items()}

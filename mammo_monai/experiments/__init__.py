@@ -3,6 +3,7 @@
 from mammo_monai.experiments.data_request import DataRequest, FoldsRequest
 from mammo_monai.experiments.definition import Experiment, read_experiment
 from mammo_monai.experiments.field_checks import ExperimentError
+from mammo_monai.experiments.find import experiment_names, find_experiment
 from mammo_monai.experiments.head import Head, HeadRun, read_head
 from mammo_monai.experiments.mlflow_tracker import MlflowTracker
 from mammo_monai.experiments.page import write_table
@@ -34,6 +35,8 @@ __all__ = [
     "Runner",
     "Tracker",
     "build_parts",
+    "experiment_names",
+    "find_experiment",
     "fold_selection",
     "make_plan",
     "missing_table",

@@ -152,9 +152,7 @@ def _from_imagenet(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _from_lite(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     published = _without_body_prefix(without_counters(tensors))
-    lite = lite_of(published)
-    assert lite is not None  # recognise saw it
-    return {BODY + name: value for name, value in lite_body(lite, published).items()}
+    return {BODY + name: value for name, value in lite_body(published).items()}
 
 
 def _from_torchvision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -63,9 +63,10 @@ def lite_of(tensors: Mapping[str, Tensor]) -> LiteName | None:
     return next((lite for lite in LITES if _is(lite, tensors)), None)
 
 
-def lite_body(lite: LiteName, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under timm's names, without the classifier."""
-    named = with_timm_names(lite, tensors)
+def lite_body(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a Lite under timm's names, without the classifier; those of no Lite as they are."""
+    lite = lite_of(tensors)
+    named = tensors if lite is None else with_timm_names(lite, tensors)
     return {name: value for name, value in named.items() if not name.startswith(_CLASSIFIER)}
 
 

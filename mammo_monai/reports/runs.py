@@ -101,9 +101,7 @@ def read_run(path: Path, *, name: str | None = None) -> Run:
     inputs = metrics.get("inputs") or {}
     is_synthetic = inputs.get("is_phantom") is True
     if not detections_path.is_file():
-        return Run(
-            name or _name_of(metrics_path, {}), metrics, files=tuple(files), is_synthetic=is_synthetic
-        )
+        return Run(name or _name_of(metrics_path, {}), metrics, files=tuple(files), is_synthetic=is_synthetic)
     files.append(SourceFile(detections_path.name, content_sha256(detections_path)))
     scored = inputs.get("detections_sha256")
     if scored not in (None, files[-1].sha256):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from mammo_monai.bundle import run_bundle
+from mammo_monai.files import write_json_atomic
 from mammo_monai.records import Detections
 from mammo_monai.schema import read_manifest, write_detections
 from tests.privacy.planted import PATH_MARKERS
-from tests.privacy.runs import command
+from tests.privacy.runs import command, listening
 from tests.privacy.searched import Hit, search_folder
 from tests.privacy.site import Site
 
+WORDS_BYTES = 1 << 16  # of a weights file: its header with names, shapes and lineage
 # Files that may name an image's path: the issue's rule. Streams that may: standard error.
 _MAY_NAME_PATHS = ("manifest.json", "detections.json", "found.json", "found.jsonl", "found.parquet")
 
@@ -134,3 +138,79 @@ def run_rare(flow: Flow) -> None:
     small = ("--train#dataloader#batch_size", 2, "--train#dataloader#num_workers", 0, "--device", "cpu")
     words = ("train", "--bundle", flow.bundle, "--manifest", manifest, "--init", "none", "--epochs", 1)
     flow.run("train", *words, "--output-dir", out / "trained", *small, wrote=out / "trained")
+    run_packs(flow)
+    run_experiment(flow)
+    run_patches(flow)
+
+
+def run_packs(flow: Flow) -> None:
+    """Trained weights go into a bundle, which is packed for another site, and pulled there."""
+    own, pack = flow.out / "own" / "our_bundle", flow.out / "packs" / "our_bundle.zip"
+    shutil.copytree(flow.bundle, own)
+    words = ("--weights", flow.out / "trained" / "model.safetensors", "--manifest", flow.manifest)
+    flow.run("publish", "bundle", "publish", "--bundle", own, *words, wrote=own)
+    pack.parent.mkdir()
+    flow.run("pack", "bundle", "pack", own, "-o", pack, wrote=pack.parent)
+    flow.run("verify", "bundle", "verify", pack)
+    flow.run("inspect", "bundle", "inspect", pack)
+    flow.run("pull", "bundle", "pull", pack, "-o", flow.out / "pulled", "--trust", wrote=flow.out / "pulled")
+
+
+def run_experiment(flow: Flow) -> None:
+    """A run over two folds: its folder with logs, histories, folds and tables, and the report on it."""
+    folder = flow.out / "experiment"
+    file = folder / "site.json"
+    small = {"init": "none", "device": "cpu", "train#dataloader#batch_size": 1}
+    write_json_atomic(
+        file,
+        {
+            "schema": "mammo-monai/experiment/1",
+            "name": "site",
+            "description": "one run",
+            "bundle": str(flow.bundle),
+            "folds": {"scheme": "kfold", "n_folds": 2, "validation_fraction": 0.3, "seed": 0},
+            "epochs": 1,
+            "overrides": small,
+            "evaluate": {"n_bootstrap": 10},
+            "runs": [{"name": "one", "manifest": "A"}],
+        },
+    )
+    words = (file, "--manifest", flow.manifest)
+    flow.run("experiment", "experiment", "run", *words, "--out", folder / "runs")
+    for suffix in ("html", "md", "csv"):
+        table = ("experiment", "table", folder / "runs", "-o", folder / f"table.{suffix}")
+        flow.run(f"table {suffix}", *table)
+    flow.run("on runs", "report", folder / "runs", "-o", folder / "report.html", wrote=folder)
+
+
+def run_patches(flow: Flow) -> None:
+    """A patch classifier is trained and answers; figures of its answers. Prepared images stay in a cache."""
+    out = flow.out / "patches"
+    values = {
+        "manifest": str(flow.manifest),
+        "output_dir": str(out / "weights"),
+        "cache_dir": str(out / "kept"),
+        "init": "none",
+        "epochs": 1,
+        "batch_size": 8,
+        "device": "cpu",
+        "network_def#backbone": "resnet18",
+        "patch_px": 32,
+        "stride_px": 16,
+        "preset": "full_image",
+        "size_px": 96,
+    }
+    words = [word for name, value in values.items() for word in (f"--{name}", value)]
+    flow.run("train patches", "train", "--bundle", "cbis_patch_classifier", *words)
+    with listening() as said:
+        scored = {**values, "eval_dir": str(out / "eval"), "split": "training"}
+        run_bundle("cbis_patch_classifier", "train", "evaluating", scored, overlays=["evaluate.json"])
+    flow.leaks += [hit for hit in said.hits("evaluating") if hit.marker not in PATH_MARKERS]
+    few = ("--bootstrap", 10, "--permutations", 10)
+    scores = out / "eval" / "class_scores.json"
+    # The numbers of a ResNet take minutes to search, and those of `train` are searched: its words alone.
+    weights = out / "weights" / "model.safetensors"
+    (out / "words").write_bytes(weights.read_bytes()[:WORDS_BYTES])
+    for large in (weights, *weights.parent.glob("*.pt")):
+        large.unlink()
+    flow.run("patches", "patches", scores, "-o", out / "figures.json", *few, wrote=out)

@@ -159,10 +159,7 @@ def compare_files(
         ValueError: `options.fppi` is not a positive number, or `options.names` are not two different ones.
     """
     options = options or CompareOptions()
-    if options.names and len(set(options.names)) != 2:
-        raise ValueError(
-            f"expected two different names (--name twice, for A and for B), got {', '.join(options.names)}."
-        )
+    _reject_same_names(options.names)
     paths = [_detections_in(path) for path in (first, second)]
     content, files = read_manifest(manifest), [read_detections(path) for path in paths]
     for path, file in zip(paths, files, strict=True):
@@ -199,6 +196,13 @@ def compare_files(
         areas=area_differences(records, *detections, rule=rule, n_permutations=n_permutations),
         is_synthetic=content.is_phantom,
     )
+
+
+def _reject_same_names(names: Sequence[str] | None) -> None:
+    if names and len(set(names)) != 2:
+        raise ValueError(
+            f"expected two different names (--name twice, for A and for B), got {', '.join(names)}."
+        )
 
 
 def reject_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> None:

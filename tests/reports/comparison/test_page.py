@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from mammo_monai.reports.comparison.compared import image_changes
 from mammo_monai.reports.comparison.page import ComparisonPageOptions, write_comparison
 from mammo_monai.reports.comparison.pictures import card_pair, galleries_of
 from mammo_monai.reports.comparison.plot import curve_fppi, difference_svg
+from mammo_monai.reports.runs import SYNTHETIC
+from mammo_monai.schema import read_manifest, write_manifest
 from tests.reports.comparison.scene import RULE, compared, write_pair
 from tests.reports.html_parser import Page
 from tests.reports.scene import ASIDE, FOUND, HEIGHT, MISSED, WIDTH
@@ -249,3 +252,11 @@ def test_a_curve_is_drawn_over_the_range_the_axis_shows() -> None:
     assert len(fppi) == 61
     assert all(low < high for low, high in pairwise(fppi))
     assert RULE.fppi[-1] == 4.0
+
+
+def test_synthetic_images_are_named_on_top_without_being_asked(folder: Path, tmp_path: Path) -> None:
+    assert SYNTHETIC not in written(folder).text
+    here = write_pair(tmp_path)
+    manifest = replace(read_manifest(here / "manifest.json"), about={"is_phantom": True})
+    write_manifest(here / "manifest.json", manifest)
+    assert SYNTHETIC in written(here).text
