@@ -215,13 +215,13 @@ def _scheme(where: str, content: Json) -> FoldScheme:
             name=read_field(where, scheme, "name", text_),  # type: ignore[arg-type]  # checked by the class
             n_folds=read_field(where, scheme, "n_folds", whole_number),
             validation_fraction=read_field(where, scheme, "validation_fraction", finite_number),
-            keeps_test="keeps_test" in scheme and read_field(where, scheme, "keeps_test", _true_or_false),
+            keeps_test="keeps_test" in scheme and read_field(where, scheme, "keeps_test", _boolean),
         )
     except ManifestError as error:
         raise error if str(error).startswith(where) else ManifestError(f"{where}: {error}") from None
 
 
-def _true_or_false(value: Any) -> bool:
+def _boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError(value)
     return value

@@ -165,6 +165,10 @@ def _sealed(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
             lambda c: c["scheme"].update(n_folds="5"),
             "folds.json, scheme: n_folds must be a whole number, got '5'",
         ),
+        (
+            lambda c: c["scheme"].update(keeps_test="yes"),
+            "folds.json, scheme: keeps_test must be a boolean, got 'yes'",
+        ),
         (lambda c: c.update(seed=None), "folds.json: seed must be a whole number, got None"),
         (lambda c: c["sources"][1].update(sha256="b"), "folds.json, sources row 1: sha256 must be a sha256"),
         (lambda c: c.update(folds={}), r"folds.json: folds must be a list of objects, got \{\}"),
