@@ -52,9 +52,11 @@ def review(page: Page, work: Path) -> None:
     """The review page with the four views of a patient."""
     manifest, marks = _manifest(work), work / "detections.json"
     _run("predict", manifest, "--bundle", "cbis_mass_detection", "--region", "global", "-o", marks)
-    with _served("review", marks, "--out", work / "reviews", "--port", 0) as address:
+    words = ("review", marks, "--manifest", manifest, "--out", work / "reviews", "--port", 0)
+    with _served(*words) as address:
         page.goto(address)
         page.wait_for_selector("#list button")
+        page.get_by_role("button", name="All four").click()
         _save([_shot(page, 1360, 850)], "review.jpg")
 
 
