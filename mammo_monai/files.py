@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 
 from mammo_monai.parts import own_part
@@ -28,9 +29,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a temporary path in the same folder; moves it onto `path` when the block succeeds.
 
     Parent folders are made. On any error the temporary file is removed and `path` is left as it was,
-    so a full disk or a kill never leaves half a file under the final name. Content and name are on the disk
-    at the end. A file that is replaced hands its permissions on, a new one has those of the umask. A symbolic
-    link stays: what it points to is replaced.
+    so a full disk or a kill never leaves half a file under the final name. Content, name and the folders made
+    for it are on the disk at the end. A file that is replaced hands its permissions on, a new one has those
+    of the umask. A symbolic link stays: what it points to is replaced.
 
     Raises:
         OSError: the folder cannot be written, the disk is full, or `path` is a folder, a device or a pipe;
@@ -48,6 +49,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
     part: Path | None = None
     try:
+        made = list(takewhile(lambda each: not each.is_dir(), target.parents))
         target.parent.mkdir(parents=True, exist_ok=True)
         mode = _mode_of(target)
         with own_part(target) as part:
@@ -63,7 +65,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if error.filename is not None and str(error.filename) not in named:
             raise  # another file's fault, met inside the block: its own message names it
         raise could_not_write(path, _system_error(error)) from error
-    _flush_folder_to_disk(target.parent)
+    for folder in (target.parent, *(each.parent for each in made)):
+        _flush_folder_to_disk(folder)
 
 
 def check_file_place(path: Path) -> None:
@@ -171,10 +174,13 @@ def sha256_of(path: Path) -> str:
 
 
 def content_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes; of a folder, such as one of shards, of its files' names and hashes."""
+    """SHA-256 of a file's bytes; of a folder, such as one of shards, of its files' names and hashes.
+
+    Names that begin with a point are left out: unfinished files and locks of commands, a desktop's own.
+    """
     if not Path(path).is_dir():
         return sha256_of(path)
-    files = sorted(each for each in Path(path).iterdir() if each.is_file())
+    files = sorted(each for each in Path(path).iterdir() if each.is_file() and each.name[0] != ".")
     return hashlib.sha256("".join(f"{sha256_of(each)}  {each.name}\n" for each in files).encode()).hexdigest()
 
 
@@ -188,6 +194,19 @@ def bytes_text(count: float) -> str:
         if count >= size:
             return f"{count / size:#.3g} {unit}".replace(". ", " ")
     return f"{count:.0f} bytes"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, for people.
+
+    >>> counted(1, "image"), counted(0, "mass"), counted(2, "box"), counted(3, "asymmetry")
+    ('1 image', '0 masses', '2 boxes', '3 asymmetries')
+    """
+    if number == 1:
+        return f"1 {noun}"
+    if noun.endswith("y"):
+        return f"{number} {noun[:-1]}ies"
+    return f"{number} {noun}{'es' if noun.endswith(('s', 'x', 'ch')) else 's'}"
 
 
 def _flush_to_disk(path: Path) -> None:

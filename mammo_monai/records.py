@@ -232,12 +232,13 @@ def record_id_of(identity: str, salt: str) -> str:
 
     Args:
         identity: SOPInstanceUID where there is one, else the path relative to the data set's root (POSIX).
+            Its bytes count, also those of a name that is no UTF-8.
         salt: kept beside the manifest; without it nobody can match ids to UIDs.
 
     >>> record_id_of("1.2.3", "phantoms") == record_id_of("1.2.3", "phantoms")
     True
     """
-    return hashlib.sha256((salt + identity).encode("utf-8")).hexdigest()[:16]
+    return hashlib.sha256((salt + identity).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def patient_id_of(identity: str, salt: str) -> str:

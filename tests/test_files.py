@@ -190,6 +190,14 @@ def test_sha256_is_that_of_the_bytes(
     assert sha256_of(path) == hashlib.sha256(content * repeats).hexdigest()
 
 
+def test_a_folders_hash_is_that_of_what_its_commands_finished(tmp_path: Path) -> None:
+    (tmp_path / "part-000000.parquet").write_bytes(b"shard")
+    before = content_sha256(tmp_path)
+    (tmp_path / ".part-000001.parquet.00000000.part.parquet").write_bytes(b"half")
+    (tmp_path / ".DS_Store").write_bytes(b"a desktop's")
+    assert content_sha256(tmp_path) == before
+
+
 def test_a_folders_hash_changes_with_a_byte_and_with_a_name(tmp_path: Path) -> None:
     folder = tmp_path / "d.parquet"
     folder.mkdir()
@@ -340,6 +348,20 @@ def test_the_new_name_is_on_the_disk_before_the_block_is_left(
     monkeypatch.setattr(os, "fsync", noted)
     write_text_atomic(old, "new")
     assert flushed == [(old.stat().st_ino, "old"), (old.parent.stat().st_ino, "new")]
+
+
+def test_folders_made_for_a_file_are_on_the_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed, fsync = set(), os.fsync
+
+    def noted(descriptor: int) -> None:
+        flushed.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    path = tmp_path / "run" / "fold-1" / "done.json"
+    write_text_atomic(path, "whole")
+    # A name is in the folder above: what holds the new folders' names is flushed as well.
+    assert flushed == {each.stat().st_ino for each in (path, *path.parents[:3])}
 
 
 def test_a_file_system_that_flushes_no_folders_is_no_obstacle(

@@ -63,6 +63,11 @@ def test_a_record_id_is_the_start_of_the_salted_hash(identity: str, salt: str) -
     assert hashlib.sha256(salt.encode() + identity.encode()).hexdigest().startswith(record_id)
 
 
+def test_a_name_that_is_no_utf_8_has_a_record_id_of_its_bytes() -> None:
+    name = b"film\xff.png".decode("utf-8", "surrogateescape")
+    assert record_id_of(name, "s") == hashlib.sha256(b"sfilm\xff.png").hexdigest()[:16]
+
+
 def test_a_record_id_depends_on_identity_and_salt() -> None:
     assert len({record_id_of(uid, salt) for uid in ("1.2", "1.3") for salt in ("a", "b")}) == 4
 

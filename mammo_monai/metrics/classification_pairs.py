@@ -113,6 +113,8 @@ def paired_figures(
 class _Pair:
     """Both classifiers' figure when patients are weighted, and their difference when patients are swapped."""
 
+    width = 1  # numbers that one draw needs at once
+
     def means(self, weights: Weights) -> tuple[Values, Values]:
         """Mean over runs of the first's and of the second's figure, shape (B,) each."""
         raise NotImplementedError
@@ -125,6 +127,8 @@ class _Pair:
 class _AreaPair(_Pair):
     def __init__(self, ratings: Sequence[tuple[Ratings, Ratings]]) -> None:
         self.ratings = ratings
+        units = [len(each.positive) + len(each.negative) for pair in ratings for each in pair]
+        self.width = 2 * max(units, default=0)  # a swap ranks both classifiers' units together
 
     @classmethod
     def of(cls, first: Sequence[ClassifiedUnits], second: Sequence[ClassifiedUnits]) -> _AreaPair:
@@ -178,7 +182,7 @@ def _paired(
             name, a, b, np.nan, np.nan, np.nan, np.nan, f"{name} is undefined for these units"
         )
     draws = [np.zeros(0)]
-    for weights in patient_draws(n_patients, rule):
+    for weights in patient_draws(n_patients, rule, width=pair.width):
         first, second = pair.means(weights)
         draws.append(second - first)
     drawn = np.concatenate(draws)
@@ -199,7 +203,7 @@ def _swaps(pair: _Pair, n_patients: int, rule: FrocRule, n_permutations: int) ->
     """Differences with the classifiers swapped by the toss of a coin, those that are defined, shape (B,)."""
     generator = np.random.default_rng(rule.seed)
     blocks = [np.zeros(0)]
-    for size in block_sizes(n_permutations, 2 * max(1, n_patients)):
+    for size in block_sizes(n_permutations, max(2 * n_patients, pair.width)):
         blocks.append(pair.swapped(generator.integers(2, size=(size, n_patients)).astype(bool)))
     swaps = np.concatenate(blocks)
     return np.asarray(swaps[~np.isnan(swaps)])

@@ -170,7 +170,7 @@ def _sensitivities(name: str, metrics: Json, grid: NDArray[np.float64]) -> list[
     try:
         curve = FrocCurve(froc["fppi"], froc["sensitivity"])
         return [sensitivity_at_fppi(curve, each) for each in grid.tolist()]
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ManifestError(f"fold {name}: froc: {error} {_AGAIN}") from error
 
 

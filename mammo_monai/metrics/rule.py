@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Literal, get_args
 
 from mammo_monai.records import MASS_LABEL, Positive
@@ -68,27 +70,28 @@ class FrocRule:
 
     def __post_init__(self) -> None:
         """Refuses values outside their range."""
-        _require(0 <= self.min_iou < 1, "min_iou", "at least 0 and below 1", self.min_iou)
-        _require(self.label >= 0, "label", "0 or more", self.label)
-        _require(self.n_bootstrap >= 0, "n_bootstrap", "0 or more", self.n_bootstrap)
-        _require(self.seed >= 0, "seed", "0 or more", self.seed)
-        _require(0 < self.confidence < 1, "confidence", "between 0 and 1", self.confidence)
-        is_ascending = all(low < high for low, high in zip(self.fppi, self.fppi[1:], strict=False))
-        is_positive = all(math.isfinite(each) and each > 0 for each in self.fppi)
-        _require(
-            bool(self.fppi) and is_ascending and is_positive, "fppi", "positive and ascending", self.fppi
-        )
-        _require(
-            0 <= self.image_threshold <= 1, "image_threshold", "at least 0, at most 1", self.image_threshold
-        )
+        for name in ("label", "n_bootstrap", "seed"):
+            value = getattr(self, name)
+            _require(_is_whole(value) and value >= 0, name, "a whole number, 0 or more", repr(value))
+        is_below_1 = _is_number(self.min_iou) and 0 <= self.min_iou < 1
+        _require(is_below_1, "min_iou", "at least 0 and below 1", repr(self.min_iou))
+        is_share = _is_number(self.confidence) and 0 < self.confidence < 1
+        _require(is_share, "confidence", "between 0 and 1", repr(self.confidence))
+        is_ascending = _is_ascending(self.fppi)
+        _require(is_ascending, "fppi", "positive numbers, ascending, at least one", repr(self.fppi))
+        is_score = _is_number(self.image_threshold) and 0 <= self.image_threshold <= 1
+        _require(is_score, "image_threshold", "at least 0, at most 1", repr(self.image_threshold))
+        is_flag = isinstance(self.count_double_hits, bool)
+        _require(is_flag, "count_double_hits", "true or false", repr(self.count_double_hits))
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
             _require(value in get_args(choices), name, " or ".join(get_args(choices)), repr(value))
         if self.max_distance_mm is not None:
             expected = "left out unless hit is center_distance"
             _require(self.hit == "center_distance", "max_distance_mm", expected, self.max_distance_mm)
-            is_length = math.isfinite(self.max_distance_mm) and self.max_distance_mm > 0
-            _require(is_length, "max_distance_mm", "a positive number of mm", self.max_distance_mm)
+            limit = self.max_distance_mm
+            is_length = _is_number(limit) and math.isfinite(limit) and limit > 0
+            _require(is_length, "max_distance_mm", "a positive number of mm", limit)
 
     def describe(self) -> dict[str, object]:
         """The rule as metrics.json states it: the values, and in words what no value can say.
@@ -199,6 +202,22 @@ def _hit_in_words(rule: FrocRule) -> tuple[str, str]:
         "is known, else in pixels",
         "whose centre is nearest",
     )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_ascending(fppi: object) -> bool:
+    """Whether these are positive numbers, at least one, each above the one before."""
+    if not isinstance(fppi, Sequence) or not fppi or not all(_is_number(each) for each in fppi):
+        return False
+    is_positive = all(math.isfinite(each) and each > 0 for each in fppi)
+    return is_positive and all(low < high for low, high in itertools.pairwise(fppi))
 
 
 def _require(is_met: bool, name: str, expected: str, value: object) -> None:

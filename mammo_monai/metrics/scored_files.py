@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mammo_monai.errors import MammoError, UndefinedMetricError
+from mammo_monai.errors import MammoError, ManifestError, UndefinedMetricError
 from mammo_monai.files import content_sha256, sha256_of
 from mammo_monai.metrics.evaluation import evaluate_detections
 from mammo_monai.metrics.image_ratings import marks_nothing
@@ -48,8 +48,8 @@ def evaluate_files(
             images alone, as malignant or not, needs none.
 
     Raises:
-        ManifestError: a file is not what its format promises, they do not join one to one, or a box does not
-            touch its image.
+        ManifestError: a file is not what its format promises, they do not join one to one, a box does not
+            touch its image, or the operating points are of another label.
         UndefinedMetricError: the split is empty, or with `require_lesions` has no lesion, or no image of the
             class that the rule calls positive or its opposite.
     """
@@ -67,8 +67,7 @@ def evaluate_files(
         logger.info("left out %d images of other lists", len(content.detections) - len(detections))
     thresholds = None
     if operating_points is not None:
-        points = read_operating_points(operating_points).points
-        thresholds = {each.fppi: each.threshold for each in points}
+        thresholds = _thresholds(operating_points, rule or FrocRule())
     try:
         metrics = evaluate_detections(records, detections, rule=rule, thresholds=thresholds)
     except MammoError as error:
@@ -84,6 +83,17 @@ def evaluate_files(
     if operating_points is not None:
         metrics["inputs"]["operating_points_sha256"] = sha256_of(operating_points)
     return metrics
+
+
+def _thresholds(path: Path, rule: FrocRule) -> dict[float, float]:
+    """The lowest score shown, by FPPI, of points that are of the scored label."""
+    found = read_operating_points(path)
+    if found.label != rule.label:
+        raise ManifestError(
+            f"{path}: expected operating points of label {rule.label}, the one that is scored, got points of "
+            f"label {found.label}. Give those that `mammo-monai calibrate --label {rule.label}` made."
+        )
+    return {each.fppi: each.threshold for each in found.points}
 
 
 def _reject_without_truth(

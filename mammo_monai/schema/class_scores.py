@@ -14,6 +14,7 @@ from mammo_monai.schema.fields import (
     finite_number,
     list_,
     list_of_numbers_from_0_to_1,
+    list_of_texts,
     load_json,
     mapping,
     read_field,
@@ -61,7 +62,7 @@ def read_class_scores(path: Path) -> ClassScoresFile:
     """
     path = Path(path)
     content = load_json(path, CLASS_SCORES_SCHEMA)
-    names = tuple(text_(each) for each in read_field(str(path), content, "class_names", list_of_texts))
+    names = tuple(read_field(str(path), content, "class_names", list_of_texts))
     if len(names) < 2:
         raise ManifestError(f"{path}: class_names must name at least 2 classes, got {len(names)}.")
     if len(set(names)) < len(names):
@@ -95,11 +96,6 @@ def write_class_scores(path: Path, content: ClassScoresFile) -> None:
             "scores": rows,
         },
     )
-
-
-def list_of_texts(value: object) -> list[str]:
-    """A list of filled strings."""
-    return [text_(each) for each in list_(value)]
 
 
 def pair_of_numbers(value: object) -> Site:

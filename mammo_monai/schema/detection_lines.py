@@ -10,7 +10,7 @@ from typing import BinaryIO
 from mammo_monai.errors import ManifestError
 from mammo_monai.files import atomic_path
 from mammo_monai.records import Detections
-from mammo_monai.schema.detection_rows import DETECTIONS_SCHEMA, detections_of, row_of
+from mammo_monai.schema.detection_rows import DETECTIONS_SCHEMA, detections_of, model_of, row_of
 from mammo_monai.schema.fields import Json
 from mammo_monai.schema.json_text import json_value
 
@@ -88,8 +88,7 @@ def _header(path: Path, stream: BinaryIO) -> Json:
         raise ManifestError(
             f"{path}, line 1: expected schema {DETECTIONS_SCHEMA!r}, found {found!r}. Is this the right file?"
         )
-    model = content.get("model", {})
-    return model if isinstance(model, dict) else {"name": str(model)}
+    return model_of(content)
 
 
 def _content(path: Path, number: int, line: bytes) -> object:

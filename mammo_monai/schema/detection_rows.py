@@ -13,13 +13,14 @@ from mammo_monai.geometry.boxes import check_boxes
 from mammo_monai.records import MASS_LABEL, Detections
 from mammo_monai.schema.fields import (
     Json,
-    list_,
+    list_of_boxes_of_numbers,
     list_of_class_indices,
     list_of_finite_numbers,
     list_of_numbers_from_0_to_1,
     list_of_texts,
     number_from_0_to_1,
     read_field,
+    string,
     text_,
 )
 
@@ -35,6 +36,18 @@ def detections_format(path: Path) -> DetectionsFormat:
     """
     suffix = Path(path).suffix.lower()
     return "jsonl" if suffix == ".jsonl" else "parquet" if suffix == ".parquet" else "json"
+
+
+def model_of(content: Json) -> Json:
+    """The description of the model in a file's head; one that is no object becomes a name, null is none.
+
+    >>> model_of({"model": "ours"}), model_of({"model": None})
+    ({'name': 'ours'}, {})
+    """
+    model = content.get("model")
+    if model is None:
+        return {}
+    return model if isinstance(model, dict) else {"name": str(model)}
 
 
 def row_of(path: Path, detections: Detections) -> dict[str, object]:
@@ -77,7 +90,7 @@ def detections_of(where: str, item: object) -> Detections:
         )
     where = f"{where} ({read_field(where, item, 'record_id', text_)})"
     try:
-        boxes = check_boxes(read_field(where, item, "boxes", list_), allow_empty=True)
+        boxes = check_boxes(read_field(where, item, "boxes", list_of_boxes_of_numbers), allow_empty=True)
     except GeometryError as error:
         raise ManifestError(f"{where}: boxes: {error}") from error
     scores = np.array(read_field(where, item, "scores", list_of_finite_numbers), dtype=np.float64)
@@ -89,7 +102,7 @@ def detections_of(where: str, item: object) -> Detections:
             f"{where}: expected one score and one label per box, "
             f"got {len(boxes)} boxes, {len(scores)} scores, {len(labels)} labels."
         )
-    image = read_field(where, item, "image", str, None)
+    image = read_field(where, item, "image", string, None)
     return Detections(
         item["record_id"],
         boxes,

@@ -19,8 +19,8 @@ import numpy as np
 from mammo_monai.errors import MammoError, ManifestError
 from mammo_monai.files import atomic_path, write_json_atomic
 from mammo_monai.records import Detections
-from mammo_monai.schema.detection_rows import DETECTIONS_SCHEMA, detections_of, row_of
-from mammo_monai.schema.fields import Json, list_, load_json, mapping, read_field, text_, whole_number
+from mammo_monai.schema.detection_rows import DETECTIONS_SCHEMA, detections_of, model_of, row_of
+from mammo_monai.schema.fields import Json, list_, load_json, mapping, read_field, whole_number
 
 MODEL_FILE = "model.json"
 SHARD_ROWS = 1000
@@ -106,6 +106,13 @@ def shard_paths(folder: Path) -> list[Path]:
     )
 
 
+def _shard_name(value: object) -> str:
+    """A name such as part-000000.parquet; none outside the folder."""
+    if not isinstance(value, str) or not _SHARD_NAME.fullmatch(value):
+        raise ValueError(value)
+    return value
+
+
 def shard_index(path: Path) -> int:
     """The index in a shard's name.
 
@@ -124,10 +131,10 @@ def iter_shards(folder: Path) -> Iterator[Detections]:
             format; shard and row are named.
     """
     content = _index(folder)
-    for each in read_field(str(folder / MODEL_FILE), content, "shards", list_, []):
+    for each in read_field(str(folder / MODEL_FILE), content, "shards", list_):
         where = f"{folder / MODEL_FILE}, shards"
         item = read_field(where, {"shard": each}, "shard", mapping)
-        path = folder / read_field(where, item, "name", text_)
+        path = folder / read_field(where, item, "name", _shard_name)
         yield from iter_shard(path, n_images=read_field(where, item, "images", whole_number))
 
 
@@ -187,8 +194,7 @@ def shards_model(folder: Path) -> Json:
     Raises:
         ManifestError: the folder is not finished, or of another schema.
     """
-    model = _index(folder).get("model", {})
-    return model if isinstance(model, dict) else {"name": str(model)}
+    return model_of(_index(folder))
 
 
 def _items(path: Path, shard: Any) -> Iterator[Json]:
@@ -224,7 +230,8 @@ def _explained(path: Path) -> Iterator[None]:
             f"{path}: no such shard, though {path.with_name(MODEL_FILE)} names it. Copy the whole folder "
             "again, or predict again."
         ) from None
-    except (ValueError, OSError) as error:  # pyarrow's own are of these
+    except (ValueError, OSError, LookupError, TypeError, NotImplementedError) as error:
+        # pyarrow's own are of these; a column that is missing, or null where numbers belong
         raise ManifestError(
             f"{path}: damaged, it cannot be read as Parquet: {error}. Copy it again, or predict again."
         ) from error

@@ -11,7 +11,13 @@ from mammo_monai.errors import ManifestError
 from mammo_monai.files import atomic_path
 from mammo_monai.records import Detections
 from mammo_monai.schema.detection_lines import iter_lines, lines_model, write_lines
-from mammo_monai.schema.detection_rows import DETECTIONS_SCHEMA, detections_format, detections_of, row_of
+from mammo_monai.schema.detection_rows import (
+    DETECTIONS_SCHEMA,
+    detections_format,
+    detections_of,
+    model_of,
+    row_of,
+)
 from mammo_monai.schema.detection_shards import iter_shards, shards_model, write_shards
 from mammo_monai.schema.fields import Json, load_json, reject_repeats
 
@@ -73,8 +79,7 @@ def _read_document(path: Path) -> DetectionsFile:
             f"{path}: detections must be a list with one entry per image, got {type(rows).__name__}."
         )
     detections = tuple(detections_of(f"{path}, detections row {row}", item) for row, item in enumerate(rows))
-    model = content.get("model", {})
-    return DetectionsFile(detections, model if isinstance(model, dict) else {"name": str(model)})
+    return DetectionsFile(detections, model_of(content))
 
 
 def _write_document(path: Path, detections: Iterable[Detections], model: Json) -> None:

@@ -16,13 +16,16 @@ T = TypeVar("T")
 Json = Mapping[str, Any]
 
 
-def load_json(path: Path, schema: str) -> Json:
+def load_json(path: Path, schema: str, *, unique_keys: bool = False) -> Json:
     """The content of a JSON file that must carry this schema name.
+
+    Args:
+        unique_keys: refuse a name that stands twice in an object; see `json_text.json_value`.
 
     Raises:
         ManifestError: no such file, not readable, not JSON, or of another schema.
     """
-    content = read_json(path, f"JSON of schema {schema}")
+    content = read_json(path, f"JSON of schema {schema}", unique_keys=unique_keys)
     found = content.get("schema") if isinstance(content, dict) else type(content).__name__
     if found != schema:
         raise ManifestError(f"{path}: expected schema {schema!r}, found {found!r}. Is this the right file?")
@@ -58,6 +61,18 @@ def text_(value: object) -> str:
     return value
 
 
+def string(value: object) -> str:
+    """A string, which may be empty."""
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def string_or_whole_number(value: Any) -> str:
+    """A string; a whole number as its digits."""
+    return value if isinstance(value, str) else str(whole_number(value))
+
+
 def whole_number(value: Any) -> int:
     """A whole number of 64 bits; 3.0 is one, true and "3" are none."""
     if isinstance(value, (bool, str)) or int(value) != value or not -(2**63) <= value < 2**63:
@@ -68,6 +83,13 @@ def whole_number(value: Any) -> int:
 def pixel_count(value: Any) -> int:
     """A whole number of at least 1."""
     if whole_number(value) < 1:
+        raise ValueError(value)
+    return int(value)
+
+
+def byte_count(value: Any) -> int:
+    """A whole number of bytes, at least 0."""
+    if whole_number(value) < 0:
         raise ValueError(value)
     return int(value)
 
@@ -89,6 +111,27 @@ def sha256(value: Any) -> str:
 def class_index(value: Any) -> int:
     """A whole number of at least 0."""
     if whole_number(value) < 0:
+        raise ValueError(value)
+    return int(value)
+
+
+def birads_from_0_to_6(value: Any) -> int:
+    """A BI-RADS assessment."""
+    return _whole_number_within(value, 0, 6)
+
+
+def density_from_1_to_4(value: Any) -> int:
+    """A BI-RADS density, a to d."""
+    return _whole_number_within(value, 1, 4)
+
+
+def subtlety_from_1_to_5(value: Any) -> int:
+    """A subtlety, 1 subtle to 5 obvious."""
+    return _whole_number_within(value, 1, 5)
+
+
+def _whole_number_within(value: Any, least: int, most: int) -> int:
+    if not least <= whole_number(value) <= most:
         raise ValueError(value)
     return int(value)
 
@@ -117,7 +160,7 @@ def spacing(value: Any) -> tuple[float, float]:
 
 def contour(value: Any) -> tuple[tuple[float, float], ...]:
     """Points `(x, y)`."""
-    return tuple((finite_number(x), finite_number(y)) for x, y in value)
+    return tuple((finite_number(x), finite_number(y)) for x, y in list_(value))
 
 
 def list_(value: Any) -> list[Any]:
@@ -125,6 +168,14 @@ def list_(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError(value)
     return value
+
+
+def list_of_boxes_of_numbers(value: Any) -> list[Any]:
+    """A list, of whatever shape, in which no text and no true or false stands for a number of a box."""
+    for box in list_(value):
+        if isinstance(box, list) and any(isinstance(each, (bool, str)) for each in box):
+            raise TypeError(value)
+    return list_(value)
 
 
 def list_of_finite_numbers(value: Any) -> list[float]:

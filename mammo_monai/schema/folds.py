@@ -57,12 +57,11 @@ class FoldScheme:
     def __post_init__(self) -> None:
         if self.name not in FOLD_SCHEMES:
             raise ManifestError(f"scheme must be {', '.join(FOLD_SCHEMES)}, got {self.name!r}.")
-        if self.n_folds < 2:
-            raise ManifestError(f"folds must be 2 or more, got {self.n_folds}.")
-        if not 0 <= self.validation_fraction < 1:
-            raise ManifestError(
-                f"validation_fraction must be at least 0 and below 1, got {self.validation_fraction}."
-            )
+        if isinstance(self.n_folds, bool) or not isinstance(self.n_folds, int) or self.n_folds < 2:
+            raise ManifestError(f"folds must be a whole number of 2 or more, got {self.n_folds!r:.80}.")
+        fraction = self.validation_fraction
+        if not isinstance(fraction, int | float) or isinstance(fraction, bool) or not 0 <= fraction < 1:
+            raise ManifestError(f"validation_fraction must be at least 0 and below 1, got {fraction!r:.80}.")
 
 
 @dataclass(frozen=True)

@@ -53,17 +53,20 @@ def json_value(text: bytes | str, *, unique_keys: bool = False) -> Any:
     return value
 
 
-def read_json(path: Path, expected: str, error_type: type[MammoError] = ManifestError) -> Any:
+def read_json(
+    path: Path, expected: str, error_type: type[MammoError] = ManifestError, *, unique_keys: bool = False
+) -> Any:
     """The value in a JSON file; see `json_value`.
 
     Args:
         expected: what it should be, for messages, "JSON of schema …". error_type: of what is raised.
+        unique_keys: as `json_value`.
 
     Raises:
         MammoError: of `error_type`: no such file, a folder, not readable, or no JSON; the file is named.
     """
     try:
-        return json_value(path.read_bytes())
+        return json_value(path.read_bytes(), unique_keys=unique_keys)
     except FileNotFoundError:
         raise error_type(f"{path}: no such file; expected {expected}.") from None
     except IsADirectoryError:

@@ -13,10 +13,14 @@ from mammo_monai.geometry.boxes import check_boxes
 from mammo_monai.records import MASS_LABEL, ImageRecord, Laterality, Lesion, Split, ViewPosition
 from mammo_monai.schema.fields import (
     Json,
+    birads_from_0_to_6,
+    byte_count,
     class_index,
     contour,
+    density_from_1_to_4,
     finite_number,
     list_,
+    list_of_boxes_of_numbers,
     load_json,
     mapping,
     pixel_count,
@@ -24,8 +28,10 @@ from mammo_monai.schema.fields import (
     reject_repeats,
     sha256,
     spacing,
+    string,
+    string_or_whole_number,
+    subtlety_from_1_to_5,
     text_,
-    whole_number,
 )
 
 MANIFEST_SCHEMA = "mammo-monai/manifest/1"
@@ -147,10 +153,10 @@ def _record(path: Path, split: Split, row: int, item: object) -> ImageRecord:
         laterality=read_field(where, item, "laterality", Laterality, None),
         view_position=read_field(where, item, "view_position", ViewPosition, None),
         pixel_spacing_mm=read_field(where, item, "pixel_spacing_mm", spacing, None),
-        breast_density=read_field(where, item, "breast_density", whole_number, None),
-        birads=read_field(where, item, "birads", whole_number, None),
-        source=read_field(where, item, "source", str, ""),
-        file_size=read_field(where, item, "file_size", whole_number, None),
+        breast_density=read_field(where, item, "breast_density", density_from_1_to_4, None),
+        birads=read_field(where, item, "birads", birads_from_0_to_6, None),
+        source=read_field(where, item, "source", string, ""),
+        file_size=read_field(where, item, "file_size", byte_count, None),
         sha256=read_field(where, item, "sha256", sha256, None),
         prepared=read_field(where, item, "prepared", mapping, None),
     )
@@ -165,7 +171,7 @@ def _quarantined(path: Path, row: int, item: object) -> Quarantined:
         record_id=read_field(where, item, "record_id", text_),
         code=read_field(where, item, "code", text_),
         image=_absolute(path, image) if image else None,
-        place=read_field(where, item, "place", str, ""),
+        place=read_field(where, item, "place", string, ""),
     )
 
 
@@ -176,7 +182,8 @@ def _absolute(manifest: Path, image: str) -> Path:
 
 def _lesions(where: str, item: Json, width: int, height: int) -> tuple[Lesion, ...]:
     try:
-        boxes = check_boxes(item.get("box", []), width=width, height=height)
+        rows = read_field(where, {"box": item.get("box", [])}, "box", list_of_boxes_of_numbers)
+        boxes = check_boxes(rows, width=width, height=height)
     except GeometryError as error:
         raise ManifestError(
             f"{where}: {error} Boxes are x_min, y_min, x_max, y_max in original pixels."
@@ -199,13 +206,13 @@ def _lesion(where: str, box: Sequence[float], label: object, details: Json) -> L
     return Lesion(
         box=(box[0], box[1], box[2], box[3]),
         label=read_field(where, {"label": label}, "label", class_index),
-        id=read_field(where, details, "id", str, ""),
-        type=read_field(where, details, "type", str, "mass"),
+        id=read_field(where, details, "id", string_or_whole_number, ""),
+        type=read_field(where, details, "type", string, "mass"),
         area_mm2=read_field(where, details, "area_mm2", finite_number, None),
         contour=read_field(where, details, "contour", contour, None),
-        pathology=read_field(where, details, "pathology", str, None),
-        birads=read_field(where, details, "birads", whole_number, None),
-        subtlety=read_field(where, details, "subtlety", whole_number, None),
+        pathology=read_field(where, details, "pathology", string, None),
+        birads=read_field(where, details, "birads", birads_from_0_to_6, None),
+        subtlety=read_field(where, details, "subtlety", subtlety_from_1_to_5, None),
     )
 
 

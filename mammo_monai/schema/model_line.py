@@ -27,13 +27,18 @@ def shown_text(model: Mapping[str, Any]) -> str:
     'no operating point: every mark of score 0.01 and above'
     """
     point = model.get("operating_point")
-    if isinstance(point, Mapping) and "threshold" in point:
-        aim = f" ({point['fppi']:g} false positives per image)" if "fppi" in point else ""
+    if isinstance(point, Mapping) and _is_number(point.get("threshold")):
+        aim = f" ({point['fppi']:g} false positives per image)" if _is_number(point.get("fppi")) else ""
         return f"marks of score {point['threshold']:.4g} and above{aim}"
     threshold = model.get("score_threshold")
-    if isinstance(threshold, int | float):
+    if _is_number(threshold):
         return f"no operating point: every mark of score {threshold:g} and above"
     return "no operating point: every mark the model gives"
+
+
+def _is_number(value: object) -> bool:
+    """Anybody may write what describes a model: what is no number is not told."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def model_facts(model: Mapping[str, Any]) -> dict[str, Any]:

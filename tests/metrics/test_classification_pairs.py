@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mammo_monai.metrics import FrocRule, auc_difference
 from mammo_monai.metrics.classification_pairs import PairedFigure, mcnemar_test, paired_figures
+from mammo_monai.metrics.ratings import resampled_areas
 from tests.metrics.test_classification import units_of
 from tests.reference.patch_reference import accuracy_swaps
 
@@ -43,6 +44,22 @@ def test_the_auc_is_compared_as_auc_difference_compares_it() -> None:
     assert (auc.first, auc.second) == (expected.first, expected.second)
     assert (auc.low, auc.high) == (expected.low, expected.high)
     assert auc.p_value == expected.p_value
+
+
+def test_draws_of_many_patches_are_ranked_in_blocks_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = units_of(POOR, TRUTH, PATIENT), units_of(GOOD, TRUTH, PATIENT)
+    at_once = paired_figures([first], [second], RULE, n_permutations=50)
+    sizes: list[int] = []
+
+    def watched(ratings: Any, weights: Any) -> Any:
+        sizes.append(len(weights) * (len(ratings.positive) + len(ratings.negative)))
+        return resampled_areas(ratings, weights)
+
+    monkeypatch.setattr("mammo_monai.metrics.resampling._CELLS", 100)
+    for module in ("classification_pairs", "area_resampling"):
+        monkeypatch.setattr(f"mammo_monai.metrics.{module}.resampled_areas", watched)
+    assert paired_figures([first], [second], RULE, n_permutations=50) == at_once
+    assert max(sizes) <= 100
 
 
 def test_the_p_value_of_accuracy_tends_to_that_of_all_swaps() -> None:

@@ -164,6 +164,7 @@ def test_folds_of_different_lists_are_refused_and_other_hashes_are_not() -> None
         (["froc", "fppi"], None, r"fold 2: froc\.fppi must be a list, got None"),
         (["froc", "sensitivity"], "0.5", r"fold 2: froc\.sensitivity must be a list"),
         (["froc", "fppi"], [0.0], "fold 2: froc: fppi, sensitivity and score must be lists of equal length"),
+        (["froc", "fppi"], [0.0, {}], r"fold 2: froc: float\(\) argument"),
         (["froc", "sensitivity"], [0.5, 0.2, 0.1], "fold 2: froc: .* must not fall"),
         (["froc", "fppi"], [2.0, 3.0, 4.0], "fold 2: froc: fppi must be at least the curve's first"),
     ],

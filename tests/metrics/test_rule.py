@@ -78,6 +78,19 @@ IMAGES = {
         ("level", "study"),
         ("false_positives_on", "none"),
         ("max_distance_mm", 5.0),
+        # An experiment file may hold any of these; its runs would fail at their scoring, hours later.
+        ("n_bootstrap", 10.5),
+        ("n_bootstrap", "1000"),
+        ("seed", 1.5),
+        ("label", 0.5),
+        ("label", True),
+        ("min_iou", "0.2"),
+        ("confidence", None),
+        ("image_threshold", "half"),
+        ("image_threshold", 1.5),
+        ("fppi", 1.0),
+        ("fppi", ("1",)),
+        ("count_double_hits", "no"),
     ],
 )
 def test_a_value_outside_its_range_is_named(name: str, value) -> None:
@@ -85,8 +98,8 @@ def test_a_value_outside_its_range_is_named(name: str, value) -> None:
         FrocRule(**{name: value})
 
 
-@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
-def test_a_distance_is_a_positive_number_of_mm(value: float) -> None:
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf, "five"])
+def test_a_distance_is_a_positive_number_of_mm(value) -> None:
     with pytest.raises(ValueError, match=f"^max_distance_mm must be a positive number of mm, got {value}"):
         FrocRule(hit="center_distance", max_distance_mm=value)
 

@@ -12,7 +12,15 @@ from mammo_monai.errors import ManifestError, UndefinedMetricError
 from mammo_monai.files import sha256_of
 from mammo_monai.metrics import FrocRule, evaluate_files
 from mammo_monai.records import ImageRecord, Split
-from mammo_monai.schema import Manifest, read_manifest, write_detections, write_manifest
+from mammo_monai.schema import (
+    Manifest,
+    OperatingPoint,
+    OperatingPoints,
+    read_manifest,
+    write_detections,
+    write_manifest,
+    write_operating_points,
+)
 from tests.metrics.scenes import found, record
 
 HIT = (0.0, 0.0, 4.0, 6.0)
@@ -91,6 +99,40 @@ def test_images_without_truth_are_refused_only_where_lesions_are_required(files)
     with pytest.raises(UndefinedMetricError, match=r"manifest\.json, all lists: .* has one of label 3"):
         evaluate_files(*files, rule=rule, require_lesions=True)
     assert evaluate_files(*files, require_lesions=True)["n_lesions"] > 0
+
+
+def test_thresholds_of_another_class_are_refused(files) -> None:
+    points = OperatingPoints(
+        points=(OperatingPoint(fppi=0.5, threshold=0.4, sensitivity=1.0, low=0.2, high=1.0),),
+        calibration=None,
+        rule={"label": 1},
+        n_images=1,
+        n_lesions=1,
+        n_patients=1,
+        manifest_sha256="0" * 64,
+        weights_sha256=(None,),
+    )
+    path = files[0].with_name("points.json")
+    write_operating_points(path, points)
+    with pytest.raises(ManifestError, match=r"points\.json: expected operating points of label 0.*label 1"):
+        evaluate_files(*files, rule=QUICK, operating_points=path)
+    write_operating_points(path, replace(points, rule={}))
+    found = evaluate_files(*files, rule=QUICK, operating_points=path)["normal_images"]["points"]
+    assert [(each["fppi"], each["score"]) for each in found] == [(0.5, 0.4)]
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ({"operating_point": {"threshold": "high"}}, "no operating point: every mark the model gives"),
+        ({"operating_point": {"threshold": 0.25, "fppi": None}}, "marks of score 0.25 and above"),
+        ({"score_threshold": True}, "no operating point: every mark the model gives"),
+        (None, "unknown, weights unknown, unknown, no operating point: every mark the model gives"),
+    ],
+)
+def test_whatever_a_model_says_of_itself_its_marks_are_scored(files, model: object, told: str) -> None:
+    files[0].write_text(json.dumps({**json.loads(files[0].read_text()), "model": model}))
+    assert evaluate_files(*files, rule=QUICK)["model"]["told"].endswith(told)
 
 
 def test_images_of_no_known_class_are_refused_where_truth_is_required(files) -> None:

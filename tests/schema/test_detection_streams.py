@@ -146,9 +146,13 @@ def test_a_model_that_is_no_object_becomes_its_name(tmp_path: Path) -> None:
     assert read_model(_lines(tmp_path / "d.jsonl")) == {"name": "m"}
     folder = tmp_path / "d.parquet"
     write_shards(folder, [], {})
-    write_json_atomic(folder / "model.json", {"schema": "mammo-monai/detections/1", "model": "m"})
+    head = {"schema": "mammo-monai/detections/1", "model": "m"}
+    write_json_atomic(folder / "model.json", {**head, "shards": []})
     assert read_model(folder) == {"name": "m"}
     assert not read_detections(folder).detections
+    write_json_atomic(folder / "model.json", head)
+    with pytest.raises(ManifestError, match=r"model\.json: shards must be a list, got None"):
+        read_detections(folder)
 
 
 @pytest.mark.parametrize(
@@ -230,6 +234,17 @@ def test_a_lost_damaged_or_exchanged_shard_is_named(tmp_path: Path) -> None:
     pq.write_table(pa.table({"record_id": ["a"], "boxes": [[[1.0, 2.0, 3.0]]], "scores": [[0.5]]}), second)
     with pytest.raises(ManifestError, match=r"part-000001.parquet, row 0 \(a\): boxes: boxes must"):
         list(iter_shard(second))
+    with pytest.raises(ManifestError, match=r"part-000001.parquet: damaged, .*image_score"):
+        summary_of_shard(second)
+
+
+def test_a_shard_lies_in_its_folder(tmp_path: Path) -> None:
+    write_shards(tmp_path / "a.parquet", [LEFT], MODEL)
+    write_shards(tmp_path / "b.parquet", [NORMAL], MODEL)
+    index = tmp_path / "a.parquet" / "model.json"
+    index.write_text(index.read_text().replace("part-000000", "../b.parquet/part-000000"))
+    with pytest.raises(ManifestError, match=r"shards: name must be a shard name, got '\.\./b"):
+        read_detections(tmp_path / "a.parquet")
 
 
 def test_an_index_below_zero_is_refused(tmp_path: Path) -> None:

@@ -230,7 +230,7 @@ def test_folds_with_a_fault_are_not_written(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"name": "s0"}, "scheme must be kfold, half, s1, s2, s3, s4, s5, s6, s7, got 's0'"),
-        ({"n_folds": 1}, "folds must be 2 or more, got 1"),
+        ({"n_folds": 1}, "folds must be a whole number of 2 or more, got 1"),
         ({"validation_fraction": 1}, "validation_fraction must be at least 0 and below 1, got 1"),
         (
             {"validation_fraction": float("nan")},
