@@ -1,7 +1,7 @@
 """Experiments: bundles × folds × overrides, each run a folder, resumable, compared in one table."""
 
 from mammo_monai.experiments.data_request import DataRequest, FoldsRequest
-from mammo_monai.experiments.definition import Experiment, read_experiment
+from mammo_monai.experiments.definition import Experiment, read_experiment, trusted
 from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.find import experiment_names, find_experiment
 from mammo_monai.experiments.head import Head, HeadRun, read_head
@@ -45,5 +45,6 @@ __all__ = [
     "read_results",
     "runs_table",
     "runs_tables",
+    "trusted",
     "write_table",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,10 @@ class Attempts:
     ) -> None:
         self.path = path
         self.clock, self.timer = clock, timer
-        try:
-            self.rows: list[dict[str, Any]] = list(json_value(path.read_bytes()))
-        except (OSError, ValueError):
-            self.rows = []
+        self.rows: list[dict[str, Any]] = []
+        with suppress(OSError, ValueError):
+            rows = json_value(path.read_bytes())
+            self.rows = rows if isinstance(rows, list) and all(map(_is_row, rows)) else []
 
     def close_killed(self) -> None:
         """Gives attempts that never ended the time until the last file of the folder was written."""
@@ -58,3 +58,12 @@ class Attempts:
     def seconds(self, step: str) -> float:
         """Wall time of all ended attempts of a step."""
         return float(sum(row["seconds"] or 0.0 for row in self.rows if row["step"] == step))
+
+
+def _is_row(row: object) -> bool:
+    return (
+        isinstance(row, dict)
+        and isinstance(row.get("step"), str)
+        and isinstance(row.get("began"), int | float)
+        and isinstance(row.get("seconds", ""), int | float | None)
+    )

@@ -151,7 +151,7 @@ def _overridden(run: RunSpec, names: Sequence[str], overrides: Mapping[str, Any]
     _files(run, names, where)
     try:
         # Here nothing is run, but a run that would be refused is better refused before the first begins.
-        snapshot, _ = admitted(find_bundle(run.bundle))
+        snapshot, _ = admitted(find_bundle(run.bundle), is_trusted=run.is_trusted)
         config = deepcopy(merged(snapshot, [f"configs/{name}" for name in names]))
         check_ids(overrides, config, f"{Path(run.bundle).name} ({' + '.join(names)})")
         _check_values(overrides)

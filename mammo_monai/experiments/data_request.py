@@ -106,11 +106,18 @@ def manifest_names(where: str, value: object, folder: Path) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(isinstance(each, str) and each for each in names):
         raise ExperimentError(f"{where}: manifest must be a path or a list of paths, got {value!r:.80}.")
     return tuple(
-        each
-        if each.startswith(PHANTOMS_PREFIX) or each in SOURCE_LETTERS
-        else str((folder / each).absolute())
+        each if each.startswith(PHANTOMS_PREFIX) or is_letter(each) else str((folder / each).absolute())
         for each in names
     )
+
+
+def is_letter(name: str) -> bool:
+    """Whether a name stands for one of the experiment's manifests: A is the first.
+
+    >>> is_letter("B"), is_letter("AB"), is_letter("b")
+    (True, False, False)
+    """
+    return len(name) == 1 and name in SOURCE_LETTERS
 
 
 def folds_request(where: str, value: Any, folder: Path) -> Path | FoldsRequest | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,11 @@ class Experiment:
     rule: FrocRule = field(default_factory=FrocRule)
 
 
+def trusted(experiment: Experiment) -> Experiment:
+    """The experiment with all its bundles trusted for this once; expressions in its overrides are not."""
+    return replace(experiment, runs=tuple(replace(each, is_trusted=True) for each in experiment.runs))
+
+
 def read_experiment(path: Path) -> Experiment:
     """The experiment at `path`.
 
@@ -74,7 +79,7 @@ def read_experiment(path: Path) -> Experiment:
     """
     path = Path(path)
     try:
-        content = load_json(path, EXPERIMENT_SCHEMA)
+        content = load_json(path, EXPERIMENT_SCHEMA, unique_keys=True)
     except ManifestError as error:
         raise ExperimentError(str(error)) from error
     return experiment_of(content, str(path), path.absolute().parent, path.stem)

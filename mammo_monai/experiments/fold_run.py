@@ -123,8 +123,9 @@ class FoldRun:
         )
 
     def _step(self, kind: str, overrides: Mapping[str, Any]) -> Step:
-        bundle = str(find_bundle(self.planned.spec.bundle))
-        return Step(kind, bundle, overrides, str(self.folder.report(kind)), str(self.folder.environment))
+        spec = self.planned.spec
+        places = str(self.folder.report(kind)), str(self.folder.environment)
+        return Step(kind, str(find_bundle(spec.bundle)), overrides, *places, is_trusted=spec.is_trusted)
 
     def _common(self) -> dict[str, Any]:
         return {

@@ -148,7 +148,8 @@ class RunFolder:
         write_json_atomic(self.config, config)
 
     def clear(self) -> None:
-        """Removes a run, its configuration last: a kill meanwhile leaves no half that counts as begun."""
+        """Removes a run: a kill meanwhile leaves no half that counts as begun, whatever it was begun as."""
+        write_json_atomic(self.config, {"schema": RUN_SCHEMA, "cleared": True})  # no run's configuration
         self.done.unlink(missing_ok=True)
         for each in self.path.iterdir():
             if each.name in (LOCK, self.config.name):

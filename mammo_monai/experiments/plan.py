@@ -23,7 +23,7 @@ from mammo_monai.experiments.ensembles import data_of_runs, ensemble_config, fus
 from mammo_monai.experiments.run_data import DataSets, RunData
 from mammo_monai.experiments.run_spec import RunSpec, in_order_of_start
 from mammo_monai.files import sha256_of
-from mammo_monai.records import Split
+from mammo_monai.records import ImageRecord, Split
 from mammo_monai.schema import Manifest
 
 logger = logging.getLogger(__name__)
@@ -282,17 +282,24 @@ def _check_validation(planned: PlannedRun, data: RunData) -> None:
 def _check_leaks(
     specs: Sequence[RunSpec], planned: Sequence[PlannedRun], data: Mapping[str, RunData], sets: DataSets
 ) -> None:
-    """Refuses a run that is scored on a patient whom a run it starts from has learnt from."""
+    """Refuses a run that is scored on a patient whom it, or a run it starts from, has learnt from."""
     by_key = {each.key: each for each in planned}
     for each in planned:
         lists = data[each.spec.name].manifest(each.fold)
         scored = lists.images(each.test_split)
+        # The list that is scored may be the one that chooses the epoch: a figure too good, but no training.
+        own = [*lists.training, *(lists.validation if each.test_split is Split.TEST else ())]
+        leak = _known(scored, own, sets) if each.spec.is_trained else None
+        if leak is not None:
+            raise ExperimentError(
+                f"{each.label}: it is scored on record {leak.record_id}, whose patient stands in a list it "
+                "learns from too. Make manifest or folds again, by patient (`mammo-monai folds make`)."
+            )
         parent = each.parent
         while parent is not None:
             ancestor = by_key[parent]
             learnt = data[ancestor.spec.name].manifest(ancestor.fold)
-            known = sets.people([*learnt.training, *learnt.validation])
-            leak = next((record for record in scored if known & sets.people([record])), None)
+            leak = _known(scored, [*learnt.training, *learnt.validation], sets)
             if leak is not None:
                 raise ExperimentError(
                     f"{each.label}: it is scored on record {leak.record_id}, whose patient "
@@ -300,6 +307,14 @@ def _check_leaks(
                     "other images."
                 )
             parent = ancestor.parent
+
+
+def _known(
+    scored: Sequence[ImageRecord], learnt: Sequence[ImageRecord], sets: DataSets
+) -> ImageRecord | None:
+    """The first image that is scored and shares a patient, or its file, with those learnt from."""
+    known = sets.people(learnt)
+    return next((record for record in scored if known & sets.people([record])), None)
 
 
 def _check_folds_file(specs: Sequence[RunSpec], data: Mapping[str, RunData], choice: Choice) -> None:

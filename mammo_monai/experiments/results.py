@@ -201,10 +201,9 @@ def _read_fold(folder: RunFolder, fold: str) -> FoldResult:
     except (ManifestError, OSError, ValueError) as error:
         raise ExperimentError(f"{folder.path}: {error} Do the run again: remove done.json.") from error
     if config is None or sha256_of(folder.detections) != done.get("detections_sha256"):
-        raise ExperimentError(
-            f"{folder.detections}: not the detections that done.json tells of. Do the run again: remove "
-            "the folder."
-        )
+        raise _not_as_told(folder.detections, "detections")
+    if sha256_of(folder.manifest) != done.get("fold_manifest_sha256"):
+        raise _not_as_told(folder.manifest, "lesions and lists")
     return FoldResult(
         fold,
         config,
@@ -214,6 +213,12 @@ def _read_fold(folder: RunFolder, fold: str) -> FoldResult:
         detections.detections,
         metrics["mean_sensitivity"]["value"],
         detections.model,
+    )
+
+
+def _not_as_told(file: Path, what: str) -> ExperimentError:
+    return ExperimentError(
+        f"{file}: not the {what} that done.json tells of. Do the run again: remove the folder."
     )
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mammo_monai.experiments.configuration import config_hash
-from mammo_monai.experiments.data_request import ONCE, PHANTOMS_PREFIX, DataRequest, FoldsRequest
+from mammo_monai.experiments.data_request import ONCE, PHANTOMS_PREFIX, DataRequest, FoldsRequest, is_letter
 from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.readers import splits
 from mammo_monai.records import ImageRecord, Split
@@ -143,7 +143,7 @@ class DataSets:
 
     def _letter(self, asked: str, where: str) -> str:
         """The letter of a manifest; one that only a run names gets the next free one."""
-        if asked in SOURCE_LETTERS:
+        if is_letter(asked):
             if asked not in self._names:
                 n_needed, n_given = SOURCE_LETTERS.index(asked) + 1, len(self._names)
                 raise ExperimentError(

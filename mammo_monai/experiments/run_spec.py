@@ -41,6 +41,8 @@ class RunSpec:
         table, row: which row of which published table it reproduces, such as "P0-VI" and "0.00001".
         fuse: the runs whose detections it fuses; None for a run of a bundle. An ensemble sees the images of
             its members and is not trained.
+        is_trusted: its bundle runs though it does more than is known; said on the command line, never by the
+            file, and no part of what decides the result.
     """
 
     name: str
@@ -53,6 +55,7 @@ class RunSpec:
     table: str = ""
     row: str = ""
     fuse: FuseSpec | None = None
+    is_trusted: bool = False
 
     @property
     def members(self) -> tuple[str, ...]:

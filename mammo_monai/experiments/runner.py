@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Protocol
@@ -16,7 +17,7 @@ from mammo_monai.experiments.ensemble_run import EnsembleRun
 from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.fold_run import FoldRun
 from mammo_monai.experiments.folder import BusyError, RunFolder, State
-from mammo_monai.experiments.head import Head, HeadRun, write_head
+from mammo_monai.experiments.head import HEAD_NAME, Head, HeadRun, read_head, write_head
 from mammo_monai.experiments.plan import Key, Plan, PlannedRun, label_of
 from mammo_monai.experiments.processes import COMMAND, Processes
 from mammo_monai.experiments.schedule import Finished, Outcome, Schedule
@@ -93,6 +94,7 @@ class Runner:
                 nothing is begun then. OSError: the folder cannot be written.
         """
         self._refuse_changed()
+        self._warn_of_another()
         self.write_head()
         schedule = Schedule(self._finish, self._tell, self.stopping.set)
         finished = schedule.perform(self.plan.runs, workers=self.workers)
@@ -115,6 +117,20 @@ class Runner:
                 unfinished.add(planned.key)
             if state is State.CHANGED and not self.redo:
                 raise _changed(started, folder)
+
+    def _warn_of_another(self) -> None:
+        """Says that the folder told of another experiment, whose runs no table of it will show."""
+        with suppress(ExperimentError):  # none there, or one that cannot be read
+            before, now = read_head(self.out).name, self.plan.experiment.name
+            if before != now:
+                logger.warning(
+                    "%s held the experiment %s: its runs stay, but %s now tells of %s alone, and so do table "
+                    "and report. Give each experiment its own --out.",
+                    self.out,
+                    before,
+                    HEAD_NAME,
+                    now,
+                )
 
     def _refuse_without(self, planned: PlannedRun, folder: RunFolder, missing: Key) -> None:
         """A run begun from weights or detections that are to be made anew would be another one afterwards."""

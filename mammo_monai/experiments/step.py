@@ -42,14 +42,14 @@ def run_step(step: Step) -> None:
     write_json_atomic(Path(step.report), report)
 
 
-def iterations_per_epoch(bundle: str, overrides: Mapping[str, Any]) -> int:
+def iterations_per_epoch(bundle: str, overrides: Mapping[str, Any], *, is_trusted: bool = False) -> int:
     """Batches of one epoch, as the training's own loader counts them; no image is read.
 
     Raises:
         MammoError, OSError: the loader cannot be built.
     """
     root = find_bundle(bundle)
-    snapshot, _ = admitted(root)
+    snapshot, _ = admitted(root, is_trusted=is_trusted)
     parser = ConfigParser()
     parser.read_config(merged(snapshot, [f"configs/{TRAIN}"]))
     # Where the data set keeps images, it would read them now; one without the option is left alone.
@@ -81,9 +81,9 @@ class ImageClock:
 def _train(step: Step) -> dict[str, Any]:
     overrides = dict(step.overrides)
     if step.budget_iterations is not None:
-        per_epoch = iterations_per_epoch(step.bundle, overrides)
+        per_epoch = iterations_per_epoch(step.bundle, overrides, is_trusted=step.is_trusted)
         overrides["epochs"] = max(1, round(step.budget_iterations / per_epoch))
-    workflow = run_bundle(step.bundle, "train", "training", overrides)
+    workflow = run_bundle(step.bundle, "train", "training", overrides, is_trusted=step.is_trusted)
     state = workflow.parser.get_parsed_content("train#trainer").state
     return {"epochs": state.epoch, "iterations": state.iteration}
 
@@ -94,7 +94,10 @@ def _predict(step: Step) -> dict[str, Any]:
     timed = {"predictor#on_progress": clock} if "predictor" in config else {}
     # A patch classifier's `evaluating` scores patches; what it marks on whole images is another id.
     run_id = "detecting" if "detecting" in config else "evaluating"
-    workflow = run_bundle(step.bundle, "train", run_id, {**step.overrides, **timed}, overlays=[EVALUATE])
+    overrides = {**step.overrides, **timed}
+    workflow = run_bundle(
+        step.bundle, "train", run_id, overrides, overlays=[EVALUATE], is_trusted=step.is_trusted
+    )
     network: torch.nn.Module = workflow.parser.get_parsed_content("network")
     return {
         "n_parameters": sum(each.numel() for each in network.parameters()),

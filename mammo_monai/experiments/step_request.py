@@ -21,6 +21,7 @@ class Step:
         report: the JSON file for what the step measures of itself, written when it is done.
         environment: the JSON file for what it ran on, under its kind.
         budget_iterations: sets the epochs of a training, to the nearest whole one; None leaves them.
+        is_trusted: the bundle runs though it does more than is known.
     """
 
     kind: str
@@ -29,6 +30,7 @@ class Step:
     report: str
     environment: str
     budget_iterations: int | None = None
+    is_trusted: bool = False
 
     def as_line(self) -> str:
         """The line of JSON that the process reads."""

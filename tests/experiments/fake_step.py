@@ -36,6 +36,7 @@ class Step:
     report: str
     environment: str
     budget_iterations: int | None = None
+    is_trusted: bool = False
 
 
 def main() -> None:

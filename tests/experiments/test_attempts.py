@@ -58,6 +58,9 @@ def test_a_killed_attempt_that_wrote_nothing_counts_nothing(path: Path) -> None:
     assert attempts.seconds("training") == 0
 
 
-def test_a_file_that_cannot_be_read_counts_as_empty(path: Path) -> None:
-    path.write_text("{")
+@pytest.mark.parametrize(
+    "text", ["{", "5", '{"step": 1}', "[1]", '[{"step": "training"}]', '[{"step": "a", "began": 1}]']
+)
+def test_a_file_that_cannot_be_read_counts_as_empty(path: Path, text: str) -> None:
+    path.write_text(text)
     assert Attempts(path).rows == []

@@ -102,7 +102,11 @@ def test_the_rule_takes_the_options_of_evaluate(tmp_path: Path) -> None:
         ({"manifest": 3}, "manifest must be a path"),
         ({"folds": 5}, "folds must be the path"),
         ({"folds": {"folds": 5}}, 'folds: unknown "folds"'),
-        ({"folds": {"n_folds": 1}}, "folds: folds must be 2 or more"),
+        ({"folds": {"n_folds": 1}}, "folds: folds must be a whole number of 2 or more"),
+        ({"folds": {"n_folds": 2.5}}, "folds: folds must be a whole number of 2 or more, got 2.5"),
+        ({"folds": {"n_folds": "5"}}, "folds: folds must be a whole number of 2 or more, got '5'"),
+        ({"folds": {"validation_fraction": "0.2"}}, "folds: validation_fraction must be at least 0"),
+        ({"evaluate": {"n_bootstrap": 10.5}}, "evaluate: n_bootstrap must be a whole number"),
         ({"folds": {"seed": -1}}, "seed must be a whole number"),
         ({"evaluate": {"min_iou": 2}}, "evaluate: min_iou must be"),
         ({"evaluate": {"iou": 0.2}}, 'evaluate: unknown "iou"'),
@@ -167,3 +171,12 @@ def test_a_shipped_experiment_is_read(path: Path) -> None:
     assert experiment.name == path.stem
     assert experiment.description
     assert all(run.description for run in experiment.runs)
+
+
+def test_a_field_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    text = json.dumps(content(epochs=4))
+    (tmp_path / "twice.json").write_text(text[:-1] + ', "epochs": 8}')
+    with pytest.raises(ExperimentError, match="an object names 'epochs' twice"):
+        read_experiment(tmp_path / "twice.json")
+    with pytest.raises(ExperimentError, match="an object names 'epochs' twice"):
+        is_sweep(tmp_path / "twice.json")

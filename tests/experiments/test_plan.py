@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,23 @@ def test_images_that_cannot_be_had_are_named(tmp_path: Path, run: dict[str, Any]
     write_film(tmp_path)
     with pytest.raises(ExperimentError, match=message):
         planned(tmp_path, manifest=["manifest.json", "film.json"], runs=[{"name": "a", **run}])
+
+
+def test_a_run_scored_on_a_patient_it_learns_from_is_refused(tmp_path: Path) -> None:
+    first, *others = films(6)
+    follow_up = replace(first, record_id="f" * 16, image=Path("/films/later.png"))
+    run = {"name": "a", "folds": "once"}
+    (tmp_path / "a.safetensors").write_text("weights")
+    for test_split, lists in (
+        ("validation", Manifest(training=(first, *others[:3]), validation=(follow_up, *others[3:]))),
+        ("test", Manifest((first, *others[1:3]), tuple(others[3:5]), (follow_up, *others[5:]))),
+        ("test", Manifest(tuple(others[1:3]), (first, *others[3:5]), (follow_up, *others[5:]))),
+    ):
+        write_manifest(tmp_path / "manifest.json", lists)
+        with pytest.raises(ExperimentError, match=r"run a: it is scored on record f{16}, whose patient"):
+            planned(tmp_path, folds=None, runs=[{**run, "test_split": test_split}])
+        as_it_is = {"train": False, "overrides": {"init": "a.safetensors"}}  # it learns from no list
+        assert planned(tmp_path, folds=None, runs=[{**run, "test_split": test_split, **as_it_is}]).runs
 
 
 def test_folds_of_a_file_that_no_run_would_use_are_refused(tmp_path: Path) -> None:

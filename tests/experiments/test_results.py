@@ -141,6 +141,15 @@ def test_detections_that_are_not_those_of_the_run_are_refused(copied: Path) -> N
         read_results(copied)
 
 
+def test_truth_that_is_not_that_of_the_run_is_refused(copied: Path) -> None:
+    folder = RunFolder(copied / "light/fold-1")
+    content = json.loads(folder.manifest.read_text())
+    next(each for each in content["test"] if each["box"]).update(box=[], label=[], lesions=[])
+    folder.manifest.write_text(json.dumps(content))
+    with pytest.raises(ExperimentError, match=r"manifest\.json: not the lesions and lists that done\.json"):
+        read_results(copied)
+
+
 def test_runs_on_other_folds_or_by_another_rule_do_not_stand_in_one_table(copied: Path) -> None:
     config = copied / "light/fold-1/config.json"
     content = json.loads(config.read_text())

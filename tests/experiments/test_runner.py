@@ -19,7 +19,7 @@ from mammo_monai.experiments import Choice, ExperimentError
 from mammo_monai.experiments.folder import BusyError, RunFolder, State
 from mammo_monai.files import sha256_of
 from mammo_monai.schema import read_detections, read_manifest, read_metrics
-from tests.experiments.conftest import CHAIN, FROM_STAGE_ONE, STAGE_ONE, Make, write_film
+from tests.experiments.conftest import CHAIN, FROM_STAGE_ONE, STAGE_ONE, Make, StepsHere, write_film
 
 ONE = {"choice": Choice(("1",), ("light",))}
 
@@ -86,6 +86,47 @@ def test_redo_does_a_changed_run_afresh_and_leaves_equal_ones(make_runner: Make,
     finished = make_runner(runs=runs, options={"redo": True}, **choice).run()
     assert outcomes(finished) == [("none", "1", "done before"), ("light", "1", "done")]
     assert json.loads(folder_of(tmp_path).config.read_text())["training"]["augment"] == "p2"
+
+
+def test_a_run_that_was_half_cleared_is_never_taken_for_begun(
+    make_runner: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_runner(**ONE).run()
+    removed: list[Path] = []
+
+    def killed(path: Path, **_: object) -> None:
+        if len(removed) == 2:
+            raise KeyboardInterrupt  # nothing after it is removed, as after kill -9
+        removed.append(path)
+        os.unlink(path)  # noqa: PTH108  # `Path.unlink` is what is replaced
+
+    folder = folder_of(tmp_path)
+    changed = {"runs": [{"name": "light", "overrides": {"augment": "p2"}}], "options": {"redo": True}, **ONE}
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            folder.clear()
+    assert len(removed) == 2
+    # Neither as the run it was, nor as the one it was to be.
+    for options in ({}, {key: each for key, each in changed.items() if key != "options"}):
+        with pytest.raises(ExperimentError, match=r"holds this run with another configuration.*--redo"):
+            make_runner(**{**ONE, **options}).run()
+    assert outcomes(make_runner(**changed).run()) == [("light", "1", "done")]
+
+
+def test_who_takes_the_folder_of_another_experiment_is_told(
+    make_runner: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mammo_monai.experiments.runner.Processes", StepsHere)
+    make_runner(**ONE).run()
+    make_runner(**ONE).run()
+    assert "held the experiment" not in caplog.text
+    other = {"name": "other", "runs": [{"name": "second"}]}
+    make_runner(choice=Choice(("1",)), **other).run()
+    assert "held the experiment augmentation: its runs stay, but experiment.json now tells of other" in (
+        caplog.text
+    )
+    assert folder_of(tmp_path).done.is_file()
 
 
 def test_a_failed_run_is_named_and_the_rest_go_on(make_runner: Make, tmp_path: Path) -> None:

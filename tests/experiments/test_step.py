@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,20 @@ def test_a_fault_is_one_line_and_its_exit_code(
         "no such preset"
     ]
     assert not (tmp_path / "training.json").exists()
+
+
+def test_trust_of_a_step_reaches_the_bundles_run(step_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[object]()
+
+    def run(*_: object, **options: object) -> None:
+        seen.append(options["is_trusted"])
+        raise BundleError("enough")
+
+    monkeypatch.setattr(module, "run_bundle", run)
+    for kind in (TRAINING, PREDICTION):
+        for is_trusted in (False, True):
+            assert main(replace(step_of(kind), is_trusted=is_trusted).as_line()) == FAILED
+    assert seen == [False, True, False, True]
 
 
 def test_an_interruption_has_its_own_exit_code(step_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:

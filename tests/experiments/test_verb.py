@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mammo_monai.bundle import find_bundle, trusted_bundles
 from mammo_monai.cli.main import main
-from tests.experiments.conftest import StepsHere, write_empty_films, write_experiment
+from mammo_monai.experiments.step_request import Step
+from tests.experiments.conftest import BUNDLE, StepsHere, write_empty_films, write_experiment
 
 
 @pytest.fixture
@@ -50,6 +52,26 @@ def test_check_trains_nothing_and_says_that_nothing_is_wrong(
     assert main(["experiment", "check", str(path), "--only", "none"]) == 0
     assert capsys.readouterr().out == f"{path}: 3 trainings or predictions, nothing wrong\n"
     assert not (path.parent / "runs").exists()
+
+
+def test_a_strangers_bundle_runs_only_if_it_is_trusted(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stranger = shutil.copytree(find_bundle(BUNDLE) / "configs", path.parent / "stranger" / "configs").parent
+    (stranger / "scripts.py").write_text("")
+    write_experiment(path.parent, bundle="./stranger")
+    asked, before = list[bool](), trusted_bundles()
+    monkeypatch.setattr(StepsHere, "run", lambda _, line, log: asked.append(Step.of_line(line).is_trusted))
+    words = ["experiment", "run", str(path), "--folds", "1", "--only", "light"]
+    for action in ("check", "run"):
+        assert main(["experiment", action, *words[2:]]) == 2
+        assert "run light: stranger: would run what is not known" in capsys.readouterr().err
+    main([*words, "--trust"])
+    assert asked == [True, True]  # training and prediction
+    assert trusted_bundles() == before
+    write_experiment(path.parent, bundle="./stranger", overrides={"init": "$open('x', 'w')"})
+    assert main([*words, "--trust"]) == 2  # it is the bundle that is trusted, not the file
+    assert "overrides, init: $open" in capsys.readouterr().err
 
 
 def test_check_names_what_is_wrong(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.experiments.data_request import ONCE, PHANTOMS_PREFIX
-from mammo_monai.experiments.definition import EXPERIMENT_SCHEMA, Experiment, experiment_of
+from mammo_monai.experiments.data_request import ONCE, PHANTOMS_PREFIX, is_letter, manifest_names
+from mammo_monai.experiments.definition import EXPERIMENT_SCHEMA, Experiment, experiment_of, trusted
 from mammo_monai.experiments.field_checks import ExperimentError, Json, read_text, reject_unknown
 from mammo_monai.experiments.sweeps.objective import Objective, objective_of
 from mammo_monai.experiments.sweeps.space import Parameter, check_grid, parameters_of
 from mammo_monai.schema.fields import load_json
-from mammo_monai.schema.folds import SOURCE_LETTERS
 
 SamplerName = Literal["tpe", "random", "grid"]
 PrunerName = Literal["none", "median"]
@@ -33,6 +32,7 @@ class Sweep:
         base: the run that every trial is a copy of.
         manifests: as the file names them, absolute; empty where it names none.
         n_trials: how many are done; None for a grid: all of it.
+        is_trusted: see `RunSpec`.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Sweep:
     pruner: PrunerName = "none"
     seed: int = 0
     n_trials: int | None = 20
+    is_trusted: bool = False
 
     def experiment(self, trials: Mapping[str, Mapping[str, Any]]) -> Experiment:
         """The experiment of some trials: each the base run with other values; and the runs it starts from.
@@ -66,7 +67,8 @@ class Sweep:
                     "overrides": {**base.get("overrides", {}), **values},
                 }
             )
-        return experiment_of({**self.content, "runs": rows}, self.where, self.folder, self.name)
+        found = experiment_of({**self.content, "runs": rows}, self.where, self.folder, self.name)
+        return trusted(found) if self.is_trusted else found
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -131,7 +133,7 @@ def read_sweep(path: Path) -> Sweep:
 
 def _content(path: Path) -> Json:
     try:
-        return load_json(path, EXPERIMENT_SCHEMA)
+        return load_json(path, EXPERIMENT_SCHEMA, unique_keys=True)
     except ManifestError as error:
         raise ExperimentError(str(error)) from error
 
@@ -145,9 +147,8 @@ def _held_back(where: str, row: Json, content: Json) -> dict[str, Any]:
             f"{where}: test_split test: a sweep is scored on validation images; the test list is looked at "
             "once, afterwards. Take it out."
         )
-    names = row.get("manifest", [])
-    for each in [names] if isinstance(names, str) else names:
-        if each not in SOURCE_LETTERS and not str(each).startswith(PHANTOMS_PREFIX):
+    for each in manifest_names(where, row.get("manifest"), Path()):
+        if not is_letter(each) and not each.startswith(PHANTOMS_PREFIX):
             raise ExperimentError(
                 f"{where}: manifest {each!r:.80}: name manifests for the whole experiment, and here their "
                 "letters (A is the first): a sweep leaves their test lists out."

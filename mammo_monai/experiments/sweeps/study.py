@@ -76,7 +76,7 @@ class Study:
             storage=f"sqlite:///{(folder / STUDY_FILE).absolute()}",
             study_name=sweep.name,
             direction="maximize" if sweep.objective.is_maximised else "minimize",
-            sampler=self._sampler(0),
+            sampler=self._sampler(0, 0),
             pruner=pruner,
             load_if_exists=True,
         )
@@ -99,11 +99,14 @@ class Study:
                 number = len(trials) - waiting
                 if number >= self._wanted(n_trials):
                     return None
-                self._study.sampler = self._sampler(number)
                 if self._grid and not waiting:
                     self._study.enqueue_trial(self._grid[number])
                 trial = self._study.ask()
-            values = {each.name: _suggested(trial, each) for each in self._sweep.parameters}
+            values = {}
+            for place, each in enumerate(self._sweep.parameters):
+                # A seed for each: one that was killed half drawn gets the other half it would have had.
+                self._study.sampler = self._sampler(trial.number, place)
+                values[each.name] = _suggested(trial, each)
             self._open[trial.number] = trial
             return Trial(trial.number, values)
 
@@ -145,8 +148,10 @@ class Study:
             return n_trials or 0
         return len(self._grid) if n_trials is None else min(n_trials, len(self._grid))
 
-    def _sampler(self, number: int) -> Any:
-        seed = int(np.random.SeedSequence([self._sweep.seed, number]).generate_state(1)[0])
+    def _sampler(self, number: int, place: int) -> Any:
+        """What draws the value of one parameter of one trial."""
+        seeds = [self._sweep.seed, number, *([place] if place else [])]
+        seed = int(np.random.SeedSequence(seeds).generate_state(1)[0])
         samplers = self._optuna.samplers
         return (
             samplers.TPESampler(seed=seed)

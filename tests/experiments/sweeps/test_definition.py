@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,13 @@ def test_runs_that_the_base_starts_from_are_kept_and_others_left_out(tmp_path: P
     assert sweep.parents == ("first",)
     names = [each.name for each in sweep.experiment({"trial_0000": {}, "trial_0001": {}}).runs]
     assert names == ["first", "trial_0000", "trial_0001"]
+
+
+def test_trust_is_the_commands_and_holds_for_every_trial(tmp_path: Path) -> None:
+    sweep = read_sweep(write_sweep_file(tmp_path))
+    for is_trusted in (False, True):
+        found = replace(sweep, is_trusted=is_trusted).experiment({"trial_0000": {}, "trial_0001": {}})
+        assert {each.is_trusted for each in found.runs} == {is_trusted}
 
 
 def test_folds_are_made_of_what_is_not_test(tmp_path: Path) -> None:
@@ -102,6 +110,9 @@ def test_a_wrong_section_is_refused_with_its_place(
         ({"folds": "folds.json"}, "folds of a file have test lists, which a sweep may not see"),
         ({"runs": [{"name": "a", "folds": "once", "test_split": "test"}]}, "run a: test_split test"),
         ({"runs": [{"name": "a", "manifest": "other.json"}]}, "name manifests for the whole experiment"),
+        ({"runs": [{"name": "a", "manifest": "AB"}]}, "name manifests for the whole experiment"),
+        ({"runs": [{"name": "a", "manifest": 5}]}, "run a: manifest must be a path or a list of paths"),
+        ({"runs": [{"name": "a", "manifest": ["A", 5]}]}, "run a: manifest must be a path or a list"),
         ({"runs": [{"name": "a", "fuse": ["b", "c"]}]}, "take the ensemble out"),
         ({"runs": [{"name": "a", "train": False}], "sweep": {"run": "a"}}, "is not trained"),
         ({"runs": [{"name": "a"}, {"name": "b"}]}, "run must say which run is varied: a, b; got None"),

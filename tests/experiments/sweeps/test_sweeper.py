@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mammo_monai.experiments import ExperimentError, read_experiment, read_results
-from mammo_monai.experiments.sweeps import Study, Sweeper, best_trial, read_sweep, write_best
+from mammo_monai.experiments.sweeps import Study, Sweeper, best_trial, read_sweep, study, write_best
 from mammo_monai.experiments.sweeps.study import Trial
 from mammo_monai.schema import read_detections, read_manifest, read_metrics
 from tests.experiments.conftest import CHAIN, write_film
@@ -65,20 +65,33 @@ def test_more_trials_go_on_and_finished_ones_are_not_done_again(run: Run, tmp_pa
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
 
 
-@pytest.mark.parametrize(("sampler", "when"), [("tpe", "before the figure"), ("random", "at its note")])
+@pytest.mark.parametrize(
+    ("sampler", "when"),
+    [
+        ("tpe", "before the figure"),
+        ("random", "at its note"),
+        ("tpe", "half drawn"),
+        ("random", "half drawn"),
+    ],
+)
 def test_a_killed_sweep_goes_on_as_if_it_had_not_been(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str, when: str
 ) -> None:
     sweep = {"sampler": sampler, "trials": 3}
     _, whole = run(sweep=sweep, out="whole")
-    place = (Sweeper, "_note") if when == "before the figure" else (Study, "finish")
+    places = {
+        "before the figure": (Sweeper, "_note"),
+        "at its note": (Study, "finish"),
+        "half drawn": (study, "_suggested"),
+    }
+    place, fatal = places[when], 5 if when == "half drawn" else 2  # of the second trial's three values
     original, calls = getattr(*place), [0]
 
-    def killed(self: Any, *given: Any, **named: Any) -> None:
+    def killed(*given: Any, **named: Any) -> Any:
         calls[0] += 1
-        if calls[0] == 2:
+        if calls[0] == fatal:
             raise KeyboardInterrupt  # nothing after it is written, as after kill -9
-        original(self, *given, **named)
+        return original(*given, **named)
 
     with monkeypatch.context() as patch:
         patch.setattr(*place, killed)
