@@ -68,7 +68,7 @@ ALLOWED: dict[str, set[str]] = {
 # Extras and heavy packages: only inside the function that uses them, so that the folder imports without them.
 ALLOWED_WHERE_USED: dict[str, set[str]] = {
     "imaging": {"itk"},
-    "dicom": {"openjpeg", "pylibjpeg", "jpeg_ls"},
+    "dicom": {"openjpeg", "pylibjpeg", "jpeg_ls", "gdcm"},
     "inference": {"onnx", "onnxruntime", "openvino"},
     "schema": {"pyarrow"},
     "reports": {"reportlab"},

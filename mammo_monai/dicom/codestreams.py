@@ -22,7 +22,7 @@ from pydicom.uid import (
 
 from mammo_monai.dicom.unquoted import AttributeValueError
 
-_JPEG_BEGIN = b"\xff\xd8"
+_JPEG_BEGIN, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _LOSSY_HEADERS = frozenset((0xC0, 0xC1, 0xC2))
 # Given another process under a lossless name, GDCM 3.2 decodes that, and ends the whole process at damage.
 _LOSSLESS_HEADERS = frozenset((0xC3,))
@@ -44,17 +44,18 @@ class _Claim:
     bits: int
 
 
-def check_codestream(frame: bytes, syntax: UID, *, rows: int, columns: int) -> None:
-    """Refuses a frame that does not hold one grey image of the size that the data set says.
+def check_codestream(frame: bytes, syntax: UID, *, rows: int, columns: int, components: int = 1) -> None:
+    """Refuses a frame that does not hold one image of the size that the data set says, grey unless said.
 
     Frames of transfer syntaxes without such a header (RLE, uncompressed) pass.
 
     Args:
         frame: all fragments of the frame, joined.
-        rows, columns: as in the data set.
+        rows, columns: as in the data set. components: its Samples per Pixel.
 
     Raises:
-        AttributeValueError: no header, damaged, or of another size, precision or number of components.
+        AttributeValueError: no header, damaged, or of another size, precision or number of components; or,
+            for JPEG-LS, no end.
 
     Source: ISO/IEC 10918-1 B.2 (JPEG), 14495-1 C.2 (JPEG-LS), 15444-1 A.5.1 (JPEG 2000).
     """
@@ -64,13 +65,15 @@ def check_codestream(frame: bytes, syntax: UID, *, rows: int, columns: int) -> N
         claim = _jpeg_claim(frame, _LOSSY_HEADERS)
     elif syntax in JPEGLSTransferSyntaxes:
         claim = _jpeg_claim(frame, {_LS_FRAME_HEADER})
+        _refuse_no_end(frame)
     elif syntax in (*JPEG2000TransferSyntaxes, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL):
         claim = _jpeg2000_claim(frame)
     else:
         return
-    if claim.components != 1 or not 2 <= claim.bits <= _MAX_BITS:
+    if claim.components != components or not 2 <= claim.bits <= _MAX_BITS:
         raise AttributeValueError(
-            f"the codestream is of {claim.components} components of {claim.bits} bits, not of one of 2 to 16"
+            f"the codestream is of {claim.components} components of {claim.bits} bits, "
+            f"not of {components} of 2 to 16"
         )
     if (claim.rows, claim.columns) != (rows, columns):
         raise AttributeValueError(f"the codestream is of {claim.rows} × {claim.columns} pixels")
@@ -102,6 +105,12 @@ def _jpeg_claim(frame: bytes, headers: frozenset[int] | set[int]) -> _Claim:
             )
         at += 2 + length
     raise AttributeValueError("the codestream has no whole JPEG header of its transfer syntax")
+
+
+def _refuse_no_end(frame: bytes) -> None:
+    """CharLS 2.4 looks for the end of a frame that is cut short for up to 14 s before it refuses it."""
+    if frame.rfind(_JPEG_END) < 0:
+        raise AttributeValueError("the codestream has no end marker: it is cut short")
 
 
 def _jpeg2000_claim(frame: bytes) -> _Claim:

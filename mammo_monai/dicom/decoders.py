@@ -3,8 +3,8 @@
 Measured by `scripts/bench/bench_decode.py`: for RLE the Rust decoder of pylibjpeg-rle takes a third of the
 time of pydicom's own Python loop, with the same bits. dicomsdl is faster still but is not used: its RLE
 decoder writes past its buffer on damaged files ("double free or corruption", within 3000 random changes of
-a 4 kB file) and takes the whole process with it, which no exception handler can undo. gdcm does that too, at
-headers that claim nonsense: it is asked only where nothing else decodes, after `codestreams` has looked.
+a 4 kB file) and takes the whole process with it, which no exception handler can undo. gdcm does that too: it
+is never asked in this process, but in one of its own (`gdcm_apart`), for lossless JPEG.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from mammo_monai.dicom import gdcm_apart
 from mammo_monai.dicom.codestreams import check_codestream
 from mammo_monai.dicom.reading import damage_refused, first_text, refuse_too_many_pixels
 from mammo_monai.dicom.unquoted import AttributeValueError, without_values
@@ -41,10 +42,9 @@ from mammo_monai.errors import DicomError
 logger = logging.getLogger(__name__)
 
 # Fastest first; pydicom's other plugins follow in its own order.
-PREFERRED_PLUGINS = ("pylibjpeg", "pyjpegls")
-_LAST_RESORT = "gdcm"
-# What else could be asked reads 8 bits alone.
-_NEEDS_LAST_RESORT = (JPEGLossless, JPEGLosslessSV1)
+PREFERRED_PLUGINS = ("pylibjpeg", "pyjpegls", gdcm_apart.LABEL)
+_ENDS_THE_PROCESS = "gdcm"
+gdcm_apart.offer()
 
 _OPENJPEG = "pylibjpeg pylibjpeg-openjpeg"
 # pylibjpeg-libjpeg would read the JPEG family too, but its licence (GPL-3) would bind those who ship us.
@@ -64,7 +64,7 @@ _PACKAGES: dict[UID, str] = {
 
 
 def decode_stored_values(path: Path, dataset: Dataset) -> NDArray[np.integer]:
-    """Stored values of the one frame, shape (H, W), 8 or 16 bits, before any LUT.
+    """Stored values of the one frame, shape (H, W), 8 or 16 bits, before any LUT; unused bits as in the file.
 
     Tries the fastest installed decoder first and falls back to pydicom's others when it fails.
 
@@ -107,7 +107,26 @@ def plugin_for_frame(path: Path, dataset: Dataset, index: int) -> str:
         return _plugins_of(decoder)[0]
 
 
-def _check_frame(dataset: Dataset, syntax: UID, index: int) -> None:
+def plugin_for_all(path: Path, dataset: Dataset, *, n_frames: int | None = None) -> str:
+    """The name of the decoder for an image, grey or colour, for `decompress` and `pixel_array`.
+
+    Args:
+        n_frames: as many from the first on are looked at; None takes all.
+
+    Raises:
+        DicomError: no pixel data, or no decoder.
+        Exception: a damaged frame, see `damage_refused`.
+    """
+    _refuse_no_pixels(path, dataset)
+    decoder = _decoder_of(path, dataset)
+    _refuse_12_bit_jpeg(path, dataset, decoder.UID)
+    samples = int(first_text(dataset, "SamplesPerPixel") or 1)
+    for index in range(n_frames or int(first_text(dataset, "NumberOfFrames") or 1)):
+        _check_frame(dataset, decoder.UID, index, samples=samples)
+    return _plugins_of(decoder)[0]
+
+
+def _check_frame(dataset: Dataset, syntax: UID, index: int, *, samples: int = 1) -> None:
     """Looks at the frame that a decoder will be given, by either of the tables that may say where it is."""
     if not syntax.is_encapsulated or syntax == RLELossless:
         return
@@ -121,7 +140,8 @@ def _check_frame(dataset: Dataset, syntax: UID, index: int) -> None:
             extended_offsets=table,
             number_of_frames=int(first_text(dataset, "NumberOfFrames") or 1),
         )
-        check_codestream(frame, syntax, rows=int(dataset.Rows), columns=int(dataset.Columns))
+        rows, columns = int(dataset.Rows), int(dataset.Columns)
+        check_codestream(frame, syntax, rows=rows, columns=columns, components=samples)
 
 
 def _refuse_no_pixels(path: Path, dataset: Dataset) -> None:
@@ -156,7 +176,7 @@ def _decoder_of(path: Path, dataset: Dataset) -> Decoder:
             "Convert it to Explicit VR Little Endian, "
             "for instance with dcmconv or gdcmconv --raw."
         ) from None
-    if not decoder.is_available:
+    if not (decoder.is_available and _plugins_of(decoder)):
         packages = _PACKAGES.get(syntax)
         remedy = f"Install the decoder (pip install {packages}), or convert" if packages else "Convert"
         raise DicomError(
@@ -176,9 +196,7 @@ def _shown(syntax: UID) -> str:
 def _plugins_of(decoder: Decoder) -> tuple[str, ...]:
     if not decoder.UID.is_encapsulated:
         return ("",)
-    available = decoder.available_plugins
-    if len(available) > 1 and decoder.UID not in _NEEDS_LAST_RESORT:
-        available = tuple(plugin for plugin in available if plugin != _LAST_RESORT)
+    available = tuple(plugin for plugin in decoder.available_plugins if plugin != _ENDS_THE_PROCESS)
     preferred = tuple(plugin for plugin in PREFERRED_PLUGINS if plugin in available)
     return preferred + tuple(plugin for plugin in available if plugin not in preferred)
 
@@ -193,7 +211,9 @@ def _decode(decoder: Decoder, dataset: Dataset, plugin: str) -> NDArray[np.integ
 
 
 def _frame(decoder: Decoder, dataset: Dataset, plugin: str) -> NDArray[np.integer]:
-    return decoder.as_array(dataset, raw=True, index=0, decoding_plugin=plugin)[0]
+    # Unused bits are cut off by the table of `pixels`; here it would cost a copy of the film and two passes.
+    options = {"raw": True, "decoding_plugin": plugin, "correct_unused_bits": False}
+    return decoder.as_array(dataset, index=0, **options)[0]  # type: ignore[arg-type]  # pydicom's own types
 
 
 def _rle_frame(decoder: Decoder, dataset: Dataset, plugin: str) -> NDArray[np.integer]:

@@ -104,7 +104,8 @@ def _look_up(grey: GreyValues, item: Dataset, dataset: Dataset) -> GreyValues:
     descriptor = [int(number) for number in item.LUTDescriptor]
     if len(descriptor) != 3:
         raise AttributeValueError(f"LUT Descriptor must hold 3 numbers, got {len(descriptor)}")
-    count, first, bits = descriptor[0] or 65536, descriptor[1], descriptor[2]
+    # The count is unsigned whatever the VR (PS3.3 C.11.1.1.1); as SS a count above 32767 reads as negative.
+    count, first, bits = descriptor[0] % 65536 or 65536, descriptor[1], descriptor[2]
     if grey.low < 0 and first > 32767:
         first -= 65536  # written as unsigned beside signed values: (0028,3002) is US or SS
     table = _lut_entries(item, count, dataset)

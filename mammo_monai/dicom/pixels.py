@@ -92,9 +92,9 @@ def stored_of(path: Path, dataset: Dataset) -> StoredMammogram:
     attributes = attributes_of(path, dataset)
     stored = decode_stored_values(path, dataset)
     expected = "LUTs, windows and bit depths as in PS3.3 C.7.6.3 and C.11"
-    with damage_refused(path, expected, "Correct the tag, or export the image again."):
-        display = _display_values(dataset)
     patterns = stored.view(f"u{stored.dtype.itemsize}")
+    with damage_refused(path, expected, "Correct the tag, or export the image again."):
+        display = _display_values(dataset, n_bits_below=_bits_below(patterns, dataset))
     return StoredMammogram(patterns, display.values, (display.low, display.high), attributes)
 
 
@@ -106,26 +106,41 @@ def _shown(patterns: NDArray[np.unsignedinteger], values: NDArray[np.float64]) -
     return np.asarray(values.astype(np.float32)[patterns])
 
 
-def _display_values(dataset: Dataset) -> GreyValues:
+def _bits_below(patterns: NDArray[np.unsignedinteger], dataset: Dataset) -> int:
+    """How many unused bits lie below the stored ones: High Bit says so, and the pixels do not contradict.
+
+    Old files may hold 12 bits at the top of 16. Others only claim it: their pixels use the lowest bits.
+
+    Source: DICOM PS3.5 8.1.1; since 2014 High Bit is one less than Bits Stored.
+    """
+    bits, high_bit = int(dataset.BitsStored), int(first_text(dataset, "HighBit") or -1)
+    below = high_bit + 1 - bits
+    if below <= 0 or high_bit >= int(dataset.BitsAllocated):
+        return 0
+    uses_lowest = bool((patterns & ((1 << below) - 1)).any())
+    return 0 if uses_lowest or not int(patterns.max()) >> bits else below
+
+
+def _display_values(dataset: Dataset, *, n_bits_below: int) -> GreyValues:
     """What every pattern of stored bits shows as; 65536 values stand for millions of pixels."""
-    stored = _possible_values(dataset)
+    stored = _possible_values(dataset, n_bits_below)
     grey = apply_voi_lut(apply_modality_lut(stored, dataset), dataset)
     values = grey.values
     if first_text(dataset, "PhotometricInterpretation").upper() == "MONOCHROME1":
         # Over the LUT's output range, not the image's own maximum: contrast must not depend on content.
         values = grey.high + grey.low - values
-    padding = _is_padding(stored.values, dataset)
+    padding = _is_padding(stored, dataset)
     return GreyValues(np.where(padding, grey.low, values), grey.low, grey.high)
 
 
-def _possible_values(dataset: Dataset) -> GreyValues:
-    """Value of every bit pattern 0 … 2^BitsAllocated − 1: bits above Bits Stored cut off, sign extended."""
+def _possible_values(dataset: Dataset, n_bits_below: int) -> GreyValues:
+    """Value of every bit pattern 0 … 2^BitsAllocated − 1: bits around Bits Stored cut off, sign extended."""
     allocated, bits = int(dataset.BitsAllocated), int(dataset.BitsStored)
     if allocated not in (8, 16) or not 1 <= bits <= allocated:
         raise AttributeValueError(
             f"Bits Allocated 8 or 16 and Bits Stored within, got {allocated} and {bits}"
         )
-    patterns = np.arange(1 << allocated) & ((1 << bits) - 1)
+    patterns = (np.arange(1 << allocated) >> n_bits_below) & ((1 << bits) - 1)
     if int(first_text(dataset, "PixelRepresentation") or 0) == 0:
         return GreyValues(patterns.astype(np.float64), 0.0, float((1 << bits) - 1))
     half = 1 << (bits - 1)
@@ -134,9 +149,13 @@ def _possible_values(dataset: Dataset) -> GreyValues:
     )
 
 
-def _is_padding(stored: NDArray[np.float64], dataset: Dataset) -> NDArray[np.bool_]:
+def _is_padding(stored: GreyValues, dataset: Dataset) -> NDArray[np.bool_]:
+    """Which patterns are padding; a value written as US beside signed pixels, as many do, is negative."""
     value = first_text(dataset, "PixelPaddingValue")
     if not value:
-        return np.zeros(stored.shape, dtype=np.bool_)
-    ends = sorted((float(value), float(first_text(dataset, "PixelPaddingRangeLimit") or value)))
-    return (stored >= ends[0]) & (stored <= ends[1])
+        return np.zeros(stored.values.shape, dtype=np.bool_)
+    ends = [float(value), float(first_text(dataset, "PixelPaddingRangeLimit") or value)]
+    if stored.low < 0:
+        ends = [each - len(stored.values) if each > stored.high else each for each in ends]
+    low, high = sorted(ends)
+    return (stored.values >= low) & (stored.values <= high)

@@ -16,7 +16,7 @@ def contour_box(points: ArrayLike) -> Box:
         points: shape (K, 2), `(x, y)`.
 
     Raises:
-        GeometryError: no points, a shape other than (K, 2), or a point that is not finite.
+        GeometryError: no points, a shape other than (K, 2), or a point that is no number or not finite.
 
     >>> contour_box([(3, 4), (10, 6), (5, 9)])
     (3.0, 4.0, 10.0, 9.0)
@@ -57,7 +57,10 @@ def mask_box(mask: NDArray[np.generic]) -> Box:
 
 
 def _points(points: ArrayLike) -> NDArray[np.float64]:
-    array = np.asarray(points, dtype=np.float64)
+    try:
+        array = np.asarray(points, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise GeometryError(f"a contour must hold points of two numbers (x, y); {error}.") from error
     if array.ndim != 2 or array.shape[1] != 2 or not len(array):
         raise GeometryError(f"a contour must have shape (K, 2) with K >= 1: (x, y); got {array.shape}.")
     if not np.isfinite(array).all():

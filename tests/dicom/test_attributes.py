@@ -141,6 +141,7 @@ PIXEL, IMAGER = {"PixelSpacing": ["0.05", "0.06"]}, {"ImagerPixelSpacing": ["0.0
 FACTOR = {"EstimatedRadiographicMagnificationFactor": "2"}
 SCANNED = {"NominalScannedPixelSpacing": ["0.042", "0.043"]}
 SAME = {"PixelSpacing": ["0.07", "0.08"]}
+ROUNDED = {"PixelSpacing": ["0.0701", "0.0799"]}  # the same in other digits, no calibration
 
 
 @pytest.mark.parametrize(
@@ -149,6 +150,7 @@ SAME = {"PixelSpacing": ["0.07", "0.08"]}
         ({**PIXEL, **IMAGER, **FACTOR}, (0.05, 0.06), "PixelSpacing"),
         ({**PIXEL, **SCANNED}, (0.05, 0.06), "PixelSpacing"),
         ({**SAME, **IMAGER, **FACTOR}, (0.035, 0.04), "ImagerPixelSpacing"),
+        ({**ROUNDED, **IMAGER, **FACTOR}, (0.035, 0.04), "ImagerPixelSpacing"),
         ({**SAME, **IMAGER, "PixelSpacingCalibrationType": "GEOMETRY"}, (0.07, 0.08), "PixelSpacing"),
         ({**IMAGER, **SCANNED}, (0.07, 0.08), "ImagerPixelSpacing"),
         ({**IMAGER, **FACTOR}, (0.035, 0.04), "ImagerPixelSpacing"),

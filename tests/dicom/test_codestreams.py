@@ -132,6 +132,21 @@ def test_a_codestream_within_a_jp2_file_is_found() -> None:
         check(boxes, JPEG2000Lossless)
 
 
+def test_jpeg_ls_without_its_end_reaches_no_decoder() -> None:
+    """CharLS 2.4.2 looks for it for up to 14 s, whatever the image's size, and then refuses."""
+    whole = encoded(JPEGLSLossless)
+    with pytest.raises(ValueError, match="no end marker: it is cut short"):
+        check(whole[: whole.rindex(b"\xff\xd9")], JPEGLSLossless)
+
+
+def test_colour_passes_only_where_the_data_set_says_so() -> None:
+    stream = io.BytesIO()
+    Image.fromarray(np.zeros((*SHAPE, 3), dtype=np.uint8)).save(stream, format="JPEG")
+    check_codestream(stream.getvalue(), JPEGBaseline8Bit, rows=SHAPE[0], columns=SHAPE[1], components=3)
+    with pytest.raises(ValueError, match="of 3 components of 8 bits, not of 1 of 2 to 16"):
+        check(stream.getvalue(), JPEGBaseline8Bit)
+
+
 def test_what_has_no_header_passes() -> None:
     check(b"", RLELossless)
     check(b"", ExplicitVRLittleEndian)

@@ -69,14 +69,21 @@ def test_the_fastest_decoder_comes_first_and_the_others_follow(monkeypatch: pyte
     assert decoders._plugins_of(RLELosslessDecoder) == ("pylibjpeg", "pydicom")
 
 
-def test_a_decoder_that_can_end_the_process_is_asked_only_where_no_other_is(
+def test_a_decoder_that_can_end_the_process_is_never_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Decoder, "available_plugins", ("gdcm", "pillow"))
     assert decoders._plugins_of(get_decoder(JPEGBaseline8Bit)) == ("pillow",)
-    assert decoders._plugins_of(get_decoder(JPEGLosslessSV1)) == ("gdcm", "pillow")
+    monkeypatch.setattr(Decoder, "available_plugins", ("gdcm", "gdcm apart"))
+    assert decoders._plugins_of(get_decoder(JPEGLosslessSV1)) == ("gdcm apart",)
+
+
+def test_where_it_is_the_only_one_the_safe_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = mammogram_dataset(grey_ramp())
+    dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
     monkeypatch.setattr(Decoder, "available_plugins", ("gdcm",))
-    assert decoders._plugins_of(get_decoder(JPEGLSLossless)) == ("gdcm",)
+    with pytest.raises(DicomError, match=r"1\.dcm.*Install the decoder \(pip install pyjpegls\)"):
+        decode_stored_values(Path("1.dcm"), dataset)
 
 
 @pytest.mark.parametrize("failure", [ValueError("broken"), PanicException("index out of bounds")])
@@ -159,6 +166,7 @@ def test_lossy_jpeg_under_a_lossless_name_reaches_no_decoder(monkeypatch: pytest
     dataset, _ = made_image("JPEGExtended12Bit")
     dataset.file_meta.TransferSyntaxUID = JPEGLossless
     monkeypatch.setattr(Decoder, "is_available", True)
+    monkeypatch.setattr(decoders, "_plugins_of", lambda _: ("one",))
     monkeypatch.setattr(decoders, "_decode", lambda *_: pytest.fail("a decoder was asked"))
     with pytest.raises(DicomError, match="no whole JPEG header of its transfer syntax"):
         decode_stored_values(Path("1.dcm"), dataset)

@@ -161,6 +161,20 @@ def test_a_first_input_written_unsigned_beside_signed_values_is_negative(tmp_pat
     np.testing.assert_array_equal(read_mammogram(path).pixels, stored.astype(np.float32) + 128)
 
 
+def test_a_count_above_32767_beside_signed_values_is_not_negative(tmp_path: Path) -> None:
+    """In implicit VR the whole descriptor is read as SS where pixels are signed."""
+    stored = np.array([[-5, 0, 100, 30000]], dtype=np.int16)
+    item = lut_item(np.arange(40000, dtype=np.uint16), first=-5, vr="OW")
+    path = write_mammogram(
+        tmp_path / "a.dcm",
+        stored,
+        bits_stored=16,
+        syntax=ImplicitVRLittleEndian,
+        tags={"VOILUTSequence": item},
+    )
+    np.testing.assert_array_equal(read_mammogram(path).pixels, [[0, 5, 105, 30005]])
+
+
 def test_a_lut_of_65536_entries_has_the_count_0(tmp_path: Path) -> None:
     stored = grey_ramp(bits=16)
     tags = {"VOILUTSequence": lut_item(np.arange(65536, dtype=np.uint16), vr="OW")}
@@ -210,6 +224,36 @@ def test_bits_above_bits_stored_are_ignored(tmp_path: Path) -> None:
     stored = np.array([[1, 2, 3]], dtype=np.uint16)
     path = write_mammogram(tmp_path / "a.dcm", stored | 0xC000)
     np.testing.assert_array_equal(read_mammogram(path).pixels, [[1, 2, 3]])
+
+
+def test_a_padding_value_written_unsigned_beside_signed_pixels_is_negative(tmp_path: Path) -> None:
+    stored = np.array([[-2000, -1990, 5, 6]], dtype=np.int16)
+    dataset = mammogram_dataset(stored, bits_stored=12)
+    dataset.add_new("PixelPaddingValue", "US", 65536 - 2000)
+    dataset.add_new("PixelPaddingRangeLimit", "US", 65536 - 1990)
+    dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    np.testing.assert_array_equal(read_mammogram(tmp_path / "a.dcm").pixels, [[-2048, -2048, 5, 6]])
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless])
+@pytest.mark.parametrize("signed", [False, True])
+def test_bits_at_the_top_of_the_word_are_read_where_high_bit_says_so(
+    tmp_path: Path, signed: bool, syntax: UID
+) -> None:
+    stored = grey_ramp(bits=12, signed=signed)
+    path = write_mammogram(
+        tmp_path / "a.dcm", stored << 4, bits_stored=12, syntax=syntax, tags={"HighBit": 15}
+    )
+    mammogram = read_mammogram(path)
+    np.testing.assert_array_equal(mammogram.pixels, stored.astype(np.float32))
+    assert mammogram.output_range == (stored.min(), stored.max())
+
+
+@pytest.mark.parametrize("high_bit", [15, 7, 99])
+def test_a_high_bit_that_the_pixels_contradict_is_passed_over(tmp_path: Path, high_bit: int) -> None:
+    stored = grey_ramp(bits=12)
+    path = write_mammogram(tmp_path / "a.dcm", stored, bits_stored=12, tags={"HighBit": high_bit})
+    np.testing.assert_array_equal(read_mammogram(path).pixels, stored.astype(np.float32))
 
 
 def test_missing_intent_is_accepted_and_for_processing_refused(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mammo_monai.dicom import gdcm_apart
+
 # Events that create, change or remove something, with the positions of their paths; `open` is judged apart.
 _CHANGING_EVENTS = {
     "os.mkdir": (0,),
@@ -20,7 +22,7 @@ _CHANGING_EVENTS = {
     "os.chmod": (0,),
     "shutil.rmtree": (0,),
 }
-# What no file may make a reader do at all.
+# What no file may make a reader do at all, the decoder of lossless JPEG apart.
 _FORBIDDEN_EVENTS = frozenset(
     {"os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.connect", "os.kill"}
 )
@@ -66,8 +68,13 @@ def _note(event: str, arguments: tuple[object, ...]) -> None:
             for position in _CHANGING_EVENTS[event]
             if not _is_inside(arguments[position])
         ]
-    elif event in _FORBIDDEN_EVENTS:
+    elif event in _FORBIDDEN_EVENTS and not _is_decoder(event, arguments):
         _Watch.seen.append(event)
+
+
+def _is_decoder(event: str, arguments: tuple[object, ...]) -> bool:
+    """The one process that a file may make a reader start: GDCM, whose command no file has a say in."""
+    return event == "subprocess.Popen" and arguments[1] == gdcm_apart.command()
 
 
 def _is_inside(path: object) -> bool:

@@ -79,6 +79,12 @@ def test_a_contour_that_is_not_finite_is_refused() -> None:
         contour_box([(1, 2), (3, float("nan"))])
 
 
+@pytest.mark.parametrize("points", [[[1, 2], [3]], [["a", "b"]], [[10**400, 1]]])
+def test_a_contour_of_other_things_than_points_is_refused(points: list[list[object]]) -> None:
+    with pytest.raises(GeometryError, match=r"a contour must hold points of two numbers \(x, y\); "):
+        contour_box(points)
+
+
 def test_an_empty_mask_is_refused() -> None:
     with pytest.raises(GeometryError, match="at least one pixel, this one is all zero"):
         mask_box(np.zeros((4, 7)))

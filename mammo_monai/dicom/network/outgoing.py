@@ -18,6 +18,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from mammo_monai.dicom.decoders import plugin_for_all
 from mammo_monai.dicom.reading import damage_refused, first_text
 from mammo_monai.dicom.wholeness import check_whole
 from mammo_monai.errors import DicomError
@@ -71,12 +72,11 @@ class Outgoing:
         name = self.path or Path(f"instance {self.sop_instance_uid}")
         dataset = self.loaded()
         expected = f"pixels that can be decompressed from {self.transfer_syntax_uid.name}, got others"
-        with damage_refused(
-            name, expected, "Install its decoder (mammo-monai[decoders]), or convert the file."
-        ):
+        with damage_refused(name, expected, "The file is damaged or cut short: copy it again."):
             if self.transfer_syntax_uid.is_encapsulated:
                 # PS3.3 C.7.6.1.1.5: what decompression gives is the same image, and keeps its UID.
-                dataset.decompress(generate_instance_uid=False)
+                plugin = plugin_for_all(name, dataset)
+                dataset.decompress(generate_instance_uid=False, decoding_plugin=plugin)
         if self.transfer_syntax_uid not in PLAIN:
             dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         return dataset

@@ -15,7 +15,6 @@ _MOST_REMEMBERED = 1000
 # (result, source, reason) of A-ASSOCIATE-RJ: DICOM PS3.8 table 9-21.
 _CALLING_UNKNOWN = (1, 1, 3)
 _CALLED_UNKNOWN = (1, 1, 7)
-_NO_REASON = (1, 1, 1)
 _CONGESTED = (2, 3, 1)
 _LOCAL_LIMIT = (2, 3, 2)
 # Reason of an A-ABORT by the service provider: PS3.8 table 9-26.

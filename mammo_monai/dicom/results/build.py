@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
+from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from mammo_monai.dicom.reading import damage_refused
 from mammo_monai.dicom.results.box_segmentation import box_segmentation
 from mammo_monai.dicom.results.cad_report import cad_report
 from mammo_monai.dicom.results.headers import ResultFacts
@@ -53,12 +56,19 @@ def build_result(
     checked = [checked_image(each, are_scores_needed=not reviewed) for each in images]
     content = _content(checked, observer) if reviewed else ""
     facts = ResultFacts(kind, model, created or datetime.now(), reviewed, observer, content)
-    if kind == "cad":
-        return cad_report(checked, facts)
-    if kind == "sc":
-        return secondary_capture(checked[0], images[0].source, facts, longer_side_px=longer_side_px)
-    builders = {"sr": measurement_report, "gsps": presentation_state, "seg": box_segmentation}
-    return builders[kind](checked[0], facts)
+    with header_refused(checked[0].name):
+        if kind == "cad":
+            return cad_report(checked, facts)
+        if kind == "sc":
+            return secondary_capture(checked[0], images[0].source, facts, longer_side_px=longer_side_px)
+        builders = {"sr": measurement_report, "gsps": presentation_state, "seg": box_segmentation}
+        return builders[kind](checked[0], facts)
+
+
+def header_refused(name: str) -> AbstractContextManager[None]:
+    """Turns what pydicom raises on elements that are taken over from the image into a DicomError."""
+    expected = "patient, study, LUTs and windows that a result can take over, got some that cannot be read"
+    return damage_refused(Path(name), expected, "Correct the tag, or export the image again.")
 
 
 def _check_call(kind: str, images: Sequence[MarkedImage], *, reviewed: bool, observer: str | None) -> None:

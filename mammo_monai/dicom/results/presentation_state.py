@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
@@ -78,7 +80,7 @@ def _image_reference(marked: CheckedImage) -> Sequence:
 
 
 def _whole_image(marked: CheckedImage) -> Dataset:
-    """From the first pixel, 1\\1, to the last; spacing where known, else square pixels."""
+    """From the first pixel, 1\\1, to the last; spacing where known, else the ratio of the pixels."""
     area, attributes = Dataset(), marked.attributes
     area.DisplayedAreaTopLeftHandCorner = [1, 1]
     area.DisplayedAreaBottomRightHandCorner = [attributes.columns, attributes.rows]
@@ -86,8 +88,17 @@ def _whole_image(marked: CheckedImage) -> Dataset:
     if attributes.pixel_spacing_mm is not None:
         area.PresentationPixelSpacing = [format_number_as_ds(each) for each in attributes.pixel_spacing_mm]
     else:
-        area.PresentationPixelAspectRatio = [1, 1]
+        area.PresentationPixelAspectRatio = _aspect_ratio(marked.source)
     return area
+
+
+def _aspect_ratio(source: Dataset) -> list[int]:
+    """Pixel Aspect Ratio of the image, vertical and horizontal; square where it says none."""
+    try:
+        vertical, horizontal = (int(str(each)) for each in source.get("PixelAspectRatio"))
+    except (TypeError, ValueError):
+        return [1, 1]
+    return [vertical, horizontal] if min(vertical, horizontal) > 0 else [1, 1]
 
 
 def _layer() -> Dataset:
@@ -137,14 +148,14 @@ def _text(words: str, units: str, corner: tuple[float, float], opposite: tuple[f
 def _copy_greyscale(source: Dataset, result: Dataset) -> None:
     """The image's own transformations, so that it looks the same with the overlay and without."""
     if source.get("ModalityLUTSequence"):
-        _copy(source, result, ("ModalityLUTSequence",))
+        _copy_luts(source, result, "ModalityLUTSequence")
     elif first_text(source, "RescaleSlope") and first_text(source, "RescaleIntercept"):
         _copy(source, result, ("RescaleIntercept", "RescaleSlope", "RescaleType"))
         if "RescaleType" not in result:
             result.RescaleType = "US"  # unspecified: required here, optional in images (PS3.3 C.11.1.1.2)
     voi = Dataset()
     if source.get("VOILUTSequence"):
-        _copy(source, voi, ("VOILUTSequence",))
+        _copy_luts(source, voi, "VOILUTSequence")
     if first_text(source, "WindowCenter") and first_text(source, "WindowWidth"):
         windows = ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction")
         _copy(source, voi, windows)
@@ -158,3 +169,17 @@ def _copy(source: Dataset, target: Dataset, keywords: tuple[str, ...]) -> None:
     for keyword in keywords:
         if source.get(keyword) not in (None, ""):
             target[keyword] = source[keyword]
+
+
+def _copy_luts(source: Dataset, target: Dataset, keyword: str) -> None:
+    """The LUTs of an image; what it holds as words in big endian is turned: the copy is little endian."""
+    is_big = source.original_encoding[1] is False
+    items = Sequence()
+    for lut in source[keyword].value:
+        item = Dataset()
+        item.update({each.tag: each for each in lut})
+        if is_big and isinstance(lut.LUTData, bytes):
+            turned = np.frombuffer(lut.LUTData, dtype=">u2").astype("<u2").tobytes()
+            item["LUTData"] = DataElement(lut["LUTData"].tag, "OW", turned)
+        items.append(item)
+    setattr(target, keyword, items)

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 
-from mammo_monai.dicom.results.build import build_result
+from mammo_monai.dicom.results.build import build_result, header_refused
 from mammo_monai.dicom.results.identity import ModelIdentity, model_identity
 from mammo_monai.dicom.results.marked_image import MarkedImage
 from mammo_monai.dicom.results.secondary_capture import LONGER_SIDE_PX
@@ -147,8 +148,11 @@ def _write(  # all of them are of one call of write_results
     if Path(name).name != name:
         raise DicomError(f"{name}: expected a record id that can name a file, got one with a path in it.")
     path = Path(folder) / name
+    encoded = BytesIO()
+    with header_refused(images[0].detections.record_id):
+        result.save_as(encoded, enforce_file_format=True)
     with atomic_path(path) as part:
-        result.save_as(part, enforce_file_format=True)
+        part.write_bytes(encoded.getbuffer())
     return path
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -25,6 +25,7 @@ from pydicom.uid import (
 from pynetdicom import AllStoragePresentationContexts, evt
 
 from mammo_monai.dicom.network import NetworkError, Peer, SendOutcome, send
+from mammo_monai.doctor.decoders import made_image
 from tests.dicom.network.archive_scp import ArchiveScp, Silent, aborting, image, report
 from tests.dicom_factory import write_bare
 
@@ -237,8 +238,22 @@ def test_what_cannot_be_decompressed_fails_alone() -> None:
             decompress=True,
         )
     assert statuses(outcomes) == ["failed", "refused", "sent"]
+    assert "JPEG Lossless" in outcomes[0].reason
+    assert "no whole JPEG header" in outcomes[0].reason or "Install the decoder" in outcomes[0].reason
+
+
+def test_what_would_end_a_decoder_is_not_decompressed_and_the_next_is_sent() -> None:
+    """GDCM 3.2 ends the process that calls it at this version of JFIF."""
+    pytest.importorskip("gdcm")
+    fatal, film = encoded(JPEGLosslessSV1), image(1, 2, syntax=RLELossless)
+    made, _ = made_image("JPEGLosslessSV1")
+    frame = bytearray(get_frame(made.PixelData, 0, number_of_frames=1))
+    frame[11] = 2
+    fatal.Rows, fatal.Columns, fatal.PixelData = made.Rows, made.Columns, encapsulate([bytes(frame)])
+    with ArchiveScp(syntaxes=[ExplicitVRLittleEndian]) as archive:
+        outcomes = send(archive.peer, [fatal, film], decompress=True)
+    assert statuses(outcomes) == ["failed", "sent"]
     assert "expected pixels that can be decompressed from JPEG Lossless" in outcomes[0].reason
-    assert "Install its decoder" in outcomes[0].reason
 
 
 def test_a_class_the_peer_does_not_take_is_refused_by_name() -> None:

@@ -1,6 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
+from pydicom import dcmread
 from pydicom.sequence import Sequence
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from mammo_monai.dicom.results import build_result
 from tests.dicom.results.sources import (
@@ -11,7 +15,7 @@ from tests.dicom.results.sources import (
     marked,
     nothing_marked,
 )
-from tests.dicom_factory import lut_item
+from tests.dicom_factory import grey_ramp, lut_item, mammogram_dataset
 
 
 def test_boxes_are_lines_in_pixels_of_the_image() -> None:
@@ -53,6 +57,10 @@ def test_the_whole_image_is_displayed_in_its_own_proportions() -> None:
     (area,) = build_result("gsps", [marked(film)], MODEL).DisplayedAreaSelectionSequence
     assert list(area.PresentationPixelAspectRatio) == [1, 1]
     assert "PresentationPixelSpacing" not in area
+    for told, expected in ((["3", "2"], [3, 2]), (["0", "2"], [1, 1]), (["2"], [1, 1])):
+        film.PixelAspectRatio = told
+        (area,) = build_result("gsps", [marked(film)], MODEL).DisplayedAreaSelectionSequence
+        assert list(area.PresentationPixelAspectRatio) == expected
 
 
 def test_windows_and_rescale_of_the_image_stay_in_force() -> None:
@@ -73,6 +81,30 @@ def test_tables_of_the_image_stay_in_force() -> None:
     assert list(state.SoftcopyVOILUTSequence[0].VOILUTSequence[0].LUTData) == [0, 1, 2, 3]
     assert len(state.ModalityLUTSequence) == 1
     assert "RescaleSlope" not in state
+
+
+@pytest.mark.parametrize("vr", ["US", "OW"])
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_a_table_means_the_same_in_the_overlay_whatever_the_image_is_written_in(
+    tmp_path: Path, syntax: UID, signed: bool, vr: str
+) -> None:
+    first, entries = (-100 if signed else 100), np.arange(300, dtype=np.uint16)
+    item = lut_item(entries, first=first, bits=12, vr=vr)
+    if vr == "OW":
+        item[0].LUTData = entries.astype("<u2" if syntax.is_little_endian else ">u2").tobytes()
+    image = mammogram_dataset(
+        grey_ramp((40, 30), 12, signed=signed), bits_stored=12, syntax=syntax, tags={"VOILUTSequence": item}
+    )
+    whole = digital_mammogram()
+    image.update({each.tag: each for each in whole if each.tag not in image})
+    image.save_as(tmp_path / "image.dcm", enforce_file_format=True)
+    source = dcmread(tmp_path / "image.dcm")
+    build_result("gsps", [marked(source)], MODEL).save_as(tmp_path / "pr.dcm", enforce_file_format=True)
+    (table,) = dcmread(tmp_path / "pr.dcm").SoftcopyVOILUTSequence[0].VOILUTSequence
+    assert list(table.LUTDescriptor) == [300, first, 12]
+    data = table.LUTData
+    assert list(np.frombuffer(data, "<u2") if isinstance(data, bytes) else data) == entries.tolist()
 
 
 def test_an_image_without_transformations_gets_none() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.uid import ImplicitVRLittleEndian
 
 from mammo_monai.dicom.results import RESULT_KINDS, result_uid
 from mammo_monai.dicom.results.identity import model_identity
@@ -12,6 +13,7 @@ from mammo_monai.dicom.results.write_results import WriteOptions, at_least, writ
 from mammo_monai.records import Detections, ImageRecord
 from mammo_monai.schema import DetectionsFile, Manifest, write_manifest
 from tests.dicom.results.sources import detections, digital_mammogram, nothing_marked
+from tests.dicom_factory import lut_item
 
 ABOUT = {
     "bundle": "mass_bundle",
@@ -42,6 +44,22 @@ def content(tmp_path: Path) -> DetectionsFile:
         ),
         ABOUT,
     )
+
+
+def test_a_table_that_cannot_be_taken_over_costs_its_image_alone(
+    tmp_path: Path, content: DetectionsFile
+) -> None:
+    table = lut_item(np.arange(4, dtype=np.uint16))
+    del table[0].LUTDescriptor
+    written(tmp_path / "images", 1, VOILUTSequence=table)
+    image = dcmread(tmp_path / "images" / "1.dcm")
+    image.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian  # LUT Data is US or OW, by its descriptor
+    image.save_as(tmp_path / "images" / "1.dcm", enforce_file_format=True)
+    done = write_results("gsps", content, tmp_path / "out")
+    assert [each.name for each in done.files] == ["two_gsps.dcm", "three_gsps.dcm"]
+    assert done.failed.keys() == {"one"}
+    assert "LUTs and windows that a result can take over" in done.failed["one"]
+    assert "export the image again" in done.failed["one"]
 
 
 @pytest.mark.parametrize("kind", RESULT_KINDS)
@@ -78,11 +96,12 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(
     (first, *_) = write_results("sr", content, tmp_path / "out").files
     before = first.read_bytes()
 
-    def full(self: object, path: Path, **_: object) -> None:
-        path.write_bytes(b"half")
+    def full(path: Path, _: object) -> None:
+        with path.open("wb") as stream:
+            stream.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pydicom.dataset.Dataset.save_as", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space left on device"):
         write_results("sr", content, tmp_path / "out")
     assert first.read_bytes() == before
