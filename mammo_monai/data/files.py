@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mammo_monai.dicom.preamble import is_dicom
 from mammo_monai.errors import ManifestError
+from mammo_monai.readers.folders import folders_below
 from mammo_monai.transforms.load import IMAGE_SUFFIXES
 
 logger = logging.getLogger(__name__)
@@ -18,8 +19,8 @@ logger = logging.getLogger(__name__)
 def image_files(paths: Sequence[Path]) -> list[tuple[Path, str]]:
     """Image files named or found in folders, absolute, sorted within each folder, each once.
 
-    Folders are searched to any depth: files with a suffix in `IMAGE_SUFFIXES`, and files of other names that
-    begin as DICOM does. What else lies there is passed over.
+    Folders are searched to any depth, behind links too (see `folders_below`): files with a suffix in
+    `IMAGE_SUFFIXES`, and files of other names that begin as DICOM does. What else lies there is passed over.
 
     Returns:
         `(file, identity)`: the identity is the path relative to what was named, so that a folder gives the
@@ -50,7 +51,7 @@ def _found(path: Path) -> Iterator[tuple[Path, str]]:
             f"{path}: no such file or folder; expected a manifest, an image or a folder of images."
         )
     # A link to nothing or a pipe that is called like an image stays in: as one that fails, it is named.
-    files = sorted(each for each in path.rglob("*") if not each.is_dir())
+    files = sorted(folder / name for folder, names in folders_below(path) for name in names)
     images = [each for each in files if _is_image(each)]
     if not images:
         raise ManifestError(

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.data.phantoms import cache_folder
+from mammo_monai.data.prepared_image import file_stem
 from mammo_monai.errors import GeometryError
 from mammo_monai.files import atomic_path, bytes_text, write_json_atomic
 from mammo_monai.geometry import Crop, Flip, ImageFrame, Scale, rowcol_to_xyxy
@@ -32,6 +33,9 @@ FOLDER = "patch_images"
 _VERSION = 1
 _KINDS = {"crop": Crop, "flip": Flip, "scale": Scale}
 _LOG_EVERY_S = 15.0
+# What a record may say better than its file, and a transform goes by: which way a breast is turned, whether
+# there is a muscle, how large a pixel is.
+_DECISIVE = ("laterality", "view_position", "pixel_spacing_mm")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +72,9 @@ def keep_images(
 ) -> list[KeptImage]:
     """The prepared images of samples, from the cache where it has them, else made now and kept there.
 
-    A file is used again when record, source file (size and time of change), and all settings of the transform
-    are the same. Nothing is ever deleted: remove the folder when it is no longer needed. Progress and time
-    left are logged.
+    A file is used again when record id, side, view, spacing, source file (size and time of change), and all
+    settings of the transform are the same. Nothing is ever deleted: remove the folder when it is no longer
+    needed. Progress and time left are logged.
 
     Args:
         transform: without chance; gives `image` (1, H, W) in [0, 1] and `frame`, see `patch_transforms`.
@@ -85,7 +89,7 @@ def keep_images(
     """
     folder = Path(cache_dir) if cache_dir is not None else cache_folder() / FOLDER
     settings = json.dumps([_VERSION, transform_settings(transform)], sort_keys=True)
-    paths = [folder / f"{each['record_id']}-{_key(each, settings)}.npy" for each in samples]
+    paths = [folder / f"{file_stem(each['record_id'])}-{_key(each, settings)}.npy" for each in samples]
     kept: list[KeptImage | None] = [_found(path, memory_px) for path in paths]
     missing = [row for row, each in enumerate(kept) if each is None]
     if missing:
@@ -172,6 +176,7 @@ def _key(sample: Sample, settings: str) -> str:
     stamp = path.stat()
     prepared = sample.get("prepared")
     facts = [settings, stamp.st_size, stamp.st_mtime_ns, dict(prepared) if prepared else None]
+    facts += [sample.get(name) for name in _DECISIVE]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("utf-8")).hexdigest()[:16]
 
 

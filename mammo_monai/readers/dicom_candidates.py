@@ -14,14 +14,14 @@ from mammo_monai.dicom.reading import damage_refused
 from mammo_monai.errors import DicomError
 from mammo_monai.readers.image_header import elements_of
 
-DICOM_SUFFIXES = (".dcm", ".dicom")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+_OTHER_PICTURE_SUFFIXES = (".tif", ".tiff", ".bmp")  # in-house sets have them, no download does
 LOSSY_SUFFIXES = (".jpg", ".jpeg")
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file is a JPEG or PNG by its name."""
-    return path.suffix.lower() in PICTURE_SUFFIXES
+    """Whether a file is a JPEG, PNG, TIFF or BMP by its name."""
+    return path.suffix.lower() in PICTURE_SUFFIXES + _OTHER_PICTURE_SUFFIXES
 
 
 def is_lossy(path: Path) -> bool:
@@ -49,8 +49,8 @@ def stored_values_of(path: Path) -> NDArray[np.integer] | None:
         with damage_refused(path):
             if is_picture(path):
                 with Image.open(path) as picture:
-                    grey = picture if picture.mode in ("L", "I;16", "I") else picture.convert("L")
-                    return np.array(grey)
+                    is_grey = picture.mode == "L" or picture.mode.startswith("I")  # I;16B: a TIFF of 16 bits
+                    return np.array(picture if is_grey else picture.convert("L"))
             return decode_stored_values(path, read_bounded(path, name=path))
     except DicomError:
         return None

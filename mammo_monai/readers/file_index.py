@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from threading import Lock
 
+from mammo_monai.dicom.preamble import is_dicom
 from mammo_monai.errors import ManifestError
-from mammo_monai.readers.dicom_candidates import DICOM_SUFFIXES, PICTURE_SUFFIXES
-from mammo_monai.readers.image_header import elements_of
+from mammo_monai.readers.dicom_candidates import PICTURE_SUFFIXES
+from mammo_monai.readers.folders import folders_below
+from mammo_monai.readers.image_header import DICOM_SUFFIXES, elements_of
 
 Progress = Callable[[int, int], None]
 
@@ -28,8 +29,9 @@ class _ByHeader:
 class FileIndex:
     """The images (DICOM, JPEG, PNG) and tables (`*.csv`) below a folder, by what their folders are called.
 
-    Names are compared without regard to upper and lower case. Headers are read only when a file is sought
-    that no name leads to, once each, and only of DICOM files that no known name explains.
+    DICOM files may have any name: archives call them by their UID, whose end looks like a suffix. Names are
+    compared without regard to upper and lower case. Headers are read once each, and only of DICOM files that
+    no known name explains: when a file is sought that no name leads to, or for `cases`.
 
     Args:
         workers: threads that read headers. on_progress: called with (done, total) after each of them.
@@ -60,9 +62,10 @@ class FileIndex:
         suffix = path.suffix.lower()
         if path.name.startswith("."):  # "._1-1.dcm": what macOS leaves beside files on foreign disks
             return
-        if suffix != ".csv" and suffix not in DICOM_SUFFIXES + PICTURE_SUFFIXES:
-            return
-        if _is_pipe_or_device(path):
+        if suffix in (".csv", *DICOM_SUFFIXES, *PICTURE_SUFFIXES):
+            if _is_pipe_or_device(path):
+                return
+        elif not _begins_as_dicom(path):
             return
         if suffix == ".csv":
             self.tables.append(path)
@@ -75,9 +78,17 @@ class FileIndex:
         """Images below any folder of this name."""
         return list(self._by_folder.get(name.lower(), ()))
 
-    def folders(self) -> set[str]:
-        """The names of all folders with images below, and all that listings lead by, in lower case."""
-        return {*self._by_folder, *self._listed}
+    def cases(self) -> set[str]:
+        """The names that lead to images, in lower case: of folders, in listings, and PatientIDs in headers.
+
+        Headers are read of files alone that no known name explains; call `know` and `list_under` before.
+        """
+        return {*self._by_folder, *self._listed, *self._by_header().patients}
+
+    def of_case(self, name: str) -> list[Path]:
+        """The images that one of `cases` leads to."""
+        listed = self._listed.get(name.lower(), ())
+        return self.in_folder(name) or [*listed] or [*self._by_header().patients.get(name.lower(), ())]
 
     def below(self, *parts: str) -> list[Path]:
         """Images that lie directly in a folder whose path ends with these names."""
@@ -117,14 +128,15 @@ class FileIndex:
             or (self.in_folder(series) if len(parts) > 1 else [])
             or list(self._listed.get(series, ()))
             or list(self._listed.get(parts[0], ()))
-            or self._by_header(series, parts[0])
+            or list(self._by_header().series.get(series, ()))
+            or list(self._by_header().patients.get(parts[0], ()))
         )
 
-    def _by_header(self, series: str, case: str) -> list[Path]:
+    def _by_header(self) -> _ByHeader:
         with self._lock:
             if self._headers is None:
                 self._headers = self._read_headers()
-        return list(self._headers.series.get(series, ()) or self._headers.patients.get(case, ()))
+        return self._headers
 
     def _read_headers(self) -> _ByHeader:
         found = _ByHeader()
@@ -143,7 +155,7 @@ class FileIndex:
         return found
 
     def _is_known(self, path: Path) -> bool:
-        if path.suffix.lower() not in DICOM_SUFFIXES:
+        if path.suffix.lower() in PICTURE_SUFFIXES:
             return True  # pictures have no header to ask
         folders = path.relative_to(self.root).parent.parts
         pattern = self._known_pattern
@@ -153,19 +165,6 @@ class FileIndex:
         )
 
 
-def folders_below(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Every folder below `root` once, with its files in order; links are followed, also those in a circle."""
-    seen: set[tuple[int, int]] = set()
-    for folder, subfolders, names in os.walk(root, followlinks=True):
-        status = Path(folder).stat()
-        if (status.st_dev, status.st_ino) in seen:
-            subfolders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        subfolders.sort()
-        yield Path(folder), sorted(names)
-
-
 def _is_pipe_or_device(path: Path) -> bool:
     """Whether reading would wait for somebody to write; what cannot be asked is reported where it is read."""
     try:
@@ -173,6 +172,13 @@ def _is_pipe_or_device(path: Path) -> bool:
     except OSError:
         return False
     return not stat.S_ISREG(mode)
+
+
+def _begins_as_dicom(path: Path) -> bool:
+    try:
+        return path.is_file() and is_dicom(path)
+    except OSError:
+        return False
 
 
 def _parts(path: Path) -> list[str]:

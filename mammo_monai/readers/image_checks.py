@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mammo_monai.dicom.attributes import MammogramAttributes
+from mammo_monai.dicom.preamble import is_dicom
 from mammo_monai.errors import DicomError
 from mammo_monai.files import sha256_of
 from mammo_monai.readers.audit import Audit, InvalidRecordError
@@ -105,7 +106,7 @@ def read_whole_file(path: Path) -> FileHeader:
 
 
 def _read(path: Path) -> FileHeader:
-    if path.suffix.lower() in DICOM_SUFFIXES:
+    if path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path):
         attributes = read_dicom_header(path)
         refuse_cut_short_dicom(path)
         return FileHeader(attributes.columns, attributes.rows, attributes)

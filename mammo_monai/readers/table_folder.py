@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mammo_monai.errors import ManifestError
+from mammo_monai.readers.folders import is_left_behind
 
 MAX_DEPTH = 4
 """How far below: `wget -r` puts data sets under host/files/name/version."""
@@ -52,7 +53,7 @@ def subfolder(folder: Path, name: str) -> Path | None:
 
 def _listing(folder: Path) -> list[Path]:
     try:
-        return sorted(folder.iterdir())
+        return sorted(path for path in folder.iterdir() if not is_left_behind(path.name))
     except OSError:  # no right to look into it; what is needed is missed by name
         return []
 

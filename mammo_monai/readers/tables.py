@@ -1,6 +1,6 @@
 """Reads a data set's own tables: CSV as it was published, or as spreadsheets and downloads left it.
 
-Accepted: UTF-8 and UTF-16 with or without BOM where it has one, Latin-1, LF, CRLF or CR, line breaks inside
+Accepted: UTF-8 with or without its mark (BOM), UTF-16 with it, Latin-1, LF, CRLF or CR, line breaks inside
 quotes, four separators, empty columns at the right, a header that stands again further down. Refused, with
 the row: cells too few or too many, quotes without an end, NUL bytes; a table that lost a row lost lesions.
 """
@@ -85,9 +85,9 @@ class TableRow:
             InvalidRecordError: not a whole number from `low` to `high`.
         """
         text = self.values[column]
-        if text in unknown:
+        number = text.removesuffix(".0") or text  # as programs write whole numbers beside empty cells
+        if number in unknown:
             return None
-        number = text.removesuffix(".0")
         # A longer one is out of any range, and Python refuses to convert thousands of digits.
         if not (number.isascii() and number.isdigit() and len(number) < 20 and low <= int(number) <= high):
             raise self.fault(column, f"a whole number from {low} to {high}")

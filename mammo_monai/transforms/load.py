@@ -1,4 +1,4 @@
-"""Reads a mammogram into a sample: DICOM through `dicom.pixels`, PNG, JPG and TIFF through Pillow.
+"""Reads a mammogram into a sample: DICOM through `dicom.pixels`, PNG, JPG, TIFF and BMP through Pillow.
 
 Grey values come on the grid of 16 bits, k / 65535, whatever the file's own depth: what is kept as a 16-bit
 copy is then what was loaded, bit for bit. A 14-bit detector's steps are four of the grid's.
@@ -24,7 +24,7 @@ from mammo_monai.geometry import ImageFrame, xyxy_to_rowcol
 from mammo_monai.transforms.sample import MAX_16_BIT, Sample, as_float
 
 DICOM_SUFFIXES = (".dcm", ".dicom")
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 IMAGE_SUFFIXES = DICOM_SUFFIXES + PICTURE_SUFFIXES
 
 

@@ -67,3 +67,15 @@ def test_dicom_named_by_its_uid_is_an_image(tmp_path: Path) -> None:
     (tmp_path / "notes.55").write_text("no image")
     assert [path for path, _ in image_files([tmp_path])] == [film]
     assert [path for path, _ in image_files([film])] == [film]
+
+
+def test_folders_behind_links_are_searched_and_what_systems_leave_is_not(folder: Path) -> None:
+    disk = folder.parent / "disk"
+    disk.mkdir()
+    (disk / "4.png").write_bytes(b"")
+    (folder / "a link").symlink_to(disk)
+    (folder / "b" / "circle").symlink_to(folder)
+    for name in ("@eaDir", ".thumbnails"):
+        (folder / name).mkdir()
+        (folder / name / "1.png").write_bytes(b"")
+    assert names(image_files([folder])) == ["1.png", "a link/4.png", "b/2.DCM", "b/3.jpeg", "b/IM0001"]

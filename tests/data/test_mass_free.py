@@ -194,7 +194,7 @@ def test_the_verb_says_what_is_there(
     assert "manifest.json: 3 images without lesions, on the mean" in capsys.readouterr().out
     most = max(write_mass_free_set(read_manifest(prepared), tmp_path / "x", min_fraction=0.3).fractions)
     assert command.main([*words, str(most)]) == 0
-    assert "films left out: less than" in capsys.readouterr().out
+    assert "1 film left out: less than" in capsys.readouterr().out
     logging.getLogger("mammo_monai").setLevel(level)
 
 

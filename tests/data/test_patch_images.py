@@ -203,3 +203,22 @@ def test_what_was_found_out_about_an_image_is_found_once(manifest: Path, tmp_pat
 
     assert [remembered(kept, "thing", find).tolist() for _ in range(2)] == [[1, 2], [1, 2]]
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    "said", [{"laterality": "R"}, {"view_position": "ML"}, {"pixel_spacing_mm": (0.05, 0.06)}]
+)
+def test_an_image_is_prepared_again_when_its_record_says_another_thing(
+    manifest: Path, tmp_path: Path, said: dict[str, Any]
+) -> None:
+    (sample, *_), transform = load_samples(manifest), Counted(patch_transforms())
+    for each in (sample, {**sample, **said}, sample):
+        keep_images([each], transform, cache_dir=tmp_path / "cache")
+    assert len(transform.calls) == 2
+
+
+def test_a_record_id_that_is_a_path_leads_nowhere_else(manifest: Path, tmp_path: Path) -> None:
+    sample = {**load_samples(manifest)[0], "record_id": "../outside"}
+    (kept,) = keep_images([sample], patch_transforms(), cache_dir=tmp_path / "cache")
+    assert kept.path.parent == tmp_path / "cache"
+    assert not list(tmp_path.glob("outside*"))

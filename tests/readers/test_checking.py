@@ -397,3 +397,29 @@ def test_exit_code_is_2_for_fatal_1_for_odd_0_for_none() -> None:
 
 def test_lists_may_be_empty(records: list[ImageRecord]) -> None:
     assert checked(Manifest(test=tuple(records))) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "found"), [(cut, "file-truncated"), (flip, "laterality-picture"), (None, "")]
+)
+def test_dicom_without_a_suffix_is_looked_at_as_dicom(
+    records: list[ImageRecord], change: Callable[[Path], object] | None, found: str
+) -> None:
+    """Archives name files by their UID, or IM000001."""
+    bare = []
+    for number, record in enumerate(records):
+        path = record.image.with_name(f"IM{number}")
+        record.image.rename(path)
+        if number == 1 and change:
+            change(path)
+        bare.append(replace(record, image=path, file_size=None, sha256=None))
+    expected = [(found, bare[1].record_id)] if found else []
+    assert codes(checked(manifest_of(bare), pixels=True)) == expected
+
+
+def test_another_image_in_the_place_of_one_without_a_suffix_is_told(records: list[ImageRecord]) -> None:
+    path = records[1].image.with_name("IM1")
+    records[1].image.rename(path)
+    rewrite(path, SOPInstanceUID="1.2.3")
+    changed = [records[0], replace(records[1], image=path, file_size=None, sha256=None), *records[2:]]
+    assert codes(checked(manifest_of(changed))) == [("uid-differs", records[1].record_id)]

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from mammo_monai.errors import ManifestError
+from mammo_monai.readers import repeated
 from mammo_monai.readers.audit import Audit
-from mammo_monai.readers.repeated import are_same_files, drop_repeated_records
+from mammo_monai.readers.repeated import are_same_files, drop_repeated_records, drop_same_pictures
 from mammo_monai.records import ImageRecord, Laterality, Lesion
 from mammo_monai.schema import Action
 
@@ -85,3 +86,28 @@ def test_files_are_compared_by_all_their_bytes(tmp_path: Path) -> None:
     assert are_same_files(paths[:2])
     assert are_same_files(paths[:1] * 3)
     assert not are_same_files(paths)
+
+
+def test_files_of_one_size_are_not_all_compared_with_all(
+    record: ImageRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[object] = []
+    monkeypatch.setattr(repeated, "are_same_files", lambda paths: compared.append(paths) or True)
+    records = []
+    for number in range(50):
+        path = record.image.with_name(f"{number}.jpg")
+        path.write_bytes(bytes([number % 49]) * 9000)
+        records.append(replace(record, image=path, record_id=f"{number:016x}", file_size=9000))
+    audit = Audit()
+    assert len(drop_same_pictures(records, audit)) == 48
+    assert len(compared) == 2
+    assert codes(audit) == [("image-repeated", Action.QUARANTINED)] * 2
+
+
+def test_files_that_differ_in_their_middle_alone_are_kept(record: ImageRecord) -> None:
+    records = []
+    for name, middle in (("a", b"x"), ("b", b"y")):
+        path = record.image.with_name(f"{name}.jpg")
+        path.write_bytes(bytes(5000) + middle + bytes(5000))
+        records.append(replace(record, image=path, record_id=name * 16, file_size=10001))
+    assert drop_same_pictures(records, Audit()) == records

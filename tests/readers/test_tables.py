@@ -171,6 +171,13 @@ def test_whole_numbers_out_of_their_range_are_refused(text: str) -> None:
     assert len(str(error.value)) < 250
 
 
+@pytest.mark.parametrize(("text", "number"), [("0", None), ("0.0", None), ("", None), ("3.0", 3)])
+def test_a_mark_for_unknown_is_one_with_a_decimal_too(text: str, number: int | None) -> None:
+    assert row_of(text).whole_number("a", 1, 4, unknown=("", "0")) == number
+    with pytest.raises(InvalidRecordError):
+        row_of(".0").whole_number("a", 1, 4, unknown=("", "0"))
+
+
 def test_texts_and_choices_name_what_they_expect() -> None:
     assert row_of("x").text("a") == "x"
     assert row_of("left").choice("a", {"LEFT": 1}) == 1

@@ -16,6 +16,7 @@ from mammo_monai.readers.annotations.identity import (
     view_of,
 )
 from mammo_monai.readers.annotations.lesion_types import LesionTypes
+from mammo_monai.readers.annotations.same_patient import Told, told_by
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.image_header import note_unsuitable, read_image_header
 from mammo_monai.readers.whole_files import refuse_cut_short
@@ -59,6 +60,7 @@ class RecordMaker:
     Attributes:
         by_uid: annotations that name their image by SOPInstanceUID alone.
         told_by_folder: gets the record ids of images whose patient only their folder tells.
+        told: gets who says the patient of each image, by its file.
     """
 
     salt: str
@@ -67,6 +69,7 @@ class RecordMaker:
     clip: bool = False
     by_uid: Mapping[str, tuple[AnnotatedImage, ...]] = field(default_factory=dict)
     told_by_folder: list[str] = field(default_factory=list)
+    told: dict[Path, Told] = field(default_factory=dict)
 
     def read(self, item: ImageItem, audit: Audit) -> ImageRecord | None:
         """The record of an image, or None where a fault quarantined it."""
@@ -88,6 +91,7 @@ class RecordMaker:
             folder, _, name = item.name.rpartition("/")
             groups = groups_in_name(self.pattern, f"{folder}/{bare_name(name)}".lstrip("/"), item.where)
             known = identity_of(fields, groups, header)
+            self.told[item.path.absolute()] = told_by(fields, groups, header.patient_id, item.folder_patient)
             if not known.get("patient") and item.folder_patient:
                 known["patient"] = item.folder_patient
                 self.told_by_folder.append(guard.record_id)  # atomic; only counted, so the order is nothing

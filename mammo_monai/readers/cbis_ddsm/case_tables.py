@@ -149,7 +149,7 @@ def case_row(row: TableRow) -> CaseRow:
         patient_id=row.text("patient id").upper(),
         laterality=row.choice("left or right breast", LATERALITY),
         view_position=row.choice("image view", VIEW),
-        abnormality_id=row.text("abnormality id"),
+        abnormality_id=row.text("abnormality id").removesuffix(".0"),
         abnormality_type=row.choice("abnormality type", _TYPE),
         birads=row.whole_number("assessment", 0, 6),
         breast_density=row.whole_number("breast density", 1, 4, unknown=("", "0")),

@@ -1,7 +1,8 @@
 """Reads CBIS-DDSM: case-description tables, full mammograms, ROI masks found by content.
 
-Three downloads are read: TCIA's classic folders (case/study/series/000000.dcm), those of the NBIA Data
-Retriever (case/date-DDSM-NA-n/1.000000-full mammogram images-n/1-1.dcm) and the JPEG re-release
+Four downloads are read: TCIA's classic folders (case/study/series/000000.dcm), those of the NBIA Data
+Retriever (case/date-DDSM-NA-n/1.000000-full mammogram images-n/1-1.dcm), files named by UID in folders named
+by UID or in one (the Imaging Data Commons; found by their headers), and the JPEG re-release
 (jpeg/series/1-263.jpg). Findings of this file: image-missing, image-ambiguous, image-mismatch, views-differ
 (quarantined); file-repeated (repaired); row-differs (repaired or warned); laterality-differs, view-differs,
 box-repeated, lossy-copy (warned).
@@ -193,7 +194,7 @@ def _full_images(index: FileIndex, wanted: str, where: str) -> list[Path]:
     if len(located) > 1:
         located = [path for path in located if _is_whole(path)] or located
     if len(located) > 1 and not are_same_files(located):
-        series = PurePosixPath(wanted).parts[-2:-1]
+        series = PurePosixPath(wanted.replace("\\", "/")).parts[-2:-1]
         located = [path for path in located if _series_of(path) in series] or located
     if located and are_same_files(located):
         return located

@@ -20,23 +20,23 @@ _REMEDY = "Was the table cut off? Download it again."
 
 
 class Undescribed:
-    """Folders of cases, and of lesions, that no row of the tables names.
+    """Cases, and lesions of them, that no row of the tables names: folders, or PatientIDs of files elsewhere.
 
-    Only those of tables that were read: without the calcification tables, folders of calcifications say
-    nothing.
+    Only those of tables that were read: without the calcification tables, calcifications say nothing.
 
     Args:
-        index: with the listings of the download. found: the rows of the tables that were read.
+        index: with the listings of the download, and the names it is to know.
+        found: the rows of the tables that were read.
     """
 
     def __init__(self, index: FileIndex, found: Mapping[TableKey, Sequence[TableRow]]) -> None:
         self._index = index
         self._described = {name for rows in found.values() for row in rows for name in _names(row)}
-        self._folders: dict[str, list[str]] = defaultdict(list)
-        for name in sorted(index.folders() - self._described):
+        self._names: dict[str, list[str]] = defaultdict(list)
+        for name in sorted(index.cases() - self._described):
             case, table = CASE_FOLDER.fullmatch(name), table_in_path(name)
             if case and table and found.get(table):
-                self._folders[case[1]].append(name)
+                self._names[case[1]].append(name)
 
     def refuse(self, path: str, where: str) -> None:
         """Refuses an image beside which a lesion lies that no row describes.
@@ -48,15 +48,15 @@ class Undescribed:
             InvalidRecordError: code `row-missing`.
         """
         case = path.replace("\\", "/").partition("/")[0].lower()
-        if names := self._folders.get(case):
+        if names := self._names.get(case):
             found = f"{len(names)} lesions of the image lie in the download and have no row in the table"
             remedy = f"{_REMEDY} Without a row: {', '.join(names)}."
             raise InvalidRecordError("row-missing", where, found, remedy)
 
     def quarantine(self, salt: str, audit: Audit) -> None:
         """Leaves out, with a row each, the images of which the tables have no row at all."""
-        for case in sorted(self._folders.keys() - self._described):
-            paths = self._index.in_folder(case)
+        for case in sorted(self._names.keys() - self._described):
+            paths = self._index.of_case(case)
             path = paths[0] if len(paths) == 1 else None
             where, found = str(path or self._index.root), "the table has no row for this image"
             with audit.image(record_id_of(case, salt), where, path=path):

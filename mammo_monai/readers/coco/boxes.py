@@ -52,8 +52,13 @@ def lesion_of(
         contour=contour,
         pathology=str(item["pathology"]) if item.get("pathology") else None,
         birads=_birads(item, where) if item.get("birads") is not None else image_birads,
-        subtlety=item["subtlety"] if isinstance(item.get("subtlety"), int) else None,
+        subtlety=_subtlety(item.get("subtlety")),
     )
+
+
+def _subtlety(value: Any) -> int | None:
+    """1 to 5; what else others write there is not known to mean that."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 5 else None
 
 
 def _corners(bbox: Any, where: str, row: str) -> tuple[float, float, float, float]:

@@ -1,4 +1,4 @@
-"""Reads a COCO JSON of boxes and its folder of images: PNG, JPG, TIFF or DICOM."""
+"""Reads a COCO JSON of boxes and its folder of images: PNG, JPG, TIFF, BMP or DICOM."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mammo_monai.readers.annotations.identity import compiled_pattern, ml_as_mlo
 from mammo_monai.readers.annotations.image_records import ImageItem, RecordMaker
 from mammo_monai.readers.annotations.lesion_types import LesionTypes
 from mammo_monai.readers.annotations.names import plain_path, spellings
+from mammo_monai.readers.annotations.same_patient import joined_patients
 from mammo_monai.readers.annotations.splits import official_split, split_of
 from mammo_monai.readers.audit import InvalidRecordError
 from mammo_monai.readers.coco.file import CocoFile, read_coco_file
@@ -69,6 +70,7 @@ def read_coco(json_path: Path, reading: Reading, options: CocoOptions = CocoOpti
     folder = Path(options.images or Path(json_path).parent)
     items = _items(coco, folder)
     records = ml_as_mlo(reading.images(maker.read, items), reading.audit)
+    records = joined_patients(records, maker.told, reading.audit)
     records = drop_repeated_records(records, reading.audit)
     has_masses = any(record.has_mass for record in records)
     maker.types.check(reading.audit, str(json_path), has_masses=has_masses)

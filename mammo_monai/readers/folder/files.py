@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 from mammo_monai.dicom.preamble import is_dicom
@@ -12,6 +11,7 @@ from mammo_monai.readers.annotations.annotated import ANNOTATION_SUFFIXES, IMAGE
 from mammo_monai.readers.annotations.joining import KIND_FOLDERS
 from mammo_monai.readers.annotations.png import image_names, is_mask
 from mammo_monai.readers.annotations.splits import SPLIT_FOLDERS
+from mammo_monai.readers.folders import folders_below
 
 # Folders called after a class, a side or a view hold many patients, or part of one.
 _CLASSES = (
@@ -19,7 +19,6 @@ _CLASSES = (
     "lesions calcification calcifications left right l r cc mlo ml"
 )
 _CLASS_FOLDERS = frozenset(_CLASSES.split())
-_END_BYTES = 4096
 UNREAD_SUFFIXES = (".jp2", ".j2k", ".jls", ".ljpeg", ".webp", ".gif", ".pgm", ".ppm", ".heic", ".dcm.gz")
 """Images of kinds that are not read: each is left out with a row, not passed over."""
 _OTHER_SUFFIXES = (
@@ -36,26 +35,23 @@ _OTHER_SUFFIXES = (
 )
 
 
-def files_below(folder: Path) -> list[Path]:
-    """All files below a folder in the order of their paths, without hidden ones.
+def files_below(folder: Path, *, on_error: Callable[[OSError], None] | None = None) -> list[Path]:
+    """All files below a folder, folder by folder in order, without hidden ones; see `folders_below`.
 
-    Links to folders are followed, each folder once: images often lie on another disk.
+    Args:
+        on_error: called where a folder below cannot be looked into; None logs a warning.
 
     Raises:
         ManifestError: no such folder.
     """
     if not folder.is_dir():
         raise ManifestError(f"{folder}: no such folder; expected the folder of the images or annotations.")
-    found: list[Path] = []
-    visited: set[str] = set()
-    for parent, subfolders, names in os.walk(folder, followlinks=True):
-        if (place := os.path.realpath(parent)) in visited:
-            subfolders.clear()
-            continue
-        visited.add(place)
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
-        found += [Path(parent) / name for name in sorted(names) if not name.startswith(".")]
-    return found
+    return [
+        parent / name
+        for parent, names in folders_below(folder, on_error=on_error)
+        for name in names
+        if not name.startswith(".")
+    ]
 
 
 def is_image(path: Path) -> bool:
@@ -87,14 +83,6 @@ def in_utf8(name: str) -> str:
     ('left.png', 'left\\\\udce9.png')
     """
     return name.encode("utf-8", errors="backslashreplace").decode("utf-8")
-
-
-def ends_of(path: Path) -> bytes:
-    """The first and last 4 KiB of a file: enough to tell most pictures of one size apart."""
-    with path.open("rb") as stream:
-        start = stream.read(_END_BYTES)
-        stream.seek(-min(_END_BYTES, path.stat().st_size), os.SEEK_END)
-        return start + stream.read(_END_BYTES)
 
 
 def without_masks(images: Sequence[Path], root: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Reads an in-house set: a tree of DICOM, PNG, JPG, TIFF images and annotations in any common format.
+"""Reads an in-house set: a tree of DICOM, PNG, JPG, TIFF, BMP images and annotations in any common format.
 
 The codes of its findings stand in docs/how-to/in-house-data.md.
 """
@@ -20,11 +20,11 @@ from mammo_monai.readers.annotations.identity import compiled_pattern, ml_as_mlo
 from mammo_monai.readers.annotations.image_records import ImageItem, RecordMaker
 from mammo_monai.readers.annotations.joining import ImageNames, Joined, join
 from mammo_monai.readers.annotations.lesion_types import LesionTypes
+from mammo_monai.readers.annotations.same_patient import joined_patients
 from mammo_monai.readers.annotations.splits import official_split, split_of, split_of_folder
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.folder.files import (
     UNREAD_SUFFIXES,
-    ends_of,
     files_below,
     in_utf8,
     is_image,
@@ -33,7 +33,7 @@ from mammo_monai.readers.folder.files import (
 )
 from mammo_monai.readers.image_header import DICOM_SUFFIXES, modality_of
 from mammo_monai.readers.reading import DataSet, Reading
-from mammo_monai.readers.repeated import drop_repeated_records
+from mammo_monai.readers.repeated import drop_repeated_records, ends_of
 from mammo_monai.records import ImageRecord, Split, record_id_of
 from mammo_monai.schema import Action
 
@@ -111,7 +111,8 @@ def read_folder(root: Path, reading: Reading, options: FolderOptions = FolderOpt
     maker = RecordMaker(reading.salt, types, pattern, options.clip_boxes, site.by_uid)
     items = _items(site)
     records = reading.images(lambda item, audit: _read(maker, item, audit), items)
-    records = drop_repeated_records(ml_as_mlo(records, reading.audit), reading.audit)
+    records = joined_patients(ml_as_mlo(records, reading.audit), maker.told, reading.audit)
+    records = drop_repeated_records(records, reading.audit)
     listed = _listed(site, records, reading)
     if not options.unlisted:
         _refuse_orphans_alone(site, listed)
@@ -129,7 +130,11 @@ def read_folder(root: Path, reading: Reading, options: FolderOptions = FolderOpt
 
 
 def _look_around(root: Path, options: FolderOptions, audit: Audit) -> _Site:
-    files = files_below(root)
+    closed: dict[str, str] = {}
+    files = files_below(root, on_error=lambda error: closed.update({error.filename: error.strerror}))
+    for folder, reason in closed.items():
+        logger.warning("%s: cannot be looked into: %s", folder, reason)
+        audit.note("folder-unreadable", "", f"a folder cannot be looked into ({reason}): its images are lost")
     images = [path for path in files if is_image(path)]
     location = Path(options.annotations) if options.annotations else root
     if location.is_file():

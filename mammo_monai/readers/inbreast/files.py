@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.readers.file_index import folders_below
+from mammo_monai.readers.folders import folders_below, is_left_behind
 from mammo_monai.readers.table_folder import find_table_folder, subfolder
 from mammo_monai.records import ViewPosition
 
@@ -107,4 +107,9 @@ def _contours(folder: Path) -> dict[str, tuple[Path, ...]]:
 
 def _entries(folder: Path) -> list[Path]:
     """Everything below a folder, also behind links; a folder with the name of a file is reported as one."""
-    return sorted(path for below, _ in folders_below(folder) for path in below.iterdir())
+    return sorted(
+        path
+        for below, _ in folders_below(folder)
+        for path in below.iterdir()
+        if not is_left_behind(path.name)
+    )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mammo_monai.dicom.attributes import MammogramAttributes
+from mammo_monai.readers.folders import folders_below
 from mammo_monai.readers.image_header import (
     DICOM_SUFFIXES,
     read_dicom_header,
@@ -59,14 +60,8 @@ class ImageLook:
 def find_image_files(root: Path) -> ImageFiles:
     """All files below `root` whose name ends like that of an image; nothing is opened."""
     found: dict[str, tuple[Path, ...]] = defaultdict(tuple)
-    visited: set[str] = set()
-    for folder, subfolders, names in os.walk(root, followlinks=True):  # images often lie on another disk
-        if (place := os.path.realpath(folder)) in visited:
-            subfolders.clear()
-            continue
-        visited.add(place)
-        subfolders.sort()
-        for name in sorted(names):
+    for folder, names in folders_below(root):
+        for name in names:
             stem, suffix = os.path.splitext(name)  # noqa: PTH122  # 20 000 times; Path objects take seconds
             if suffix.lower() in DICOM_SUFFIXES + PICTURE_SUFFIXES and not stem.startswith("."):
                 found[stem] += (Path(folder, name),)

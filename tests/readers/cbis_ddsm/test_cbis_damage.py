@@ -83,6 +83,15 @@ class TestTables:
         assert codes(audit) == ["split-conflict"] * 3
         assert "the table of the training list names an image of the test list" in audit.findings[0].found
 
+    def test_numbers_that_a_program_saved_with_decimals_are_read(self, cbis: Any) -> None:
+        row = two_cases(cbis)[0]
+        row.update({name: f"{row[name]}.0" for name in ("abnormality id", "assessment", "subtlety")})
+        row["breast_density"] = "0.0"
+        cbis.write_tables()
+        records, audit = read(cbis)
+        assert (len(records), codes(audit), records[0].breast_density) == (2, [], None)
+        assert records[0].lesions[0].id == "1"
+
     def test_rows_of_calcifications_in_a_table_of_masses_are_left_out(self, cbis: Any) -> None:
         two_cases(cbis)[0]["abnormality type"] = "calcification"
         cbis.write_tables()

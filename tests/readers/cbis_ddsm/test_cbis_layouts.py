@@ -6,9 +6,12 @@ import csv
 import shutil
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 import pytest
+from PIL import Image
+from pydicom import dcmread
 
 from mammo_monai.readers.audit import Audit
 from mammo_monai.readers.cbis_ddsm.reader import CbisOptions, read_cbis_ddsm
@@ -17,6 +20,7 @@ from mammo_monai.readers.reading import Reading
 from mammo_monai.schema import Action
 
 CASE, OTHER = "Mass-Training_P_00001_RIGHT_CC", "Mass-Test_P_00002_LEFT_MLO"
+THIRD = "Mass-Test_P_00003_LEFT_CC"
 BOX = (12, 22, 44, 60)
 
 
@@ -300,3 +304,78 @@ def write_dicom_info(cbis: Any) -> None:
             label = f"{case}_{number}" if number else case
             shown = f"CBIS-DDSM/jpeg/{path.parent.name}/{path.name}"
             writer.writerow([shown.replace("jp", "dc"), shown, label, kind, path.parent.name])
+
+
+def name_by_uid(cbis: Any, place: str) -> None:
+    """Moves every image to where the Imaging Data Commons would have put it, by the UIDs in its header."""
+    for path in sorted(cbis.root.rglob("*.dcm")):
+        header = elements_of(path, "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "PatientID")
+        moved = cbis.root / "idc" / place.format(header=header, uuid=uuid5(NAMESPACE_OID, path.as_posix()))
+        moved.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(moved)
+    for folder in [each for each in cbis.root.iterdir() if each.is_dir() and each.name != "idc"]:
+        shutil.rmtree(folder)
+
+
+UID_PLACES = {
+    "one folder": "{header.SOPInstanceUID}.dcm",
+    "without suffix": "{header.SOPInstanceUID}",
+    "series folders": "{header.SeriesInstanceUID}/{header.SOPInstanceUID}.dcm",
+    "UUIDs": "{uuid}/{uuid}.dcm",
+    "by patient": "cbis_ddsm/{header.PatientID}/{header.SeriesInstanceUID}/MG_{uuid}/{uuid}.dcm",
+}
+
+
+@pytest.mark.parametrize("place", UID_PLACES.values(), ids=[*UID_PLACES])
+class TestFilesNamedByUid:
+    def test_are_found_without_any_listing(self, cbis: Any, place: str) -> None:
+        cbis.add(CASE, BOX, swapped=True)
+        cbis.add(OTHER, BOX)
+        name_by_uid(cbis, place)
+        audit = Audit()
+        found = read(cbis, audit)
+        assert {(each.patient_id, *each.boxes[0].tolist()) for each in found} == {
+            ("P_00001", *BOX),
+            ("P_00002", *BOX),
+        }
+        assert codes(audit) == []
+
+    def test_tell_of_rows_that_the_table_lost(self, cbis: Any, place: str) -> None:
+        cbis.add(CASE, BOX)
+        cbis.add(OTHER, BOX)
+        cbis.add(OTHER, (10, 10, 20, 22), abnormality=2)
+        cbis.add(THIRD, BOX)
+        for rows in cbis.rows.values():
+            del rows[1:]  # the second lesion of one image, and an image
+        name_by_uid(cbis, place)
+        audit = Audit()
+        (record,) = read(cbis, audit)
+        assert (record.patient_id, codes(audit)) == ("P_00001", ["row-missing"] * 2)
+
+
+def test_thumbnails_that_a_network_disk_made_are_no_films(cbis: Any) -> None:
+    cbis.layout = "jpeg"
+    cbis.add(CASE, BOX)
+    for path in list(cbis.root.rglob("*.jpg")):
+        (path.parent / "@eaDir" / path.name).mkdir(parents=True)
+        Image.new("L", (60, 90), 7).save(path.parent / "@eaDir" / path.name / "SYNOPHOTO_THUMB_M.jpg")
+    audit = Audit()
+    assert [each.boxes.tolist() for each in read(cbis, audit)] == [[[*BOX]]]
+    assert codes(audit) == ["lossy-copy"]
+
+
+def test_copies_are_told_by_the_series_of_a_path_with_backslashes(cbis: Any) -> None:
+    row = cbis.add(CASE, BOX)
+    stray = cbis.file(CASE).with_name("0.dcm")
+    stray.write_bytes(cbis.file(CASE).read_bytes())
+    change_series(stray)
+    cbis.file(CASE).rename(cbis.file(CASE).with_name("1.dcm"))
+    for name in row:
+        row[name] = row[name].replace("/", "\\")
+    assert read_boxes(cbis) == [[*BOX]]
+
+
+def change_series(path: Path) -> None:
+    dataset = dcmread(path)
+    dataset.SeriesInstanceUID = "1.2.3"
+    dataset.save_as(path)

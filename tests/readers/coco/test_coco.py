@@ -117,6 +117,13 @@ def test_fields_of_an_annotation_are_kept(coco: CocoTree) -> None:
     assert (second.birads, second.contour, third.contour) == (2, None, None)
 
 
+@pytest.mark.parametrize("subtlety", [0, 6, True, 3.5, "3"])
+def test_a_subtlety_that_no_manifest_holds_is_unknown(coco: CocoTree, subtlety: object) -> None:
+    coco.add("a.png")
+    coco.annotate(0, [1, 1, 4, 8], subtlety=subtlety)
+    assert coco.read()[0].lesions[0].subtlety is None
+
+
 def test_other_categories_follow_the_masses_in_file_order(coco: CocoTree) -> None:
     coco.content["categories"].append({"id": 9, "name": "Asymmetry"})
     coco.add("a.png")

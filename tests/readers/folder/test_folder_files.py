@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mammo_monai.readers.picture_checks import read_reduced
 from mammo_monai.schema import Action
+from mammo_monai.transforms.load import load_image
 from tests.readers.annotations.in_house import InHouse
+from tests.readers.test_folders import lock
 
 ROWS = "file,xmin,ymin,xmax,ymax\na.png,10,20,31,45\n"
 
@@ -55,3 +58,33 @@ def test_a_name_that_is_no_text_and_a_pipe_cost_themselves_alone(site: InHouse) 
     assert site.quarantined() == ["file-unreadable"] * 2
     assert all(each.image is None or str(each.image).isascii() for each in site.audit.quarantined)
     assert "annotation-orphan" not in site.codes(Action.WARNED)
+
+
+def test_thumbnails_that_network_disks_make_are_no_normal_images(site: InHouse) -> None:
+    site.png("@eaDir/a.png/SYNOPHOTO_THUMB_M.png")
+    site.png("p1/#recycle/old.png")
+    assert [*site.read(unlisted="normal")] == ["a.png"]
+    assert site.codes() == ["patient-unknown"]
+
+
+def test_images_in_a_folder_that_may_not_be_looked_into_are_not_lost_unsaid(
+    site: InHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.png("closed/b.png")
+    lock(monkeypatch, site.root / "closed")
+    assert [*site.read()] == ["a.png"]
+    (finding,) = [each for each in site.audit.findings if each.code == "folder-unreadable"]
+    assert (finding.action, "closed" in finding.found) == (Action.WARNED, False)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".bmp"])
+def test_every_kind_of_picture_that_a_manifest_takes_can_be_loaded_and_checked(
+    site: InHouse, suffix: str
+) -> None:
+    with Image.open(site.root / "a.png") as picture:
+        picture.save(site.root / f"a{suffix}")
+    (site.root / "a.png").unlink()
+    site.text("boxes.csv", ROWS.replace(".png", suffix))
+    (record,) = site.read().values()
+    assert load_image(record.image).pixels.shape == (90, 60)
+    assert read_reduced(record.image).shape == (90, 60)

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 
 from mammo_monai.readers.audit import Audit
 from mammo_monai.readers.inbreast import read_inbreast
 from mammo_monai.readers.reading import Reading
+from mammo_monai.schema import Action
+from tests.readers.conftest import breast_film
 
 NUMBER = "10000001"
 
@@ -128,3 +131,55 @@ def test_folders_behind_links_are_looked_into(inbreast: Any) -> None:
     (images / "circle").symlink_to(images)
     records, audit = read(inbreast)
     assert (len(records), codes(audit)) == (1, [])
+
+
+def as_breast(inbreast: Any, side: str = "R", number: int = int(NUMBER)) -> None:
+    """Gives the image of that number a breast against the chest wall, in place of one grey all over."""
+    (path,) = (inbreast.root / "AllDICOMs").glob(f"{number}_*")
+    dataset = dcmread(path)
+    dataset.PixelData = breast_film(60, 90, side).tobytes()
+    dataset.save_as(path)
+
+
+RIGHT_MASS = ("Mass", ((40.0, 40.0), (52.0, 40.0), (46.0, 52.0)))
+LEFT_MASS = ("Mass", ((2.0, 5.0), (9.0, 5.0), (6.0, 12.0)))
+
+
+@pytest.mark.parametrize(("regions", "found"), [((RIGHT_MASS,), []), ((RIGHT_MASS, LEFT_MASS), ["1 of 2"])])
+def test_a_mass_beside_the_breast_is_of_another_image(
+    inbreast: Any, regions: tuple[Any, ...], found: list[str]
+) -> None:
+    inbreast.add(regions=regions)
+    as_breast(inbreast)
+    records, audit = read(inbreast)
+    assert len(records[0].lesions) == len(regions)
+    assert codes(audit) == ["lesion-outside-breast"] * len(found)
+    assert all(start in each.found for start, each in zip(found, audit.findings, strict=True))
+
+
+def test_points_with_x_for_y_are_beside_the_breast_or_the_image(inbreast: Any) -> None:
+    for number, points in (
+        (1, ((53, 5), (58, 5), (55, 8))),
+        (2, ((50, 70), (52, 80), (54, 70))),
+    ):
+        swapped = [(y, x) for x, y in points]
+        inbreast.add(number, (("Mass", swapped),))
+        as_breast(inbreast, number=number)
+    records, audit = read(inbreast)
+    assert (len(records), codes(audit)) == (1, ["lesion-outside-breast", "box-outside"])
+
+
+def test_what_is_no_mass_may_lie_anywhere(inbreast: Any) -> None:
+    inbreast.add(regions=(RIGHT_MASS, ("Calcification", ((5.0, 5.0),))))
+    as_breast(inbreast)
+    assert codes(read(inbreast)[1]) == []
+
+
+def test_an_image_with_a_mass_that_cannot_be_decoded_is_left_out(inbreast: Any) -> None:
+    inbreast.add()
+    (path,) = (inbreast.root / "AllDICOMs").glob("*.dcm")
+    dataset = dcmread(path)
+    dataset.BitsAllocated = 12
+    dataset.save_as(path)
+    records, audit = read(inbreast)
+    assert (records, [each.action for each in audit.findings]) == ((), [Action.QUARANTINED])

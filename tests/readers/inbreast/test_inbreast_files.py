@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,15 @@ def test_a_folder_that_cannot_be_listed_is_passed_over(
 
     monkeypatch.setattr(Path, "iterdir", iterdir)
     assert number_read(inbreast.root.parent) == 1
+
+
+def test_a_copy_in_the_waste_basket_is_no_second_data_set(inbreast: Any) -> None:
+    inbreast.add()
+    inbreast.write_table()
+    for name in ("#recycle", "@eaDir"):
+        shutil.copytree(inbreast.root, inbreast.root.parent / name)
+    for path in list(inbreast.root.rglob("*.dcm")):
+        (path.parent / "@eaDir" / path.name).mkdir(parents=True)
+    audit = Audit()
+    assert len(read_inbreast(inbreast.root.parent, Reading("s", audit)).records) == 1
+    assert audit.findings == []

@@ -9,6 +9,7 @@ from PIL import Image
 
 from mammo_monai.readers.audit import Audit
 from mammo_monai.readers.reading import DataSet, Reading
+from mammo_monai.readers.vindr.files import find_image_files
 from mammo_monai.readers.vindr.reader import read_vindr
 from mammo_monai.records import record_id_of
 from mammo_monai.schema import Action
@@ -95,3 +96,10 @@ class TestPictures:
         path.write_bytes(path.read_bytes()[:-20])
         _, audit = read(vindr.write_tables())
         assert codes(audit) == ["file-truncated"]
+
+
+def test_thumbnails_beside_an_image_are_no_second_image(tmp_path: Path) -> None:
+    for name in ("images/s1/a1.png", "images/s1/@eaDir/a1.png/a1.jpg", "#recycle/s1/a1.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert find_image_files(tmp_path).of("s1", "a1") == (tmp_path / "images/s1/a1.png",)
