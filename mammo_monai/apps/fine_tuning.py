@@ -62,14 +62,17 @@ def tuning_options(given: Mapping[str, Any]) -> TuningOptions:
         ValueError: a value that is no number, or out of range.
     """
     rate = given.get("learning_rate")
-    return TuningOptions(
-        weights=first_text(given.get("weights")) or SHIPPED,
-        epochs=int(given.get("max_epochs", TuningOptions.epochs)),
-        learning_rate=None if rate in (None, "", 0) else float(str(rate)),
-        validation_fraction=float(given.get("val_split", TuningOptions.validation_fraction)),
-        seed=int(given.get("seed", 0)),
-        device=usable_device(first_text(given.get("device"))),
-    )
+    try:
+        return TuningOptions(
+            weights=first_text(given.get("weights")) or SHIPPED,
+            epochs=int(given.get("max_epochs", TuningOptions.epochs)),
+            learning_rate=None if rate in (None, "", 0) else float(str(rate)),
+            validation_fraction=float(given.get("val_split", TuningOptions.validation_fraction)),
+            seed=int(given.get("seed", 0)),
+            device=usable_device(first_text(given.get("device"))),
+        )
+    except (TypeError, OverflowError) as error:  # null, a list, 1e999
+        raise ValueError(f"max_epochs, val_split and seed must be numbers: {error}.") from error
 
 
 def fine_tune(

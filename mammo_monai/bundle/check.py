@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 
 from mammo_monai.bundle.published import publication_faults
+from mammo_monai.schema.json_text import json_value
 
 REQUIRED_FILES = (
     "LICENSE",
@@ -60,11 +61,13 @@ def check_bundle(root: Path) -> list[str]:
 
 def _config_faults(path: Path) -> list[str]:
     where = f"{path.parent.parent.name}/configs/{path.name}"
-    text = path.read_text(encoding="utf-8")
     try:
-        content: dict[str, Any] = json.loads(text)
-    except json.JSONDecodeError as error:
+        text = path.read_text(encoding="utf-8")
+        content: Any = json_value(text)
+    except ValueError as error:  # not UTF-8 either
         return [f"{where}: not JSON: {error}."]
+    if not isinstance(content, dict):
+        return [f"{where}: expected a JSON object, got {type(content).__name__}."]
     if path.name == "metadata.json":
         return [f"{where}: {fault}" for fault in metadata_faults(content)]
     faults = [

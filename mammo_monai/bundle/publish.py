@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import re
@@ -234,7 +235,7 @@ def _described(
         "manifest_sha256": trained.get("manifest_sha256"),
         "folds": folds,
         "freeze": trained.get("freeze"),
-        "learning_rate": None if learning_rate is None else float(learning_rate),
+        "learning_rate": None if learning_rate is None else _rates(learning_rate),
         "seed": None if seed is None else int(seed),
         "epoch": int(trained["epoch"]) if "epoch" in trained else None,
         "recipe": json.loads(trained.get("recipe", "{}")),
@@ -248,6 +249,12 @@ def _described(
         "weights_sha256": published.sha256,
         "weights_bytes": published.n_bytes,
     }
+
+
+def _rates(text: str) -> float | list[float]:
+    """One rate, or those of all stages, as `training_lineage` writes them."""
+    found = ast.literal_eval(text)
+    return [float(each) for each in found] if isinstance(found, tuple) else float(found)
 
 
 def _text(content: Mapping[str, Any]) -> str:

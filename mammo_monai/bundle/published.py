@@ -55,7 +55,11 @@ def check_published(weights: str | Path) -> None:
 def weights_state(root: Path) -> str:
     """A word or two on the weights of a bundle, for lists."""
     has_weights = (root / WEIGHTS).is_file()
-    if declared_sha256(root) is None:
+    try:
+        declared = declared_sha256(root)
+    except BundleError:
+        return "damaged metadata"  # `bundle check` says how; the others are listed
+    if declared is None:
         return "trained" if has_weights else "no weights yet"
     return f"published {json_object(root / METADATA).get('version')}" if has_weights else "weights missing"
 

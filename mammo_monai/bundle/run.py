@@ -45,7 +45,7 @@ def run_bundle(
     """
     root = Path(path_value(find_bundle(bundle)))
     snapshot, is_trusted = admitted(root, is_trusted=is_trusted)
-    files = [_config_file(snapshot, name) for name in (f"{config}.json", *overlays)]
+    files = [f"configs/{config}.json", *(_config_file(snapshot, name) for name in overlays)]
     content = merged(snapshot, files)
     check_ids(overrides, content, " + ".join(Path(name).name for name in files))
     given = deepcopy(content)

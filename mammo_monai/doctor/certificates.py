@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography import x509
 
 from mammo_monai.dicom.network.peers import TlsFiles
-from mammo_monai.doctor.findings import Finding, Level
+from mammo_monai.doctor.findings import Finding, Level, quoted
 
 SOON_DAYS = 30
 _DAY_S = 86_400.0
@@ -35,7 +35,10 @@ def _validity(kind: str, name: str, path: Path, now_s: float, *, is_chain: bool)
     try:
         chain = x509.load_pem_x509_certificates(path.read_bytes())
     except (OSError, ValueError) as error:
-        why, fix = "The other side cannot be talked to by TLS.", f"openssl x509 -in {path} -noout -dates"
+        why, fix = (
+            "The other side cannot be talked to by TLS.",
+            f"openssl x509 -in {quoted(path)} -noout -dates",
+        )
         return Finding(kind, name, Level.FAULT, f"{path} cannot be read: {error}", why, fix, private)
     holding = [each for each in chain if _begin(each) <= now_s <= _end(each)]
     if not is_chain and holding and len(holding) < len(chain):
@@ -61,7 +64,7 @@ def _partly(kind: str, name: str, path: Path, out: Sequence[x509.Certificate], s
     found = f"{share} in {path.name} ended, or begin later: {which}"
     why = "Certificates that these issued are refused; those of the others hold."
     private = (str(path), path.name, *names)
-    return Finding(kind, name, Level.WARNING, found, why, f"Take them out of {path}", private)
+    return Finding(kind, name, Level.WARNING, found, why, f"Take them out of {quoted(path)}", private)
 
 
 def _days_of(
@@ -77,7 +80,7 @@ def _days_of(
     begins = max(_begin(each) for each in chain)
     ends = min(_end(each) for each in chain)
     day = time.strftime("%Y-%m-%d", time.gmtime(ends))
-    fix = f"openssl x509 -in {path} -noout -dates  # then have a new one issued"
+    fix = f"openssl x509 -in {quoted(path)} -noout -dates  # then have a new one issued"
     if now_s > ends:
         why = f"{what.capitalize()}."
         return Finding(kind, name, Level.FAULT, f"{path.name} ended on {day}", why, fix, private)
@@ -100,7 +103,7 @@ def _key(kind: str, name: str, path: Path) -> Finding:
         mode = path.stat().st_mode
         path.open("rb").close()
     except OSError as error:
-        why, fix = "The node cannot show its certificate.", f"ls -l {path}"
+        why, fix = "The node cannot show its certificate.", f"ls -l {quoted(path)}"
         return Finding(kind, name, Level.FAULT, f"{path}: {error.strerror}", why, fix, private)
     if mode & 0o077:
         why = "Others on this machine can read it, and pass for this node."
@@ -110,7 +113,7 @@ def _key(kind: str, name: str, path: Path) -> Finding:
             Level.WARNING,
             f"{path.name} has mode {mode & 0o777:o}",
             why,
-            f"chmod 600 {path}",
+            f"chmod 600 {quoted(path)}",
             private,
         )
     return Finding(kind, name, Level.OK, f"{path.name} can be read by its owner alone", private=private)

@@ -14,7 +14,7 @@ from mammo_monai.dicom.network.archives import archive_of
 from mammo_monai.doctor.certificates import certificate_findings
 from mammo_monai.doctor.child import Step
 from mammo_monai.doctor.disk import look_at, place_finding
-from mammo_monai.doctor.findings import Finding, Level
+from mammo_monai.doctor.findings import Finding, Level, quoted
 from mammo_monai.errors import MammoError
 from mammo_monai.service.node.settings import Destination, NodeSettings, read_settings
 
@@ -30,7 +30,7 @@ def findings(request: Mapping[str, Any]) -> Iterator[Finding | Step]:
     try:
         settings = read_settings(path)
     except (MammoError, OSError, ValueError) as error:
-        why, fix = "The node would not start.", f"mammo-monai serve --check {path}"
+        why, fix = "The node would not start.", f"mammo-monai serve --check {quoted(path)}"
         private = (str(error), str(path))  # an error quotes the values it is about: titles, hosts
         yield Finding(KIND, "configuration", Level.FAULT, f"not sound: {error}", why, fix, private)
         return
@@ -93,20 +93,27 @@ def destination_finding(number: int, destination: Destination, ae_title: str) ->
     """Whether a destination answers C-ECHO, or its web service answers at all."""
     where = destination.peer or destination.dicomweb or ""
     name = f"destination {number}"
-    private = (where, destination.name, *_parts_of(where), *(each for each in (ae_title,) if len(each) > 1))
+    files = {} if destination.tls is None else vars(destination.tls)
+    places = {name: str(path) for name, path in files.items() if path is not None}
+    titles = (each for each in (ae_title,) if len(each) > 1)
+    private = (where, destination.name, *_parts_of(where), *titles, *places.values())
     text = f"{destination.name} ({where})"
     try:
         archive = archive_of(where, calling_ae_title=ae_title, tls=destination.tls, timeout_s=ECHO_TIMEOUT_S)
         taken_s = archive.echo()
     except (MammoError, OSError) as error:
         why = "Results wait in the queue until it answers, and are given up in the end."
-        fix = (
-            f"mammo-monai dicom echo {where}"
-            if destination.tls is None
-            else f"mammo-monai dicom echo {where} --tls"
-        )
+        fix = _echo(where, ae_title, None if destination.tls is None else places)
         return Finding(KIND, name, Level.FAULT, f"{text}: {_one_line(error)}", why, fix, private)
     return Finding(KIND, name, Level.OK, f"{text} answers, {taken_s * 1000:.0f} ms", private=private)
+
+
+def _echo(where: str, ae_title: str, tls: Mapping[str, str] | None) -> str:
+    """The command that asks as the node does."""
+    words = ["mammo-monai dicom echo", quoted(where), "--calling-ae", quoted(ae_title)]
+    words += [] if tls is None else ["--tls"]
+    options = {"certificate": "--tls-cert", "key": "--tls-key", "ca": "--tls-ca"}
+    return " ".join([*words, *(f"{options[name]} {quoted(path)}" for name, path in (tls or {}).items())])
 
 
 def _parts_of(where: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mammo_monai.doctor import places
 from mammo_monai.doctor.child import Step
-from mammo_monai.doctor.findings import Finding, Level
+from mammo_monai.doctor.findings import Finding, Level, quoted
 from mammo_monai.doctor.weights import torch_cache
 from mammo_monai.locks import LockHeldError, file_lock
 
@@ -119,7 +119,7 @@ def place_finding(name: str, place: Place, variable: str) -> Finding:
         variable: the option or variable that names another one.
     """
     if place.error:
-        fix = f"Name another folder with {variable}, or: ls -ld {place.path}"
+        fix = f"Name another folder with {variable}, or: ls -ld {quoted(place.path)}"
         why = "Nothing can be written there."
         return Finding(KIND, name, Level.FAULT, f"{place.path}: {place.error}", why, fix)
     text = f"{place.path}: {place.free_gb:.1f} GB free, {place.file_system or 'file system unknown'}"
@@ -135,7 +135,7 @@ def _lacks(place: Place, other: str) -> Iterator[tuple[bool, Level, str, str, st
     yield place.free_gb < VERY_LITTLE_GB, Level.FAULT, "", why, f"{other}, or make room"
     few = place.files_left is not None and place.files_left < FEW_FILES
     why = "The disk may have room, but has no names for new files (inodes)."
-    yield few, Level.WARNING, f"; {place.files_left} more files", why, f"df -i {place.path}"
+    yield few, Level.WARNING, f"; {place.files_left} more files", why, f"df -i {quoted(place.path)}"
     why = "Two commands could write the same file at once: let one run at a time write there."
     yield place.has_locks is False, Level.WARNING, "; locks do not hold", why, other
     why = "Between machines locks need NFS 4, or SMB without nobrl. Queues belong on a local disk."

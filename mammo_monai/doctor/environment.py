@@ -15,7 +15,7 @@ from typing import Any
 import mammo_monai
 from mammo_monai.doctor import versions
 from mammo_monai.doctor.child import Step
-from mammo_monai.doctor.findings import Finding, Level
+from mammo_monai.doctor.findings import Finding, Level, quoted
 from mammo_monai.doctor.versions import Requirement
 
 KIND = "environment"
@@ -96,7 +96,7 @@ def package_findings(asked: list[Requirement] | None, folder: Path) -> Iterator[
             Level.WARNING,
             f"{mammo_monai.__version__} runs from {folder}, and is not installed",
             "Versions of other packages cannot be checked; other folders do not find the package.",
-            f"{PIP} -e {folder.parent}",
+            f"{PIP} -e {quoted(folder.parent)}",
         )
         return
     installed = versions.version_of(versions.PACKAGE)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
+
+_PLAIN = re.compile(r"[\w@%+=:,./~\\-]+", re.ASCII)
 
 
 class Level(str, Enum):
@@ -49,6 +53,19 @@ class Finding:
         """The finding that `to_wire` wrote."""
         given = dict(content)
         return cls(**{**given, "level": Level(given["level"]), "private": tuple(given["private"])})
+
+
+def quoted(word: str | Path) -> str:
+    """A word as a shell takes it: the commands of a fix are there to be pasted.
+
+    >>> print(quoted("/data/ward 3/key.pem"), quoted("/data/key.pem"), quoted("O'Neill"))
+    '/data/ward 3/key.pem' /data/key.pem "O'Neill"
+    """
+    text = str(word)
+    if _PLAIN.fullmatch(text):
+        return text
+    # Not as shlex does it, which takes a name with an apostrophe apart: it could not be found and hidden.
+    return f"'{text}'" if "'" not in text else f'"{text}"'
 
 
 def worst(findings: Iterable[Finding]) -> Level:

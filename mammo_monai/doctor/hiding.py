@@ -108,4 +108,5 @@ def _shortened(text: str) -> str:
     home = places.home()
     if home is None or len(str(home).strip(os.sep)) <= 1:
         return text
-    return re.sub(rf"{_BEFORE}{re.escape(str(home))}(?=[/\\])", "~", text)
+    # In quotes a shell takes "~" for a name.
+    return re.sub(rf"(?<!['\"]){_BEFORE}{re.escape(str(home))}(?=[/\\])", "~", text)

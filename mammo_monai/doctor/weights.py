@@ -13,7 +13,7 @@ from typing import Any
 
 from mammo_monai.bundle_homes import bundle_folders
 from mammo_monai.doctor import places
-from mammo_monai.doctor.findings import Finding, Level
+from mammo_monai.doctor.findings import Finding, Level, quoted
 
 KIND, _START = "weights", "start of training"
 _HOST = "https://download.pytorch.org/models/"
@@ -99,7 +99,9 @@ def _own_finding(name: str, path: Path, found: str, about: Mapping[str, Any]) ->
 def _unreadable(name: str, path: Path, error: OSError) -> Finding:
     """A file of weights that is there, or may be, and cannot be read."""
     found = f"{path} cannot be read: {error.strerror or error}"
-    return Finding(KIND, name, Level.FAULT, found, "Commands cannot load it.", f"ls -l {path}", (str(path),))
+    return Finding(
+        KIND, name, Level.FAULT, found, "Commands cannot load it.", f"ls -l {quoted(path)}", (str(path),)
+    )
 
 
 def start_findings(folders: Mapping[str, Path], cache: Path) -> Iterator[Finding]:
@@ -128,14 +130,14 @@ def cached_finding(file: Published, cache: Path, names: list[str]) -> Finding:
     except FileNotFoundError:
         found = f"{file.name}, {file.megabytes} MB to fetch: {_for(names)}"
         note = "Training fetches it into torch's cache. Without a network, put it there beforehand."
-        fix = f"curl --create-dirs -o {path} {_HOST}{file.name}"
+        fix = f"curl --create-dirs -o {quoted(path)} {_HOST}{file.name}"
         return Finding(KIND, _START, Level.OK, found, note, fix, private)
     except OSError as error:
         return _unreadable(_START, path, error)
     if not sha256.startswith(file.sha256_start):
         why = f"It is damaged or cut short: training of {', '.join(names)} refuses it."
         found = f"{path} is not the published file"
-        return Finding(KIND, _START, Level.FAULT, found, why, f"rm {path}", private)
+        return Finding(KIND, _START, Level.FAULT, found, why, f"rm {quoted(path)}", private)
     return Finding(KIND, _START, Level.OK, f"{file.name}, in the cache, whole: {_for(names)}")
 
 

@@ -101,7 +101,16 @@ def test_options_come_loosely_typed() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"max_epochs": 0}, {"val_split": 1}, {"learning_rate": -1}, {"learning_rate": "nan"}, {"seed": "x"}],
+    [
+        {"max_epochs": 0},
+        {"max_epochs": None},
+        {"max_epochs": float("inf")},
+        {"val_split": 1},
+        {"val_split": []},
+        {"learning_rate": -1},
+        {"learning_rate": "nan"},
+        {"seed": "x"},
+    ],
 )
 def test_options_out_of_range_are_refused(given: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"expected|must be|invalid literal"):

@@ -113,6 +113,14 @@ def test_a_parents_hash_is_kept_in_the_lineage(bundle: Path, tmp_path: Path) -> 
     assert metadata_of(bundle)["lineage"]["parent_weights_sha256"] == "c" * 64
 
 
+def test_the_rates_of_a_training_in_stages_are_kept(bundle: Path, tmp_path: Path) -> None:
+    staged = tmp_path / "staged.safetensors"
+    stages = {"freeze": "backbone, stem", "learning_rate": repr((1e-3, 1e-4))}
+    save_weights(small_network(), staged, {**LINEAGE, **stages})
+    publish_bundle(bundle, staged)
+    assert metadata_of(bundle)["lineage"]["learning_rate"] == [0.001, 0.0001]
+
+
 def test_the_lineage_tells_the_folds_of_the_trainings_manifest(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,14 @@ from mammo_monai.networks import retinanet_network
 from tests.bundle.light import SETTINGS
 
 
+@pytest.mark.parametrize("content", [b"\xff\xfe{", b"[" * 100_000, b"[1]", b'"x"', b"1"])
+def test_a_file_that_is_no_object_is_a_fault_and_hides_no_other_bundle(content: bytes, bundle: Path) -> None:
+    (bundle / "configs" / "train.json").write_bytes(content)
+    assert any("configs/train.json: " in each for each in check_bundle(bundle))
+    (bundle / "configs" / "metadata.json").write_bytes(content)
+    assert weights_state(bundle) == "damaged metadata"
+
+
 def test_a_changed_published_file_is_refused_with_both_hashes(bundle: Path, trained: Path) -> None:
     made = publish_bundle(bundle, trained)
     shutil.copy(trained, made.weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -229,6 +230,25 @@ def test_another_hash_is_refused_and_forgotten(pack: Path, server: FileServer, h
         pull_bundle(f"{url}#sha256={wrong}", home, options(sha256="1" * 64))
     with pytest.raises(BundleError, match="64 hexadecimal digits, got 'abc'"):
         pull_bundle(url, home, options(sha256="abc"))
+
+
+def test_what_is_verified_of_a_share_is_what_is_unpacked(
+    pack: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = zipped(tmp_path / "other.zip", resealed({**unzipped(pack), "light/docs/README.md": b"other"}))
+    share = Path(shutil.copy(pack, tmp_path / "share.zip"))
+    pin = sha256_of(share)
+
+    def hashed_then_swapped(path: Path) -> str:
+        found = sha256_of(path)
+        shutil.copy(other, share)
+        return found
+
+    monkeypatch.setattr("mammo_monai.bundle.packing.verify.sha256_of", hashed_then_swapped)
+    made = pull_bundle(str(share), home, options(sha256=pin))
+    assert (made.folder / "docs" / "README.md").read_bytes() == unzipped(pack)["light/docs/README.md"]
+    with pytest.raises(BundleError, match=rf"^{share}: expected SHA-256 {pin}"):
+        pull_bundle(str(share), home, options(sha256=pin))
 
 
 def test_a_changed_pack_never_appears(pack: Path, server: FileServer, home: Path, tmp_path: Path) -> None:

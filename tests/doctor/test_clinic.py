@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shlex
 import socket
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any
 import pytest
 import trustme
 
-from mammo_monai.cli.main import main
+from mammo_monai.cli.main import build_parser, main
 from mammo_monai.dicom.network.peers import TlsFiles
 from mammo_monai.doctor.certificates import certificate_findings
-from mammo_monai.doctor.clinic import _not_bound, findings, port_finding
+from mammo_monai.doctor.clinic import _not_bound, destination_finding, findings, port_finding
 from mammo_monai.doctor.findings import Finding, Level
 from mammo_monai.doctor.hiding import for_others
+from mammo_monai.service.node.settings import Destination
 from tests.dicom.network.archive_scp import ArchiveScp
 
 DAY_S = 86_400
@@ -89,6 +91,21 @@ def test_a_peer_that_is_silent_is_a_fault_that_names_nobody_to_others(tmp_path: 
     assert silent.fix.startswith("mammo-monai dicom echo NOBODY@127.0.0.1:")
     told = json.dumps(for_others(silent).as_json())
     assert not any(word in told for word in ("NOBODY", "127.0.0.1", "ward-3"))
+
+
+def test_the_command_that_asks_a_destination_asks_as_the_node_does(tmp_path: Path) -> None:
+    tls = TlsFiles(ca=tmp_path / "ward 3" / "ca.pem")
+    found = destination_finding(1, Destination("pacs", peer="PACS@127.0.0.1:1", tls=tls), "NODE")
+    words = shlex.split(found.fix)
+    asked = build_parser().parse_args(words[1:])
+    assert (asked.peer, asked.calling_ae, asked.tls, asked.tls_ca) == (
+        "PACS@127.0.0.1:1",
+        "NODE",
+        True,
+        tls.ca,
+    )
+    told = json.dumps(for_others(found).as_json())
+    assert not any(word in told for word in ("PACS", "NODE", "ward 3"))
 
 
 def test_a_port_in_use_is_told() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from mammo_monai.doctor import KINDS, Asked, Finding, Level, at_home, examine, for_others, worst
 from mammo_monai.doctor.child import Step, answers, main
 from mammo_monai.doctor.examination import _crashed, _groups, _read
+from mammo_monai.doctor.findings import quoted
 
 CRASH = "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n"
 
@@ -114,6 +116,8 @@ def test_an_interrupt_ends_what_hangs(tmp_path: Path) -> None:
     started = tmp_path / "started"
     child = f"import time\nopen({str(started)!r}, 'w').close()\ntime.sleep(99)\n"
     code = (
+        # A shell that starts tests in the background has them ignore it.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from mammo_monai.doctor import Asked, examination\n"
         f"examination._CHILD = {child!r}\n"
         "examination.examine(Asked(('disk', 'machine', 'extras'), timeout_s=98.0))\n"
@@ -238,3 +242,9 @@ def test_findings_at_home_keep_paths_that_a_shell_takes(monkeypatch: pytest.Monk
         Finding("disk", "x", Level.OK, "/home/anna/films", fix="rm /home/anna/films /data/home/anna/x")
     )
     assert (shown.found, shown.fix) == ("~/films", "rm ~/films /data/home/anna/x")
+    for name in ("my films", "O'Neill's", "100 %"):
+        fix = f"rm {quoted(Path('/home/anna') / name)}"
+        assert shlex.split(at_home(Finding("disk", "x", Level.OK, "", fix=fix)).fix) == [
+            "rm",
+            f"/home/anna/{name}",
+        ]

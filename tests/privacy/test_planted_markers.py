@@ -28,6 +28,7 @@ from tests.privacy.flow import Flow, make_manifest, run_everyday, run_rare, run_
 from tests.privacy.planted import PATH_MARKERS
 from tests.privacy.runs import listening
 from tests.privacy.searched import search_bytes, search_file
+from tests.privacy.services import mlflow_leaks, node_leaks
 from tests.privacy.site import N_FILMS, write_bundle, write_site
 
 LEAST_PLANTED = 6500
@@ -92,6 +93,21 @@ def test_results_hold_the_patient_and_study_and_nothing_else_of_the_source(flow:
     assert {"PatientID", "PatientName", "AccessionNumber"} <= held | {"PatientID"}
     assert not {name for name in held if " > " in name or name.startswith(("private", "file meta"))}
     assert not held & {"PatientComments", "EthnicGroup", "PatientAddress", "InstitutionName", "OperatorsName"}
+
+
+def test_a_node_speaks_and_notes_without_markers(flow: Flow, tmp_path: Path) -> None:
+    leaks, states = node_leaks(flow, tmp_path / "node")
+    assert leaks == [], flow.said_of(leaks)
+    assert states == {"made": 1, "dead": 1, "failed": 1, "ignored": 1, "refused": 1}
+
+
+def test_an_mlflow_store_holds_no_marker_and_no_path(flow: Flow, tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    flow.leaks.clear()
+    leaks = [*mlflow_leaks(flow, tmp_path), *flow.leaks]
+    assert leaks == [], flow.said_of(leaks)
+    assert flow.codes["mlflow"] == 0
+    assert len(list((tmp_path / "store").rglob("table.html"))) == 1
 
 
 def test_reviews_of_the_films_themselves_name_no_patient(flow: Flow, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +17,7 @@ from mammo_monai.service import bounded_http
 from mammo_monai.service.bounded_http import BoundedHandler
 from mammo_monai.service.node.http import StatusServer
 from mammo_monai.service.review import ReviewServer, open_review, read_worklist
+from mammo_monai.service.review.guard import Guard
 from mammo_monai.service.review.server import ReviewHandler
 from tests.service.review.scene import write_scene
 
@@ -40,6 +42,22 @@ def review(tmp_path: Path) -> Iterator[ReviewServer]:
 @pytest.fixture(params=["node", "review"])
 def server(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
+
+
+def test_the_other_loopback_is_listened_on_too(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        try:
+            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+        pages = {"health": dict, "ready": dict, "metrics": lambda: b""}
+        node = stack.enter_context(StatusServer("::1", 0, **pages))
+        worklist = read_worklist(write_scene(tmp_path))
+        session = stack.enter_context(open_review(worklist, tmp_path / "review"))
+        page = stack.enter_context(ReviewServer(session, guard=Guard("::1")).running())
+        assert page.address.startswith(f"http://[::1]:{page.port}/?token=")
+        for address in (f"http://[::1]:{node.port}/health", page.address):
+            assert urllib.request.urlopen(address, timeout=5).status == 200
 
 
 def said(port: int, request: str, *, timeout_s: float = 5.0) -> bytes:

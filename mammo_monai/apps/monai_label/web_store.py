@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from mammo_monai.files import atomic_path
 logger = logging.getLogger(__name__)
 
 SEARCH_AGAIN_S = 30.0
+_UID = re.compile(r"[0-9][0-9.]{0,63}")  # PS3.5 9.1; zeros in front of numbers occur
 _SOP_CLASS, _SOP, _STUDY, _SERIES = "00080016", "00080018", "0020000D", "0020000E"
 
 
@@ -98,6 +100,8 @@ class MammogramWeb(MammogramFolder):
             if _value(each, _SOP_CLASS) == BreastTomosynthesisImageStorage:
                 continue  # many frames; a box on one of them would say nothing of the others
             uid = _value(each, _SOP)
+            if not _UID.fullmatch(uid):
+                continue  # none, or what is no UID: it names the file of the copy
             known.add(uid)
             if uid not in objects:
                 info = {"StudyInstanceUID": _value(each, _STUDY), "SeriesInstanceUID": _value(each, _SERIES)}

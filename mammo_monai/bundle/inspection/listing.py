@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
+from monai.bundle import ConfigParser
+
 from mammo_monai.bundle.find import find_bundle
 from mammo_monai.bundle.inspection.code import SAFE, Code, Kind, Verdict
 from mammo_monai.bundle.inspection.config_entries import Entry, OddKey, json_entries, yaml_entries
@@ -216,7 +218,7 @@ def _entry_code(name: str, entry: Entry, whole: _Whole) -> Code | None:
     elif text.startswith("$"):
         found = (kind or ("import" if import_of(text) else "expression"), expression_verdict(text, entry.id))
     elif text.startswith("%"):
-        found = ("macro", _macro(name, text))
+        found = ("macro", _macro(name, text, entry.id))
     elif entry.key == "_mode_":
         found = ("mode", _mode(text))
     elif kind and text:
@@ -256,11 +258,12 @@ def _mode(text: str) -> Verdict:
     return Verdict("dangerous", "calls its target in a debugger, or computes how")
 
 
-def _macro(name: str, text: str) -> Verdict:
+def _macro(name: str, text: str, id: str) -> Verdict:
     if name in _TEXTS:
         return Verdict("unknown", "a copy, in a text for people")
-    named = text[1:].replace("#", "::").split("::")[0].lower()
-    if named.endswith(_CONFIGS) or any(f"{suffix}::" in text.lower() for suffix in _CONFIGS):
+    # Split as a run splits it, which takes `%a.json` with a line's end, and `%a::b.json`, for files.
+    whole = ConfigParser.resolve_relative_ids(id.replace("#", "::"), text)
+    if any(ConfigParser.split_path_id(each[1:])[0] for each in (whole, text)):
         return Verdict("unknown", "text of another file, found from the working directory")
     return Verdict("value", "a copy of another id")
 

@@ -34,12 +34,19 @@ class WrittenPlaces:
     def verdict(self, entry: Entry) -> Verdict | None:
         """What is wrong with the place that an entry names; None where nothing is, or it names none."""
         parts = _plain(entry.id).split("#")
+        if parts[-1] == "_mode_" and entry.value == "callable" and self._is_own(parts[:-1]):
+            return Verdict("unknown", "gives a component to others to call: where it writes is not told")
         is_about = parts[-1].startswith("_") and parts[-1] != "_target_"
         if is_about or not WRITTEN & set(parts):
             return None
         if parts[-1] in WRITTEN and self._is_inside(entry.value, entry.id, 0):
             return None
         return Verdict("unknown", _EXPECTED)
+
+    def _is_own(self, parts: list[str]) -> bool:
+        """Whether the component at an id is one of this package."""
+        targets = self._values.get("#".join([*parts, "_target_"]), ())
+        return any(str(each).startswith("mammo_monai.") for each in targets)
 
     def _is_inside(self, value: object, id: str, depth: int) -> bool:
         if value is None or isinstance(value, bool):

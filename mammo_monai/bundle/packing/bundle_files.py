@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from mammo_monai.bundle.packing.safe_names import clashes, is_bundle_name, name_fault
 from mammo_monai.errors import BundleError
 from mammo_monai.files import bytes_text
 
 _BLOCK = 1 << 20
+_MOST_ENTRY_BYTES = 1000  # in a zip's directory: 46, a name of 240 characters, what else zip programs note
+_DIRECTORY_BYTES = 5  # where ZipFile's own record of the end has the directory's size
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ def open_bundle(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[BundleF
             f"{path}: no such file or folder. Give a bundle's folder or a zip made by bundle pack."
         )
     try:
+        _check_directory(path, limits)
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeDecodeError, OSError) as error:
         if isinstance(error, OSError) and not _is_damage(error):
@@ -162,6 +165,21 @@ def open_bundle(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[BundleF
         raise BundleError(f"{path}: not a whole zip file: {error}. Get the pack again.") from error
     with archive:
         yield ZipFiles(path, archive, limits)
+
+
+def _check_directory(path: Path, limits: Limits) -> None:
+    """Refuses a zip whose list of entries is too long, before Python makes an object of each of them.
+
+    Raises:
+        BundleError: it is. What else may be wrong is said by whoever opens the zip.
+    """
+    find: Any = getattr(zipfile, "_EndRecData", None)  # what ZipFile itself finds and believes
+    with path.open("rb") as stream:
+        end = None if find is None else find(stream)
+    most = limits.n_files * _MOST_ENTRY_BYTES
+    if end is not None and end[_DIRECTORY_BYTES] > most:
+        size = bytes_text(end[_DIRECTORY_BYTES])
+        raise BundleError(f"{path}: a list of entries of {size}, expected at most {bytes_text(most)}.")
 
 
 def _is_damage(error: OSError) -> bool:

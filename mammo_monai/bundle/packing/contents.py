@@ -41,12 +41,9 @@ _IMAGES = (
     ".jp2",
 )
 _VOLUMES = (".nii", ".gz", ".mha", ".mhd", ".nrrd", ".npy", ".npz", ".raw", ".pgm")
+IMPORTED = (".py", ".pyc", ".pyw", ".pyd", ".so")
 CODE = (
-    ".py",
-    ".pyc",
-    ".pyw",
-    ".pyd",
-    ".so",
+    *IMPORTED,
     ".dll",
     ".dylib",
     ".sh",

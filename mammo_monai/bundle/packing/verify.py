@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,15 +66,16 @@ def verify_pack(path: Path, *, sha256: str | None = None, limits: Limits = DEFAU
         raise BundleError(
             f"{path}: no {RECORD}: not an unpacked pack. `mammo-monai bundle check` looks at other folders."
         )
-    found = sha256_of(path / RECORD if path.is_dir() else path) if path.exists() else ""
-    if found and sha256 is not None and found != sha256.strip().lower():
-        raise BundleError(
-            f"{path}: expected SHA-256 {sha256}, got {found}. Do not use it; get the pack again."
-        )
+    found = sha256_of(path) if path.is_file() else ""
+    _check_pin(path, found, sha256)
     with open_bundle(path, limits) as files:
         if RECORD not in files.sizes:
             raise BundleError(f"{path}: no {RECORD}: not made by `mammo-monai bundle pack`.")
-        record = parse_record(_record_bytes(path, files), f"{path}, {RECORD}")
+        content = _record_bytes(path, files)
+        if path.is_dir():  # of the bytes that are parsed: the file may be another one by now
+            found = hashlib.sha256(content).hexdigest()
+            _check_pin(path, found, sha256)
+        record = parse_record(content, f"{path}, {RECORD}")
         total = sum(each.bytes for each in record.files.values())
         if total > limits.n_bytes or len(record.files) > limits.n_files:
             raise BundleError(f"{path}: {bytes_text(total)}, expected at most {bytes_text(limits.n_bytes)}.")
@@ -85,6 +87,13 @@ def verify_pack(path: Path, *, sha256: str | None = None, limits: Limits = DEFAU
             said = f"the folder is called {files.name}, the bundle was packed as {record.bundle}."
             (notes if path.is_dir() else faults).append(said)
     return Verified(path, found, record, tuple(faults), tuple(notes))
+
+
+def _check_pin(path: Path, found: str, expected: str | None) -> None:
+    if found and expected is not None and found != expected.strip().lower():
+        raise BundleError(
+            f"{path}: expected SHA-256 {expected}, got {found}. Do not use it; get the pack again."
+        )
 
 
 def _record_bytes(path: Path, files: BundleFiles) -> bytes:

@@ -68,8 +68,9 @@ def requirements_text(wheel_name: str, metadata: Mapping[str, Any]) -> str:
 
 
 def _built(checkout: Path, folder: Path) -> Path:
-    # hatchling beside us builds without the network; without it, `build` fetches one.
-    isolation = [] if importlib.util.find_spec("hatchling") is None else ["--no-isolation"]
+    # What builds, beside us, needs no network; without it, `build` fetches it.
+    has_tools = all(map(importlib.util.find_spec, ("hatchling", "hatch_fancy_pypi_readme")))
+    isolation = ["--no-isolation"] if has_tools else []
     command = [sys.executable, "-m", "build", "--wheel", *isolation, "--outdir", str(folder), str(checkout)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_BUILD_TIMEOUT_S)
     wheels = sorted(folder.glob("*.whl"))

@@ -24,6 +24,7 @@ _ED, _KDF, _CHECKSUM = b"Ed", b"Sc", b"B2"
 _OPS, _MEMORY = 2**22, 2**27
 _MOST_MEMORY = 2**31  # minisign's own keys take 1 GiB
 _KEYNUM, _SECRET, _SUM, _SALT = 8, 64, 32, 32
+_LINE = 56  # 42 bytes in base64
 _MOST_BYTES = 10_000
 MIN_PASSPHRASE = 8
 
@@ -122,8 +123,20 @@ def read_public_key(source: Path | str) -> PublicKey:
     Raises:
         BundleError: neither.
     """
-    is_line = isinstance(source, str) and len(source) == 56 and not Path(source).exists()
-    raw = _base64(str(source), str(source)) if is_line else _decoded(Path(source))
+    is_line = isinstance(source, str) and len(source) == _LINE and not Path(source).exists()
+    return key_of_line(str(source)) if is_line else _public_key(_decoded(Path(source)), str(source))
+
+
+def key_of_line(line: str) -> PublicKey:
+    """The key in a line, whatever files there are: one in the current folder may be called as the line is.
+
+    Raises:
+        BundleError: it is none.
+    """
+    return _public_key(_base64(line, line), line)
+
+
+def _public_key(raw: bytes, source: str) -> PublicKey:
     if len(raw) != 2 + _KEYNUM + 32 or raw[:2] != _ED:
         raise BundleError(f"{source}: not a public key of minisign: expected a .pub file, or the line in it.")
     return PublicKey(raw[2 : 2 + _KEYNUM], raw[2 + _KEYNUM :])

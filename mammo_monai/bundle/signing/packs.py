@@ -72,8 +72,18 @@ def pack_comment(record: PackRecord, name: str) -> str:
     return f"bundle:{record.bundle} version:{record.version} file:{name}"
 
 
-def verify_signature(pack: Path, text: str, keys: Sequence[PublicKey]) -> Signed:
+def signed_content(verified: Verified) -> bytes | None:
+    """What is signed of an unpacked pack, as it was read when the pack was verified; None for a zip."""
+    return verified.record.text().encode() if verified.path.is_dir() else None
+
+
+def verify_signature(
+    pack: Path, text: str, keys: Sequence[PublicKey], *, content: bytes | None = None
+) -> Signed:
     """The signature in the text of a .minisig file, if one of the keys made it over this very pack.
+
+    Args:
+        content: of the signed file, as it was read before; None reads it.
 
     Raises:
         SignatureError: another format, key, file or comment.
@@ -97,7 +107,7 @@ def verify_signature(pack: Path, text: str, keys: Sequence[PublicKey]) -> Signed
         )
     checker = Ed25519PublicKey.from_public_bytes(key.key)
     try:
-        checker.verify(signature, _digest(path))
+        checker.verify(signature, _digest(path) if content is None else _digest_of(content))
         checker.verify(over_all, signature + comment.encode())
     except InvalidSignature as error:
         raise SignatureError(
@@ -135,7 +145,7 @@ def checked_pack(verified: Verified, signature: Path | None, public_key: str | N
     if not where.is_file():
         raise SignatureError(f"{where}: no signature there. Ask the sender for it, or name it.")
     keys = publishers() if public_key is None else (read_public_key(public_key),)
-    signed = verify_signature(verified.path, signature_text(where), keys)
+    signed = verify_signature(verified.path, signature_text(where), keys, content=signed_content(verified))
     check_comment(signed, verified.record)
     return signed
 
@@ -170,6 +180,10 @@ def _parsed(text: str, path: Path) -> tuple[bytes, str, bytes]:
     if (len(first), len(over_all)) != (74, 64) or usual != [lines[1], lines[3]]:
         raise SignatureError(f"{path}: its signature is damaged: not as long as one. Get it again.")
     return first, lines[2].removeprefix(_TRUSTED), over_all
+
+
+def _digest_of(content: bytes) -> bytes:
+    return blake2b(content, digest_size=64).digest()
 
 
 def _digest(path: Path) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mammo_monai.bundle.signing.keys import PublicKey, read_public_key
-from mammo_monai.bundle.trust.own_folder import check_private, own_file, write_private
+from mammo_monai.bundle.signing.keys import PublicKey, key_of_line, read_public_key
+from mammo_monai.bundle.trust.own_folder import changing, own_file, read_private, write_private
 from mammo_monai.errors import BundleError
 
 _NAME = "publishers.txt"
@@ -17,12 +17,8 @@ def publishers() -> tuple[PublicKey, ...]:
     Raises:
         BundleError: the file is damaged, or others may write it.
     """
-    path = own_file(_NAME)
-    if not path.exists():
-        return ()
-    check_private(path)
-    lines = path.read_text(encoding="ascii", errors="replace").split()
-    return tuple(read_public_key(each) for each in lines)
+    text = read_private(own_file(_NAME))
+    return tuple(key_of_line(each) for each in (text or "").split())
 
 
 def add_publisher(source: Path | str) -> PublicKey:
@@ -32,10 +28,11 @@ def add_publisher(source: Path | str) -> PublicKey:
         BundleError: not a public key, another key of the same name, or as `publishers`.
     """
     key = read_public_key(source)
-    there = publishers()
-    if any(each.keynum == key.keynum and each.key != key.key for each in there):
-        raise BundleError(f"{source}: calls itself {key.id} as another key on the list. Ask who made it.")
-    _write([*(each for each in there if each != key), key])
+    with changing(own_file(_NAME)):
+        there = publishers()
+        if any(each.keynum == key.keynum and each.key != key.key for each in there):
+            raise BundleError(f"{source}: calls itself {key.id} as another key on the list. Ask who made it.")
+        _write([*(each for each in there if each != key), key])
     return key
 
 
@@ -45,12 +42,13 @@ def remove_publisher(id: str) -> PublicKey:
     Raises:
         BundleError: none of that name, or as `publishers`.
     """
-    there = publishers()
-    found = next((each for each in there if each.id == id.upper()), None)
-    if found is None:
-        named = ", ".join(each.id for each in there) or "none"
-        raise BundleError(f"{id}: no publisher of that name; there are {named}.")
-    _write([each for each in there if each != found])
+    with changing(own_file(_NAME)):
+        there = publishers()
+        found = next((each for each in there if each.id == id.upper()), None)
+        if found is None:
+            named = ", ".join(each.id for each in there) or "none"
+            raise BundleError(f"{id}: no publisher of that name; there are {named}.")
+        _write([each for each in there if each != found])
     return found
 
 

@@ -27,8 +27,8 @@ def push_to_hub(folder: Path, record: PackRecord, place: HubPlace, *, is_replaci
     The repository is made, private, where there is none.
 
     Raises:
-        BundleError: huggingface_hub is not installed, the hub refuses, or the repository holds another pack
-            and `is_replacing` is not set.
+        BundleError: huggingface_hub is not installed, the hub refuses, or the repository holds another pack,
+            or files that are none, and `is_replacing` is not set.
     """
     with _hub(place) as (api, hub):
         api.create_repo(place.repository, private=True, exist_ok=True)
@@ -43,6 +43,11 @@ def push_to_hub(folder: Path, record: PackRecord, place: HubPlace, *, is_replaci
             raise BundleError(
                 f"hf://{place.repository}: holds another pack. --replace puts this one in its place; the "
                 "repository's history keeps the old one."
+            )
+        if (others := sorted(there - {*_NOT_OURS})) and not is_replacing:
+            raise BundleError(
+                f"hf://{place.repository}: holds {len(others)} files that are no pack, such as {others[0]}. "
+                "Name another repository; --replace removes them, and the repository's history keeps them."
             )
         own = [RECORD, *record.files]
         operations = [

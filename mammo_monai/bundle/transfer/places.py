@@ -6,8 +6,9 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from mammo_monai.bundle.packing.record import RECORD
 from mammo_monai.errors import BundleError
 
 _HUB = re.compile(r"hf://([\w.\-]+/[\w.\-]+)(?:@([\w.\-/]+))?")
@@ -61,7 +62,7 @@ def parse_place(text: str, *, is_http_allowed: bool = False) -> Place:
         return HubPlace(found[1], found[2])
     if "://" not in text:
         return FolderPlace(Path(text).expanduser())
-    parts = urlsplit(text)
+    parts = _split(text)
     pin = _PIN.fullmatch(parts.fragment)
     if parts.fragment and not pin:
         raise BundleError(
@@ -72,13 +73,30 @@ def parse_place(text: str, *, is_http_allowed: bool = False) -> Place:
     return UrlPlace(url, pin[1].lower() if pin else None)
 
 
+def in_folder(place: FolderPlace) -> Path:
+    """The zip, or the unpacked pack, that a folder's name stands for.
+
+    Raises:
+        BundleError: none, or several.
+    """
+    if place.path.is_file() or (place.path / RECORD).is_file():
+        return place.path
+    zips = sorted(place.path.glob("*.zip")) if place.path.is_dir() else []
+    if len(zips) == 1:
+        return zips[0]
+    named = ", ".join(each.name for each in zips) or "none"
+    raise BundleError(
+        f"{place.path}: expected a pack, or a folder with one .zip, got {named}. Name the file."
+    )
+
+
 def check_url(url: str, *, is_http_allowed: bool = False) -> None:
     """Refuses addresses that are not https; http passes to this machine, or where it is allowed.
 
     Raises:
         BundleError: as `parse_place`.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
     shown = shown_url(url)
     if parts.username or parts.password:
         raise BundleError(
@@ -108,9 +126,18 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # read by whoever shows it
+    except ValueError as error:
+        raise BundleError(f"{url.partition('?')[0].rpartition('@')[2]}: no such address: {error}.") from error
+    return parts
+
+
 def shown_url(url: str) -> str:
     """A URL without query, fragment, name and password."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     port = f":{parts.port}" if parts.port else ""
     return urlunsplit((parts.scheme, host + port, parts.path, "", ""))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256 as sha256_hash
 from pathlib import Path
@@ -18,7 +19,7 @@ from mammo_monai.bundle.packing.verify import Verified, verify_pack
 from mammo_monai.bundle.signing.packs import Signed
 from mammo_monai.bundle.transfer.http_files import HttpOptions, fetch, fetch_text
 from mammo_monai.bundle.transfer.hub import pull_from_hub
-from mammo_monai.bundle.transfer.places import FolderPlace, HubPlace, Place, UrlPlace, parse_place
+from mammo_monai.bundle.transfer.places import HubPlace, Place, UrlPlace, in_folder, parse_place
 from mammo_monai.bundle.transfer.placing import put_in_place, work_folder
 from mammo_monai.bundle.transfer.progress import Progress, TransferLog
 from mammo_monai.bundle.transfer.push import SUM_SUFFIX
@@ -92,8 +93,9 @@ def pull_bundle(source: str, home: Path = HOME, options: PullOptions | None = No
     with work_folder(Path(home).absolute(), key) as work:
         fetched = _fetched(place, work, options)
         limits = Limits(n_bytes=options.http.limit_bytes)
-        verified = _verified(fetched, pin, limits, work)
-        signed = signature_of(place, verified, options.http, is_asked=options.is_signed)
+        with _named(fetched, place):
+            verified = _verified(fetched, pin, limits, work)
+            signed = signature_of(place, verified, options.http, is_asked=options.is_signed)
         unpacked = work / "unpacked" / verified.record.bundle
         with open_bundle(fetched, limits) as files:
             unpack(files, verified.record, unpacked)
@@ -116,12 +118,26 @@ def pull_bundle(source: str, home: Path = HOME, options: PullOptions | None = No
     return Pulled(folder, verified, inspection, pin is not None, was_there, replaced, signed)
 
 
+@contextmanager
+def _named(fetched: Path, place: Place) -> Iterator[None]:
+    """Errors of the block call what was fetched by the name that the user knows it by."""
+    if isinstance(place, UrlPlace):
+        shown = place.shown
+    else:
+        shown = f"hf://{place.repository}" if isinstance(place, HubPlace) else str(in_folder(place))
+    try:
+        yield
+    except BundleError as error:
+        error.args = (str(error).replace(str(fetched), shown),)
+        raise
+
+
 def _verified(fetched: Path, pin: str | None, limits: Limits, work: Path) -> Verified:
     try:
         verified = verify_pack(fetched, sha256=pin, limits=limits)
         if verified.faults:
             listed = "\n".join(verified.faults)
-            raise BundleError(f"{fetched.name}: not as it was packed. Get it again.\n{listed}")
+            raise BundleError(f"{fetched}: not as it was packed. Get it again.\n{listed}")
     except BundleError:
         _forget(work)  # whatever came is of no use: the next run begins anew
         raise
@@ -149,10 +165,16 @@ def _fetched(place: Place, work: Path, options: PullOptions) -> Path:
         beside = None if "?" in place.url else fetch_text(place.url + SUM_SUFFIX, options.http, limit=1000)
         _check_sum(path, beside, place.shown, lambda: _forget(work))
         return path
-    path = _in_folder(place)
-    beside_path = path.with_name(path.name + SUM_SUFFIX)
-    beside = beside_path.read_text(encoding="utf-8") if path.is_file() and beside_path.is_file() else None
-    _check_sum(path, beside, str(path), lambda: None)
+    source = in_folder(place)
+    if source.is_dir():
+        return source  # its record is read once, and each file compared with it when it is unpacked
+    # Somebody else may write to the share meanwhile: what is verified is what is unpacked.
+    path = work / "pack.zip"
+    with source.open("rb") as stream, path.open("wb") as copy:
+        shutil.copyfileobj(stream, copy)  # copyfile would name the source where the copy's disk is full
+    beside_path = source.with_name(source.name + SUM_SUFFIX)
+    beside = beside_path.read_text(encoding="utf-8", errors="replace") if beside_path.is_file() else None
+    _check_sum(path, beside, str(source), lambda: _forget(work))
     return path
 
 
@@ -172,18 +194,6 @@ def _check_sum(path: Path, line: str | None, shown: str, forget: Callable[[], No
             f"{shown}: {size} with SHA-256 {digest.hexdigest()}, {SUM_SUFFIX} beside it says {expected[1]}. "
             "Get it again."
         )
-
-
-def _in_folder(place: FolderPlace) -> Path:
-    if place.path.is_file() or (place.path / RECORD).is_file():
-        return place.path
-    zips = sorted(place.path.glob("*.zip")) if place.path.is_dir() else []
-    if len(zips) == 1:
-        return zips[0]
-    named = ", ".join(each.name for each in zips) or "none"
-    raise BundleError(
-        f"{place.path}: expected a pack, or a folder with one .zip, got {named}. Name the file."
-    )
 
 
 def _is_same(folder: Path, verified: Verified) -> bool:

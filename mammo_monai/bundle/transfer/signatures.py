@@ -14,12 +14,13 @@ from mammo_monai.bundle.signing.packs import (
     Signed,
     check_comment,
     signature_text,
+    signed_content,
     signed_file,
     verify_signature,
 )
 from mammo_monai.bundle.signing.publishers import publishers
 from mammo_monai.bundle.transfer.http_files import HttpOptions, fetch_text
-from mammo_monai.bundle.transfer.places import Place, UrlPlace
+from mammo_monai.bundle.transfer.places import HubPlace, Place, UrlPlace, in_folder
 
 
 def signature_of(place: Place, verified: Verified, http: HttpOptions, *, is_asked: bool) -> Signed | None:
@@ -35,23 +36,25 @@ def signature_of(place: Place, verified: Verified, http: HttpOptions, *, is_aske
         raise SignatureError(
             "a signature is asked for, but no publisher is trusted: `mammo-monai bundle trust --publisher`."
         )
-    text = _signature(place, verified.path, http)
+    text = _signature(place, http)
     if text is None:
         raise SignatureError(
             f"{verified.record.bundle} {verified.record.version}: not signed, and only packs of trusted "
             f"publishers are taken ({', '.join(each.id for each in keys)}). Ask its sender to sign it."
         )
-    signed = verify_signature(verified.path, text, keys)
+    signed = verify_signature(verified.path, text, keys, content=signed_content(verified))
     check_comment(signed, verified.record)
     return signed
 
 
-def _signature(place: Place, fetched: Path, http: HttpOptions) -> str | None:
+def _signature(place: Place, http: HttpOptions) -> str | None:
     if isinstance(place, UrlPlace):
         if "?" in place.url:
             return None
         return fetch_text(place.url + SIGNATURE_SUFFIX, http, limit=MOST_BYTES + 1)
-    path = signed_file(fetched)
+    if isinstance(place, HubPlace):
+        return None
+    path = signed_file(in_folder(place))
     beside = path.with_name(path.name + SIGNATURE_SUFFIX)
     return signature_text(beside) if beside.is_file() else None
 

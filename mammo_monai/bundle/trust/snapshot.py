@@ -19,7 +19,7 @@ from monai.bundle.utils import merge_kv
 from monai.utils.misc import CheckKeyDuplicatesYamlLoader, check_key_duplicates
 
 from mammo_monai.bundle.packing.bundle_files import FolderFiles, sha256_in
-from mammo_monai.bundle.packing.contents import RESULTS
+from mammo_monai.bundle.packing.contents import IMPORTED, RESULTS
 from mammo_monai.errors import BundleError
 from mammo_monai.files import bytes_text
 
@@ -34,7 +34,7 @@ class Snapshot:
 
     Attributes:
         contents: of configurations (`configs/`) and of texts beside them, by name relative to the folder.
-        sizes: of all files but results of runs. links: never followed.
+        sizes: of all files but results of runs that are no code. links: never followed.
     """
 
     root: Path
@@ -84,10 +84,10 @@ def snapshot_of(root: Path) -> Snapshot:
     root = Path(root).absolute()
     sizes, links = dict[str, int](), list[str]()
     for folder, folders, files in os.walk(root, onerror=_raise):
-        if Path(folder) == root:
-            folders[:] = [each for each in folders if each not in RESULTS]
         for each in (*folders, *files):
             name = (Path(folder) / each).relative_to(root).as_posix()
+            if _is_result(name):
+                continue
             status = (Path(folder) / each).lstat()
             if stat.S_ISREG(status.st_mode):
                 sizes[name] = status.st_size
@@ -138,6 +138,11 @@ def _own_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise BundleError(f"{path}: not UTF-8: {error}.") from error
+
+
+def _is_result(name: str) -> bool:
+    """Whether a file is of a run here: it shuts nobody out, unless a trusted run could import it."""
+    return name.split("/", maxsplit=1)[0] in RESULTS and not name.lower().endswith(IMPORTED)
 
 
 def _is_read(name: str) -> bool:

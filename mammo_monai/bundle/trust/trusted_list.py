@@ -10,14 +10,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from mammo_monai.bundle.trust.own_folder import check_private, own_file, write_private
+from mammo_monai.bundle.trust.own_folder import changing, own_file, read_private, write_private
 from mammo_monai.bundle.trust.snapshot import Snapshot
 from mammo_monai.errors import BundleError
-from mammo_monai.locks import only_writer
 
 SCHEMA = "mammo-monai/trusted-bundles/1"
 NAME = "trusted_bundles.json"
-_PATIENCE_S = 10.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REMEDY = "Remove the file, and trust the bundles anew with `mammo-monai bundle trust`."
 
@@ -45,11 +43,10 @@ def trusted_bundles() -> tuple[TrustedBundle, ...]:
         BundleError: the file is damaged, or others may write it.
     """
     path = own_file(NAME)
-    if not path.exists():
+    if (text := read_private(path)) is None:
         return ()
-    check_private(path)
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = json.loads(text)
         if content["schema"] != SCHEMA:
             raise ValueError(f"expected schema {SCHEMA}")
         found = tuple(TrustedBundle(**each) for each in content["trusted"])
@@ -78,7 +75,7 @@ def trust_bundle(snapshot: Snapshot, reason: str) -> TrustedBundle:
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
     entry = TrustedBundle(snapshot.name, snapshot.content_sha256, reason, when)
     same = (entry.bundle, entry.content_sha256)
-    with only_writer(own_file(NAME), doing="changing it", patience_s=_PATIENCE_S):
+    with changing(own_file(NAME)):
         _write([each for each in trusted_bundles() if (each.bundle, each.content_sha256) != same] + [entry])
     return entry
 
@@ -90,7 +87,7 @@ def distrust(bundle: str) -> int:
         BundleError: as `trusted_bundles`; or none is there.
     """
     wanted = bundle if _SHA256.fullmatch(bundle) else Path(bundle).name
-    with only_writer(own_file(NAME), doing="changing it", patience_s=_PATIENCE_S):
+    with changing(own_file(NAME)):
         there = trusted_bundles()
         kept = [each for each in there if wanted not in (each.bundle, each.content_sha256)]
         if len(kept) == len(there):

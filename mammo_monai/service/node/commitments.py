@@ -32,6 +32,7 @@ class Commitments:
     Args:
         peers: where reports go, by AE title; a sender that is not among them gets its report on the
             association it asked on, or none.
+        is_there: whether a file of the queue is on disk, by its name.
     """
 
     def __init__(
@@ -42,8 +43,9 @@ class Commitments:
         ae_title: str,
         sending: Sending,
         clock: Callable[[], float] = time.time,
+        is_there: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        self.database, self.peers = database, peers
+        self.database, self.peers, self._is_there = database, peers, is_there
         self.ae_title, self.sending, self.clock = ae_title, sending, clock
 
     def __call__(self, request: CommitmentRequest) -> bool:
@@ -67,13 +69,14 @@ class Commitments:
         """Says of each instance whether its file is here and in the queue."""
         committed, failed = [], []
         for sop_class, uid in instances:
-            known = self.database.value(
-                "SELECT sop_class FROM instances WHERE sop_uid = ? AND file IS NOT NULL", uid
+            rows = self.database.rows(
+                "SELECT sop_class, file FROM instances WHERE sop_uid = ? AND file IS NOT NULL", uid
             )
-            if known == sop_class:
+            known = [row["sop_class"] for row in rows if self._is_there(row["file"])]
+            if known == [sop_class]:
                 committed.append((sop_class, uid))
             else:
-                failed.append((sop_class, uid, NO_SUCH_INSTANCE if known is None else CLASS_CONFLICT))
+                failed.append((sop_class, uid, CLASS_CONFLICT if known else NO_SUCH_INSTANCE))
         return CommitmentReport(transaction_uid, tuple(committed), tuple(failed))
 
     def step(self) -> float:

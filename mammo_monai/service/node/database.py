@@ -103,6 +103,11 @@ class Database:
             ):
                 self._connection.execute(f"PRAGMA {pragma}")
             self._prepare()
+        except sqlite3.OperationalError as error:  # no fault of the file: a full disk, rights, a lock
+            raise QueueError(
+                f"{path}: the queue cannot be opened or written: {error}. See to the room on the disk and to "
+                "the rights of file and folder; nothing was changed."
+            ) from error
         except sqlite3.DatabaseError as error:
             raise QueueError(
                 f"{path}: expected the queue of a node, got something else ({error}). "

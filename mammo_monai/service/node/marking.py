@@ -121,7 +121,13 @@ class MarkingLoop:
 
     def _summarise(self, study_uid: str) -> float:
         """Makes the results of a whole study, of all its images that are here and marked."""
-        rows = self.queue.marked_images(study_uid)
+        found = self.queue.marked_images(study_uid)
+        rows = [row for row in found if self.spool.path(row["file"]).is_file()]
+        for row in found:
+            if row not in rows and row["state"] == "marked":
+                self.queue.fail(row["id"], "its file is gone")
+        if not rows:
+            return 0.0
         uids = [row["sop_uid"] for row in rows]
         due = [
             kind

@@ -233,6 +233,7 @@ class Node:
             ae_title=self.settings.receiving.ae_title,
             sending=self.settings.sending,
             clock=self.clock,
+            is_there=lambda name: self.spool.path(name).is_file(),
         )
 
     def _committed(self, report: CommitmentReport) -> None:

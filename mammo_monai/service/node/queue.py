@@ -11,7 +11,6 @@ from mammo_monai.records import record_id_of
 from mammo_monai.service.node.database import Database
 from mammo_monai.service.node.states import WAITING, InstanceState
 
-_RECORD_DIGITS = 16
 MAX_STARTS = 10
 """Times a node may be killed while it marks one image, before that image is suspected of doing it."""
 
@@ -156,12 +155,21 @@ class Queue:
         )
 
     def retry(self) -> int:
-        """Gives every failed and dead image that has no results another start; returns how many."""
-        return self.database.run(
-            "UPDATE instances SET state = 'settled', tries = 0, starts = 0, reason = '', changed = ? "
-            "WHERE state IN ('failed', 'dead') AND file IS NOT NULL AND detections IS NULL",
-            self.clock(),
-        )
+        """Gives every failed and dead image without results another start; returns how many.
+
+        One that is marked, and whose study's result could not be made, waits for that again.
+        """
+        with self.database.transaction():
+            summarised = self.database.run(
+                "UPDATE instances SET state = 'marked', reason = '', changed = ? "
+                "WHERE state = 'failed' AND file IS NOT NULL AND detections IS NOT NULL",
+                self.clock(),
+            )
+            return summarised + self.database.run(
+                "UPDATE instances SET state = 'settled', tries = 0, starts = 0, reason = '', changed = ? "
+                "WHERE state IN ('failed', 'dead') AND file IS NOT NULL AND detections IS NULL",
+                self.clock(),
+            )
 
     def _end(self, instance_id: int, state: InstanceState, reason: str) -> None:
         self.database.run(

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 from mammo_monai.dicom.network.peers import Peer, TlsFiles
@@ -36,8 +37,8 @@ class Rules:
     study_not_before: str | None = None
 
     def __post_init__(self) -> None:
-        if self.study_not_before is not None and not _DAY.fullmatch(self.study_not_before):
-            raise ValueError(f"study_not_before must be YYYY-MM-DD, got {self.study_not_before!r}.")
+        if self.study_not_before is not None and not _is_day(self.study_not_before):
+            raise ValueError(f"study_not_before must be a day, YYYY-MM-DD, got {self.study_not_before!r}.")
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,8 @@ class Http:
     def __post_init__(self) -> None:
         if self.host not in LOOPBACK:
             raise ValueError(f"host must be one of {', '.join(LOOPBACK)}, got {self.host!r}.")
+        if not 0 <= self.port < 65536:
+            raise ValueError(f"port must be 0 to 65535, got {self.port}.")
 
 
 @dataclass(frozen=True)
@@ -253,6 +256,13 @@ def read_settings(path: Path | str) -> NodeSettings:
     except MammoError as error:  # an AE title or address that cannot be
         raise SettingsError(f"{path.name}: {error}") from error
     return _below(settings, path.parent.absolute())
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return bool(_DAY.fullmatch(text) and date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def _below(settings: NodeSettings, root: Path) -> NodeSettings:

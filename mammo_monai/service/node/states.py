@@ -47,7 +47,5 @@ DELIVERY_WORDS = {
     DeliveryState.SENT: "sent",
     DeliveryState.DEAD: "given up",
 }
-WITHOUT_FILE = (InstanceState.REFUSED, InstanceState.IGNORED)
 WAITING = (InstanceState.RECEIVED, InstanceState.SETTLED, InstanceState.MARKING)
 """Images that count against `max_waiting`."""
-ENDED = (InstanceState.SENT, InstanceState.FAILED, InstanceState.DEAD, *WITHOUT_FILE)

@@ -206,6 +206,7 @@ def _write_reports(
             with atomic_path(path) as part:
                 _report(each, each.image.path, model).save_as(part, enforce_file_format=True)
         except MammoError as error:
+            path.unlink(missing_ok=True)  # of an export before: it says what the reader has changed since
             logger.warning("record %s: no report: %s", each.image.record_id, error)
             problems.append(f"{each.image.name}, record {each.image.record_id}: no report; the log says why.")
         else:

@@ -51,6 +51,7 @@ class ReviewServer(BoundedServer):
     def address(self) -> str:
         """What to open in a browser, token included."""
         host = "127.0.0.1" if self.guard.host in ("0.0.0.0", "localhost") else self.guard.host
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.port}/?token={self.guard.token}"
 
     @contextmanager

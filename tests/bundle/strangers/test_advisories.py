@@ -243,6 +243,19 @@ def test_archives_of_strangers_are_refused_before_anything_is_unpacked(
     assert not (tmp_path / "bundles" / "b").exists()
 
 
+def test_a_list_of_a_million_entries_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry, n = b"PK\1\2" + bytes(24) + b"\1" + bytes(17) + b"a", 50_000  # one after the other: 2.35 MB
+    end = b"PK\5\6" + bytes(4) + 2 * (n % 65536).to_bytes(2, "little")
+    end += (len(entry) * n).to_bytes(4, "little") + bytes(6)
+    path = tmp_path / "x.zip"
+    path.write_bytes(entry * n + end)
+    monkeypatch.setattr(zipfile, "ZipInfo", None)  # not one is made
+    with pytest.raises(BundleError, match=r"a list of entries of 2\.35 MB, expected at most 2\.00 MB"):
+        verify_pack(path)
+
+
 def test_a_bomb_is_refused_by_what_it_would_become(tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

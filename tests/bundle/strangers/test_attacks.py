@@ -74,6 +74,23 @@ def test_not_even_trust_lets_logging_run_code(name: str, tmp_path: Path) -> None
     assert not (tmp_path / "marker").exists()
 
 
+@pytest.mark.parametrize(
+    ("macro", "file"), [("notes.json\n", "notes.json"), ("a::b.json", "a::b.json"), ("a#b.yml", "a::b.yml")]
+)
+def test_a_macro_brings_in_no_file_that_nobody_inspected(
+    macro: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # MONAI finds the file from the working folder; texts outside of configs/ are not inspected.
+    monkeypatch.chdir(tmp_path)
+    marker = tmp_path / "marker"
+    root = stranger(tmp_path, {"run": [f"%stranger/models/{macro}"]}, marker)
+    (root / "models").mkdir()
+    (root / "models" / file).write_text(placed(RUN_BY_MONAI["os_system_as_target"]["run"], marker))
+    with pytest.raises(UntrustedBundleError, match="text of another file"):
+        run_bundle(root, "train", "run", {})
+    assert not marker.exists()
+
+
 @pytest.fixture
 def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A bundle that would leave a marker whatever of it is run."""

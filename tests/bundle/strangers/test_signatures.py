@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import stat
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mammo_monai.bundle import UntrustedBundleError, pull_bundle, push_bundle, trusted_bundles
 from mammo_monai.bundle.packing.pack import pack_bundle
+from mammo_monai.bundle.packing.record import PackedFile, parse_record
 from mammo_monai.bundle.signing import (
     PublicKey,
     SecretKey,
@@ -25,6 +29,7 @@ from mammo_monai.bundle.signing import (
 )
 from mammo_monai.bundle.signing.keys import _costs
 from mammo_monai.bundle.transfer import PullOptions
+from mammo_monai.bundle.transfer.signatures import signature_of
 from mammo_monai.cli.main import main
 from mammo_monai.errors import BundleError
 from tests.bundle.light import edit
@@ -173,6 +178,17 @@ def test_a_list_of_publishers_shuts_out_what_is_unsigned(
         pull_bundle(str(pack), tmp_path / "bundles", PullOptions(is_signed=True))
 
 
+def test_a_file_called_as_a_publishers_key_is_not_taken_for_it(
+    tmp_path: Path, publisher: PublicKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The key's line is public: whoever can write to the folder that a user works in can name a file so.
+    name = tmp_path / "share" / publisher.line()
+    name.parent.mkdir(parents=True)  # base64 may hold slashes
+    name.write_text(OTHER.public.text())
+    monkeypatch.chdir(tmp_path / "share")
+    assert publishers() == (publisher,)
+
+
 def test_a_changed_pack_or_comment_is_not_pulled(pack: Path, tmp_path: Path, publisher: PublicKey) -> None:
     beside = sign_pack(pack, KEY)
     good = beside.read_text()
@@ -237,6 +253,27 @@ def test_an_unpacked_pack_is_signed_by_its_record(pack: Path, tmp_path: Path, pu
     (folder / "pack.json.minisig").unlink()
     with pytest.raises(SignatureError, match="not signed"):
         pull_bundle(str(folder), tmp_path / "three")
+
+
+def test_a_record_that_is_swapped_for_the_signed_one_is_not_taken(
+    pack: Path, tmp_path: Path, publisher: PublicKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_pack(pack, KEY)
+    folder = pull_bundle(str(pack), tmp_path / "one").folder
+    sign_pack(folder, KEY)
+    signed = (folder / "pack.json").read_bytes()
+    record = parse_record(signed, "test")
+    (folder / "LICENSE").write_bytes(b"another")
+    files = {**record.files, "LICENSE": PackedFile(sha256(b"another").hexdigest(), 7)}
+    (folder / "pack.json").write_text(replace(record, files=files).text())
+
+    def swapped(*arguments: Any, **options: Any) -> Any:
+        (folder / "pack.json").write_bytes(signed)
+        return signature_of(*arguments, **options)
+
+    monkeypatch.setattr("mammo_monai.bundle.transfer.pull.signature_of", swapped)
+    with pytest.raises(SignatureError, match="does not hold"):
+        pull_bundle(str(folder), tmp_path / "two")
 
 
 def test_the_verbs_make_a_key_sign_and_verify(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from mammo_monai.bundle import (
     trusted_bundles,
 )
 from mammo_monai.bundle.packing.pack import pack_bundle
+from mammo_monai.bundle.signing import publishers
 from mammo_monai.bundle.transfer import PullOptions
 from mammo_monai.bundle.trust import snapshot_of
 from mammo_monai.bundle.trust.own_folder import own_file
@@ -62,6 +64,17 @@ def test_results_of_runs_change_nothing(foreign: Path) -> None:
     assert admitted(foreign)[1] is True
 
 
+@pytest.mark.parametrize("name", ["training/net.py", "logs/net.so", "runs/deep/net.PY"])
+def test_code_among_results_is_told_and_counts_for_trust(foreign: Path, name: str) -> None:
+    # A trusted run searches the bundle's folder for modules: `runs.net` would be found there.
+    trust_bundle(snapshot_of(foreign), "read")
+    (foreign / name).parent.mkdir(parents=True)
+    (foreign / name).write_text("")
+    with pytest.raises(UntrustedBundleError, match="not those that you trusted") as told:
+        admitted(foreign)
+    assert (name, "script") in [(each.file, each.kind) for each in told.value.inspection.outside]
+
+
 def test_trust_is_taken_back_by_name_or_hash(foreign: Path) -> None:
     entry = trust_bundle(snapshot_of(foreign), "read")
     assert trust_bundle(snapshot_of(foreign), "read again").content_sha256 == entry.content_sha256
@@ -84,6 +97,31 @@ def test_the_list_is_for_its_owner_alone(foreign: Path, home: Path) -> None:
     path.chmod(0o666)
     with pytest.raises(BundleError, match="others could have written it"):
         admitted(foreign)
+
+
+def test_a_list_that_is_a_link_or_a_pipe_is_not_read(foreign: Path, home: Path) -> None:
+    home.mkdir(mode=0o700)
+    (home / "elsewhere.json").write_text("{}")
+    path = home / "trusted_bundles.json"
+    path.symlink_to(home / "elsewhere.json")
+    with pytest.raises(BundleError, match="others could have written it"):
+        admitted(foreign)
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    with pytest.raises(BundleError, match="others could have written it"):
+        admitted(foreign)
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch, foreign: Path) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("MAMMO_MONAI_HOME")
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    for door in (lambda: admitted(foreign), publishers):
+        with pytest.raises(BundleError, match=r"this user has no home\. Set MAMMO_MONAI_HOME"):
+            door()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ from mammo_monai.dicom.network.storage_server import StorageServer, StoreStatus
 from mammo_monai.service.node import commitments
 from mammo_monai.service.node.commitments import Commitments
 from mammo_monai.service.node.database import Database
+from mammo_monai.service.node.queue import NewInstance, Queue
 from mammo_monai.service.node.settings import Sending
+from mammo_monai.service.node.states import InstanceState
 from tests.service.node.films import until
 
 ASKED = (("1.2", "1.2.3"),)
@@ -42,6 +44,16 @@ def test_an_unknown_sender_is_told_on_its_own_association(
     assert desk(CommitmentRequest("1.9", "STRANGER", ASKED))
     assert until(lambda: "name it in commitment_peers" in caplog.text)
     assert database.value("SELECT COUNT(*) FROM commitments") == 0
+
+
+def test_nothing_is_committed_to_whose_file_is_gone(database: Database) -> None:
+    new = NewInstance("1.2.3", "1.2", "1.4", "sha", 10, "M")
+    Queue(database).add(new, InstanceState.FAILED, file="images/ab/ab.dcm", reason="its file is gone")
+    there = set[str]()
+    desk = Commitments(database, {}, ae_title="NODE", sending=Sending(), is_there=lambda name: name in there)
+    assert desk.report("1.9", list(ASKED)) == MISSING
+    there.add("images/ab/ab.dcm")
+    assert desk.report("1.9", list(ASKED)).committed == ASKED
 
 
 def test_a_known_sender_is_told_when_it_is_there_again(database: Database) -> None:

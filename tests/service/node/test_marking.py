@@ -108,6 +108,27 @@ def test_a_result_that_cannot_be_made_ends_the_image_with_the_reason(
     ((state, reason),) = desk.states()
     assert state == "failed"
     assert reason == f"{kind} could not be made: expected a laterality, got none."
+    monkeypatch.undo()
+    assert desk.queue.retry() == 1
+    for _ in range(3):
+        desk.loop.step()
+    assert desk.states() == [("made", "")]
+    assert desk.n_results() == 2
+
+
+def test_a_study_is_summarised_of_the_images_whose_files_are_there(desk: Desk) -> None:
+    for _ in range(2):
+        desk.receiver(received(film(study="1.2.3")))
+    for _ in range(2):
+        desk.loop.step()
+    gone, kept = desk.database.rows("SELECT * FROM instances ORDER BY id")
+    desk.spool.path(gone["file"]).unlink()
+    desk.loop.step()
+    assert desk.states() == [("failed", "its file is gone"), ("made", "")]
+    desk.spool.path(kept["file"]).unlink()
+    desk.database.run("UPDATE instances SET state = 'marked', reason = ''")
+    assert desk.loop.step() == 0
+    assert desk.states() == [("failed", "its file is gone")] * 2
 
 
 def test_a_worker_that_has_ended_is_started_again(tmp_path: Path) -> None:

@@ -281,6 +281,12 @@ def test_the_file_is_flushed_at_every_commit(desk: Desk) -> None:
     assert desk.database.value("PRAGMA secure_delete") == 1
 
 
+def test_a_disk_that_lets_nothing_be_opened_is_not_taken_for_a_damaged_queue(tmp_path: Path) -> None:
+    with pytest.raises(QueueError, match="cannot be opened or written: unable to open") as told:
+        Database(tmp_path / "no folder" / "queue.sqlite")
+    assert "move it away" not in str(told.value)  # with it would go what is still to be sent
+
+
 def test_another_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no database " * 100)
     with pytest.raises(QueueError, match="expected the queue of a node, got something else"):

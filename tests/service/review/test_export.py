@@ -103,6 +103,7 @@ def test_a_report_that_cannot_be_made_is_named_and_the_rest_is_written(
         raise DicomError("no Study Instance UID")
 
     review_all(client)
+    exported(client, "sr")
     monkeypatch.setattr(export, "build_result", refused)
     done = exported(client)
     assert done["files"] == ["corrected.coco.json", "corrected.detections.json"]
