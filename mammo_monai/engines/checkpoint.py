@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -19,6 +20,7 @@ from mammo_monai.errors import TrainingError
 from mammo_monai.files import atomic_path, could_not_write
 from mammo_monai.locks import LockHeldError, file_lock, stands_at
 from mammo_monai.networks.contract import Network
+from mammo_monai.networks.several_processes import process_count
 from mammo_monai.networks.weights import save_weights
 
 logger = logging.getLogger(__name__)
@@ -26,6 +28,11 @@ logger = logging.getLogger(__name__)
 LAST = "checkpoint_last.pt"
 BEST = "model.safetensors"
 LOCK = ".train.lock"
+# What torch raises of files that are no checkpoints, and what other content raises here.
+_UNREADABLE = (
+    OSError, RuntimeError, LookupError, ValueError, EOFError, TypeError, AttributeError,
+    pickle.UnpicklingError,
+)  # fmt: skip
 
 
 class CheckpointHandler:
@@ -181,6 +188,7 @@ class CheckpointHandler:
         }
         content["random"], content["random_of_others"] = states[0], list(states[1:])
         content["batches_per_epoch"] = trainer.state.epoch_length
+        content["images_per_batch"] = _images_per_batch(trainer)
         if self.evaluator is not None:
             state = self.evaluator.state
             content["best"] = [float(state.best_metric), int(state.best_metric_epoch)]
@@ -193,21 +201,16 @@ class CheckpointHandler:
             self._check_lineage(path, content["lineage"])
             if content.get("keep", self.keep) != self.keep:
                 raise ValueError(f"it keeps the {content['keep']} weights, asked for keep {self.keep}")
-            batches = content.get("batches_per_epoch", trainer.state.epoch_length)
-            if batches != trainer.state.epoch_length:
-                raise ValueError(
-                    f"its epochs have {batches} batches, now {trainer.state.epoch_length}: keep the images "
-                    "and the batch of all processes together, which is batch_size times their number"
-                )
+            _check_batches(content, trainer)
             for name, part in _parts_of(trainer).items():
                 part.load_state_dict(content[name])
-        except (OSError, RuntimeError, KeyError, ValueError, EOFError) as error:
+            trainer.state.epoch, trainer.state.iteration = content["epoch"], content["iteration"]
+            restore_random_state(_own_state([content["random"], *content.get("random_of_others", [])]))
+        except _UNREADABLE as error:
             raise TrainingError(
                 f"{path}: this checkpoint does not fit the run: {error}. "
                 "Train into another output_dir, or start over with --resume false."
             ) from error
-        trainer.state.epoch, trainer.state.iteration = content["epoch"], content["iteration"]
-        restore_random_state(_own_state([content["random"], *content.get("random_of_others", [])]))
         if self.evaluator is not None and "best" in content:
             self.evaluator.state.best_metric, self.evaluator.state.best_metric_epoch = content["best"]
 
@@ -227,6 +230,27 @@ def _own_state(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """This process's generators; of another number of processes than before, the first one's."""
     rank, count = (distributed.get_rank(), distributed.get_world_size()) if _is_joined() else (0, 1)
     return states[rank if len(states) == count else 0]
+
+
+def _check_batches(content: Mapping[str, Any], trainer: ModelTrainer) -> None:
+    """Refuses another batch of all processes together: schedule, order and losses count by it."""
+    now = {"batches_per_epoch": trainer.state.epoch_length, "images_per_batch": _images_per_batch(trainer)}
+    for name, told in (
+        ("batches_per_epoch", "epochs have {} batches"),
+        ("images_per_batch", "batches have {} images"),
+    ):
+        there = content.get(name)  # checkpoints of earlier versions do not say it
+        if None not in (there, now[name]) and there != now[name]:
+            raise ValueError(
+                f"its {told.format(there)}, now {now[name]}: keep the images and the batch of all processes "
+                "together, which is batch_size times their number"
+            )
+
+
+def _images_per_batch(trainer: ModelTrainer) -> int | None:
+    """Of all processes together; None where the loader does not say."""
+    own = getattr(trainer.data_loader, "batch_size", None)
+    return own * process_count() if isinstance(own, int) else None
 
 
 def _is_joined() -> bool:

@@ -67,7 +67,7 @@ def make_schedule(
     optimizer: torch.optim.Optimizer,
     *,
     kind: Schedule = "constant",
-    iterations: int = 1,
+    iterations: int | None = None,
     warmup_iterations: int = 0,
     step_at: float = 0.75,
 ) -> torch.optim.lr_scheduler.LambdaLR:
@@ -75,17 +75,23 @@ def make_schedule(
 
     Args:
         kind: `constant`; `cosine` down to 1 % of the rate; `step`, ×0.1 at `step_at` of the run.
-        iterations: length of the whole run.
+        iterations: length of the whole run; `constant` needs none.
         warmup_iterations: linear rise at the start.
+
+    Raises:
+        ValueError: another kind, or `cosine` or `step` of a run of unknown length.
 
     Source: step at 18 000 of 24 000 iterations: P1.
     """
     if kind not in ("constant", "cosine", "step"):
         raise ValueError(f"schedule must be constant, cosine or step, got {kind!r}.")
+    if kind != "constant" and (iterations is None or iterations < 1):
+        raise ValueError(f"schedule {kind} needs iterations, the batches of the whole run, got {iterations}.")
+    length = iterations or 1
 
     def factor(iteration: int) -> float:
         warmup = min(1.0, (iteration + 1) / max(1, warmup_iterations))
-        done = min(1.0, iteration / max(1, iterations))
+        done = min(1.0, iteration / length)
         if kind == "cosine":
             return warmup * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
         return warmup * (0.1 if kind == "step" and done >= step_at else 1.0)

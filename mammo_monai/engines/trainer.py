@@ -43,8 +43,9 @@ class ModelTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
         average: exponential moving average that follows the network, or None.
 
     Raises:
-        TrainingError: a loss is not finite; the message names the records of the batch. Weights stay as they
-            were before that batch. Or the images are too small for the network's normalisation.
+        TrainingError: a loss or its gradient is not finite; the message names the records of the batch.
+            Weights stay as they were before that batch. Or the images are too small for the network's
+            normalisation.
     """
 
     def __init__(  # noqa: PLR0913  # the settings of a training run, all named in a bundle's configuration
@@ -117,7 +118,7 @@ class ModelTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
         loss = torch.stack(list(parts.values())).sum()
         values = self._finite_values(loss, parts, batch)
         engine.fire_event(IterationEvents.LOSS_COMPLETED)
-        self._step(loss)
+        self._step(loss, batch)
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         return values
 
@@ -128,25 +129,30 @@ class ModelTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
         stacked = torch.stack([loss.detach(), *(value.detach() for value in losses.values())])
         values = dict(zip(("loss", *losses), mean_over_processes(stacked).tolist(), strict=True))
         if not math.isfinite(values["loss"]):
-            records = ", ".join(str(sample.get("record_id")) for sample in batch)
-            raise TrainingError(
-                f"the loss is not finite at epoch {self.state.epoch}, iteration {self.state.iteration}: "
-                f"{values}. "
-                f"Records of the batch: {records}. Look at these images; if they are sound, lower the "
-                "learning rate or train with precision fp32. The last checkpoint is intact."
-            )
+            raise self._not_finite("loss", f"{values}", batch)
         return values
 
-    def _step(self, loss: Tensor) -> None:
+    def _not_finite(self, what: str, came: str, batch: Sequence[Mapping[str, Any]]) -> TrainingError:
+        records = ", ".join(str(sample.get("record_id")) for sample in batch)
+        return TrainingError(
+            f"the {what} is not finite at epoch {self.state.epoch}, iteration {self.state.iteration}: "
+            f"{came}. Records of the batch: {records}. Look at these images; if they are sound, lower the "
+            "learning rate or train with precision fp32. The last checkpoint is intact."
+        )
+
+    def _step(self, loss: Tensor, batch: Sequence[Mapping[str, Any]]) -> None:
         if not loss.requires_grad:
             raise TrainingError(
                 "no parameter of the loss is trained: choose a freezing policy that trains some."
             )
         self.loss_scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's own
-        if self.max_gradient_norm is not None:
-            self.loss_scaler.unscale_(self.optimizer)
-            trained = [each for group in self.optimizer.param_groups for each in group["params"]]
-            torch.nn.utils.clip_grad_norm_(trained, self.max_gradient_norm)
+        self.loss_scaler.unscale_(self.optimizer)
+        trained = [each for group in self.optimizer.param_groups for each in group["params"]]
+        limit = math.inf if self.max_gradient_norm is None else self.max_gradient_norm
+        norm = float(torch.nn.utils.clip_grad_norm_(trained, limit))  # clipped to infinity they are the same
+        # Under loss scaling this happens, and the scaler passes over the step.
+        if not (math.isfinite(norm) or self.loss_scaler.is_enabled()):
+            raise self._not_finite("gradient", f"its norm is {norm}, the loss {float(loss)}", batch)
         self.loss_scaler.step(self.optimizer)
         self.loss_scaler.update()
         if self.scheduler is not None:

@@ -1,7 +1,8 @@
 """Prediction: from an image tensor to candidates (inferers), from images to detections.json (Predictor)."""
 
 from mammo_monai.inference.dense_head import DenseHead, fit_dense_head, load_dense_head, write_dense_head
-from mammo_monai.inference.ensemble import Member, fuse_members
+from mammo_monai.inference.ensemble import fuse_members
+from mammo_monai.inference.ensemble_member import Member
 from mammo_monai.inference.failures import explained_error
 from mammo_monai.inference.fusion import Candidates, drop_small, fuse_passes, merge_boxes_p2, min_area_px
 from mammo_monai.inference.fusion_clustering import weighted_box_clustering

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from mammo_monai import __version__
 from mammo_monai.errors import ManifestError
+from mammo_monai.inference.ensemble_member import Member, side_by_side
 from mammo_monai.inference.fusion import Candidates
-from mammo_monai.inference.fusion_calibration import MemberCalibration
 from mammo_monai.inference.fusion_methods import FusionRule, fuse_models
 from mammo_monai.records import Detections
 from mammo_monai.schema import DetectionsFile
@@ -25,45 +25,24 @@ _NO_BOXES = Candidates.of([], [], [])
 
 
 @dataclass(frozen=True, eq=False)
-class Member:
-    """The detections of one model of an ensemble.
+class FusedDetections:
+    """An ensemble: what is said of it, and its detections, each image fused as it is taken."""
 
-    Attributes:
-        name: tells it from the others. where: its file, for messages. sha256: of the file.
-        calibration: of its scores; None where it has none, or needs none.
-    """
-
-    name: str
-    content: DetectionsFile
-    where: str
-    sha256: str = ""
-    calibration: MemberCalibration | None = None
-
-    @property
-    def failed_ids(self) -> set[str]:
-        """Record ids of images that could not be predicted."""
-        rows = self.content.model.get("failed") or ()
-        return {str(each["record_id"]) for each in rows if isinstance(each, Mapping) and "record_id" in each}
-
-    @property
-    def marks_places(self) -> bool:
-        """Whether it is a detector, which may have found nothing; a classifier gives image scores alone."""
-        found = self.content.detections
-        if self.calibration is not None or any(len(each.boxes) for each in found):
-            return True
-        inference = self.content.model.get("inference")
-        inferer = inference.get("inferer") if isinstance(inference, Mapping) else None
-        return not (found and self.scores_images and inferer in (None, "WholeImageInferer"))
-
-    @property
-    def scores_images(self) -> bool:
-        """Whether all of its images have a score of their own."""
-        return all(each.image_score is not None for each in self.content.detections)
+    model: dict[str, Any]
+    detections: Iterator[Detections]
 
 
 def fuse_members(
     members: Sequence[Member], rule: FusionRule, *, is_calibrated: bool = True
 ) -> DetectionsFile:
+    """`fused_stream` with all images in memory."""
+    fused = fused_stream(members, rule, is_calibrated=is_calibrated)
+    return DetectionsFile(tuple(fused.detections), fused.model)
+
+
+def fused_stream(
+    members: Sequence[Member], rule: FusionRule, *, is_calibrated: bool = True
+) -> FusedDetections:
     """The detections of an ensemble: boxes fused by the rule, image scores averaged.
 
     Boxes have the probabilities of each member's calibration for scores before they are fused; boxes of other
@@ -72,6 +51,8 @@ def fuse_members(
     alone have no say about boxes. An image score is the mean, by the members' weights, over the members
     that give them. Images that failed in any member are left out and stand under `model.failed`.
 
+    Every member is read twice: once for what is refused here, once as the detections are taken.
+
     Args:
         members: at least two, of the same images.
         is_calibrated: False fuses raw scores as they are.
@@ -79,7 +60,8 @@ def fuse_members(
     Raises:
         ManifestError: other images than the first member's, a detector without a calibration, classes that
             one member marks and another does not, or image scores of some images only.
-        ValueError: fewer than two members, another number of weights, or a score outside [0, 1].
+        ValueError: fewer than two members, another number of weights; or, as an image is taken, a score
+            outside [0, 1].
     """
     rule.check_models(len(members))
     _check_images(members)
@@ -87,52 +69,47 @@ def fuse_members(
     if is_calibrated:
         _check_calibrations(detectors)
     labels = _labels(detectors, rule, is_calibrated=is_calibrated)
+    model = _model(members, rule, labels, is_calibrated=is_calibrated)
+    return FusedDetections(model, _fused(members, rule, labels, is_calibrated=is_calibrated))
+
+
+def _fused(
+    members: Sequence[Member], rule: FusionRule, labels: Sequence[int], *, is_calibrated: bool
+) -> Iterator[Detections]:
     failed = set[str]().union(*(each.failed_ids for each in members))
-    rows = [{found.record_id: found for found in each.content.detections} for each in members]
-    fused = []
-    for found in members[0].content.detections:
-        if found.record_id not in failed:
-            of_each = [row[found.record_id] for row in rows]
-            boxes = _fused_boxes(members, of_each, rule, labels, is_calibrated=is_calibrated)
-            score = _image_score(members, of_each, rule)
-            fused.append(
-                Detections(
-                    found.record_id,
-                    boxes.boxes,
-                    boxes.scores,
-                    boxes.labels,
-                    found.image,
-                    image_score=score,
-                    warnings=tuple(dict.fromkeys(text for each in of_each for text in each.warnings)),
-                    typicality=min(
-                        (each.typicality for each in of_each if each.typicality is not None), default=None
-                    ),
-                )
-            )
-    return DetectionsFile(tuple(fused), _model(members, rule, labels, is_calibrated=is_calibrated))
+    weights = [weight for member, weight in zip(members, rule.weights, strict=False) if member.marks_places]
+    of_boxes = FusionRule(rule.method, rule.min_iou, tuple(weights), rule.labels)
+    for found in side_by_side(list(members), failed):
+        models = _models(members, found, labels, is_calibrated=is_calibrated)
+        try:
+            boxes = fuse_models(models, of_boxes) if models else _NO_BOXES
+        except ValueError as error:
+            raise ValueError(f"record {found[0].record_id}: {error}") from error
+        typicality = [each.typicality for each in found if each.typicality is not None]
+        yield Detections(
+            found[0].record_id,
+            boxes.boxes,
+            boxes.scores,
+            boxes.labels,
+            found[0].image,
+            image_score=_image_score(members, found, rule),
+            warnings=tuple(dict.fromkeys(text for each in found for text in each.warnings)),
+            typicality=min(typicality, default=None),
+        )
 
 
-def _fused_boxes(
-    members: Sequence[Member],
-    found: Sequence[Detections],
-    rule: FusionRule,
-    labels: Sequence[int],
-    *,
-    is_calibrated: bool,
-) -> Candidates:
-    """The fused boxes of one image; the weights are those of the detectors among the members."""
-    models, weights = [], []
-    for number, (member, each) in enumerate(zip(members, found, strict=True)):
+def _models(
+    members: Sequence[Member], found: Sequence[Detections], labels: Sequence[int], *, is_calibrated: bool
+) -> list[Candidates]:
+    """What each detector among the members marked on one image, of the classes that are fused."""
+    models = []
+    for member, each in zip(members, found, strict=True):
         if member.marks_places:
             calibration = member.calibration if is_calibrated else None
             scores = each.scores if calibration is None else calibration(each)
             candidates = Candidates.of(each.boxes, scores, each.labels)
             models.append(candidates.take(np.isin(candidates.labels, labels)))
-            weights.append(rule.weights[number] if rule.weights else 1.0)
-    if not models:
-        return _NO_BOXES
-    weighted = FusionRule(rule.method, rule.min_iou, tuple(weights) if rule.weights else (), rule.labels)
-    return fuse_models(models, weighted)
+    return models
 
 
 def _image_score(members: Sequence[Member], found: Sequence[Detections], rule: FusionRule) -> float | None:
@@ -149,7 +126,7 @@ def _image_score(members: Sequence[Member], found: Sequence[Detections], rule: F
 
 def _check_images(members: Sequence[Member]) -> None:
     """Refuses members that were not predicted on the same images."""
-    ids = [{row.record_id for row in each.content.detections} | each.failed_ids for each in members]
+    ids = [set(each.survey.record_ids) | each.failed_ids for each in members]
     for member, own in zip(members[1:], ids[1:], strict=True):
         if own != ids[0]:
             raise ManifestError(
@@ -158,12 +135,12 @@ def _check_images(members: Sequence[Member]) -> None:
                 "manifest and the same split."
             )
     for member in members:
-        without = [row for row in member.content.detections if row.image_score is None]
-        if 0 < len(without) < len(member.content.detections):
+        found, n_images = member.survey, len(member.survey.record_ids)
+        if 0 < found.unscored < n_images:
             raise ManifestError(
-                f"{member.where}: {len(without)} of {len(member.content.detections)} images have no "
-                f"image_score, the first is {without[0].record_id}: means over different models do not "
-                "compare. Give all images one, or none."
+                f"{member.where}: {found.unscored} of {n_images} images have no image_score, the first is "
+                f"{found.first_unscored}: means over different models do not compare. Give all images one, "
+                "or none."
             )
 
 
@@ -188,9 +165,7 @@ def _labels(detectors: Sequence[Member], rule: FusionRule, *, is_calibrated: boo
     if is_calibrated:
         known = [(each.name, {each.calibration.label}) for each in detectors if each.calibration is not None]
     else:
-        marked = [(each, [row.labels for row in each.content.detections]) for each in detectors]
-        known = [(each.name, set(np.concatenate(labels).tolist())) for each, labels in marked if labels]
-        known = [(name, labels) for name, labels in known if labels]
+        known = [(each.name, set(each.survey.boxes)) for each in detectors if each.survey.boxes]
     all_labels = set[int]().union(*(labels for _, labels in known))
     wanted = set(rule.labels) or all_labels
     if any((labels & wanted) != (all_labels & wanted) for _, labels in known):
@@ -221,11 +196,7 @@ def _model(
         "members": [_told(each, labels, is_calibrated=is_calibrated) for each in members],
     }
     text = json.dumps(fusion, sort_keys=True)
-    failed = {
-        str(row["record_id"]): {**row, "member": each.name}
-        for each in members
-        for row in each.content.model.get("failed") or ()
-    }
+    failed = {str(row["record_id"]): {**row, "member": each.name} for each in members for row in each.failed}
     return {
         "name": f"ensemble of {', '.join(each.name for each in members)}",
         "fusion": {**fusion, "sha256": hashlib.sha256(text.encode()).hexdigest()},
@@ -236,7 +207,7 @@ def _model(
 
 def _told(member: Member, labels: Sequence[int], *, is_calibrated: bool) -> dict[str, Any]:
     model = member.content.model
-    left_out = sum(int((~np.isin(row.labels, labels)).sum()) for row in member.content.detections)
+    left_out = sum(count for label, count in member.survey.boxes.items() if label not in labels)
     if left_out and member.marks_places:
         logger.warning("%s: %d boxes of other classes than %s are left out", member.name, left_out, labels)
     calibration = member.calibration if is_calibrated else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mammo_monai.errors import MammoError, UnsuitableImageError, causes
+from mammo_monai.errors import MammoError, ManifestError, UnsuitableImageError, causes
 
 
 def explained_error(error: Exception, record_id: str, image: Path) -> MammoError:
@@ -13,8 +13,28 @@ def explained_error(error: Exception, record_id: str, image: Path) -> MammoError
     cause = next((each for each in chain if isinstance(each, MammoError)), root)
     reason = str(cause) if isinstance(cause, MammoError) else f"{type(cause).__name__}: {cause}"
     where = f"record {record_id}" if str(image) in reason else f"{image} (record {record_id})"
-    text = f"{where}: {reason}"
+    text = readable(f"{where}: {reason}")
     return retold(cause, text) if isinstance(cause, MammoError) else MammoError(text)
+
+
+def readable(text: str) -> str:
+    r"""The text with what of a file's name is no UTF-8 written out: no file can hold it as it is.
+
+    >>> readable("film\udcff.png")
+    'film\\udcff.png'
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def check_name(image: Path) -> None:
+    """Refuses an image whose name no detections file can hold.
+
+    Raises:
+        ManifestError: the name holds bytes that are no UTF-8.
+    """
+    name = str(image)
+    if readable(name) != name:
+        raise ManifestError(f"{readable(name)}: the file's name is no text in UTF-8. Rename the file.")
 
 
 def retold(error: MammoError, text: str) -> MammoError:

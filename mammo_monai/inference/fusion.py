@@ -45,10 +45,15 @@ class Candidates:
             np.asarray(labels, dtype=np.int64).reshape(-1),
         )
         lengths = len(candidates.boxes), len(candidates.scores), len(candidates.labels)
-        if len(set(lengths)) != 1 or not np.isfinite(candidates.scores).all():
+        if len(set(lengths)) != 1:
             raise ValueError(
-                "expected one finite score and one label per box, "
+                "expected one score and one label per box, "
                 f"got {lengths[0]} boxes, {lengths[1]} scores, {lengths[2]} labels."
+            )
+        if not (is_finite := np.isfinite(candidates.scores)).all():
+            raise ValueError(
+                f"expected scores that are finite numbers, {int((~is_finite).sum())} of {lengths[1]} are not "
+                "(NaN or infinite): the image's pixels or the network's weights are damaged."
             )
         return candidates
 

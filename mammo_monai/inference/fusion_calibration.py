@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from mammo_monai.metrics.calibration import hit_probabilities
 from mammo_monai.records import Detections
 from mammo_monai.schema import (
     Calibration,
-    DetectionsFile,
     IsotonicCurve,
     OperatingPoints,
     read_operating_points,
@@ -73,25 +73,26 @@ def points_calibration(points: OperatingPoints, source: dict[str, Any]) -> Membe
     return MemberCalibration(points.calibration, points.label, {**source, "learned_on": counts})
 
 
-def calibration_for(path: Path, file: DetectionsFile, *, detections: Path) -> MemberCalibration:
+def calibration_for(path: Path, model: Mapping[str, Any], *, detections: Path) -> MemberCalibration:
     """The calibration of an operating_points.json for the model behind detections.
 
     Args:
-        path: of the operating points. file: the detections' content. detections: their path, for messages.
+        path: of the operating points. model: what the detections say of it. detections: their path, for
+            messages.
 
     Raises:
         WeightsError: the points are for other weights, or the detections do not say which made them.
         ManifestError: no calibration there, or images were shown to the model in another way.
     """
     points = read_operating_points(path)
-    weights = file.model.get("weights_sha256")
+    weights = model.get("weights_sha256")
     if not points.holds_for(weights if isinstance(weights, str) else None):
         raise WeightsError(
             f"{path}: its calibration is for other weights than those behind {detections} "
             f"({str(weights)[:16] if weights else 'weights without a known SHA-256'}…): the scores of one "
             "model say nothing of another's. Calibrate these weights with `mammo-monai calibrate`."
         )
-    told = file.model.get("inference")
+    told = model.get("inference")
     told = told if isinstance(told, dict) else {}
     if differing := differing_settings(points, told):
         raise ManifestError(

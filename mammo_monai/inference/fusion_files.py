@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mammo_monai.errors import ManifestError
 from mammo_monai.files import content_sha256
-from mammo_monai.inference.ensemble import Member, fuse_members
+from mammo_monai.inference.ensemble import fused_stream
+from mammo_monai.inference.ensemble_member import Contents, Member
 from mammo_monai.inference.fusion_calibration import calibration_for
 from mammo_monai.inference.fusion_methods import FusionRule
-from mammo_monai.schema import DetectionsFile, read_detections, write_detections
+from mammo_monai.inference.written import Written, counted
+from mammo_monai.records import Detections
+from mammo_monai.schema import (
+    detections_format,
+    iter_detections,
+    read_detections,
+    read_model,
+    write_detections,
+)
+from mammo_monai.schema.fields import Json
 
 logger = logging.getLogger(__name__)
 
@@ -24,21 +35,24 @@ def fuse_files(
     points: Sequence[Path | None],
     names: Sequence[str] | None = None,
     is_calibrated: bool = True,
-) -> DetectionsFile:
-    """Fuses the detections of several models on the same images, and writes them; see `fuse_members`.
+) -> Written:
+    """Fuses the detections of several models on the same images, and writes them; see `fused_stream`.
+
+    Of members in .jsonl or .parquet one image or shard is in memory at a time, as long as all list their
+    images in the order of the first; record ids of all are.
 
     Args:
-        paths: one detections.json per model. output: another file than these.
+        paths: of the detections of each model. output: another file than these.
         points: the operating_points.json of each model, whose calibration it is fused with; None where it has
             none. Not read where `is_calibrated` is False.
         names: of the models; None takes the bundles that the files name, else the files' names.
 
     Returns:
-        The content of the written file.
+        What was written: counts, the description of the ensemble, and the detections, read from the file.
 
     Raises:
         ManifestError: a file that is not what its format promises, or was thinned out by an operating point;
-            and as `fuse_members`. ValueError: likewise, or two files of one content.
+            and as `fused_stream`. ValueError: likewise, or two files of one content.
         WeightsError: a calibration of other weights.
         OSError: the output cannot be written.
     """
@@ -61,14 +75,17 @@ def fuse_files(
             content,
             str(path),
             sha256,
-            calibration_for(each, content, detections=path) if is_calibrated and each is not None else None,
+            calibration_for(each, content.model, detections=path)
+            if is_calibrated and each is not None
+            else None,
         )
         for name, path, content, sha256, each in zip(told, paths, contents, hashes, points, strict=True)
     ]
-    fused = fuse_members(members, rule, is_calibrated=is_calibrated)
-    write_detections(Path(output), fused.detections, fused.model)
-    logger.info("wrote %s: %d models, %d images", output, len(members), len(fused.detections))
-    return fused
+    fused = fused_stream(members, rule, is_calibrated=is_calibrated)
+    written = Written(Path(output), fused.model, n_failed=len(fused.model["failed"]))
+    write_detections(written.path, counted(fused.detections, written), fused.model)
+    logger.info("wrote %s: %d models, %d images", output, len(members), written.n_images)
+    return written
 
 
 def told_apart(names: Sequence[str]) -> list[str]:
@@ -87,8 +104,22 @@ def told_apart(names: Sequence[str]) -> list[str]:
     return told
 
 
-def _whole(path: Path) -> DetectionsFile:
-    content = read_detections(path)
+@dataclass(frozen=True)
+class _OnDisk:
+    """A .jsonl or .parquet output whose images are read anew at every pass, one or one shard at a time."""
+
+    path: Path
+    model: Json
+
+    @property
+    def detections(self) -> Iterator[Detections]:
+        """Its images, from the first."""
+        return iter_detections(self.path)
+
+
+def _whole(path: Path) -> Contents:
+    is_json = detections_format(path) == "json"
+    content: Contents = read_detections(path) if is_json else _OnDisk(path, read_model(path))
     if "operating_point" in content.model:
         raise ManifestError(
             f"{path}: it shows only what one operating point shows; boxes below its threshold are missing, "

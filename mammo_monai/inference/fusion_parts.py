@@ -1,7 +1,8 @@
 """The members' own detections files beside an ensemble's: finished ones are not predicted again.
 
 `OUTPUT.parts/NAME.json` is written whole when a member is finished; `NAME.key.json` says beforehand what it
-is made from. A kill at any moment leaves a key without detections, or both.
+is made from. A kill at any moment leaves a key without detections, or both. For an ensemble in .jsonl or
+.parquet it is `NAME.jsonl`, which is fused one image at a time.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 from mammo_monai import __version__
 from mammo_monai.errors import ManifestError
 from mammo_monai.files import sha256_of, write_json_atomic
-from mammo_monai.schema import read_manifest
+from mammo_monai.inference.training_look import STATISTICS
+from mammo_monai.schema import detections_format, read_manifest
 from mammo_monai.schema.fields import load_json
 
 logger = logging.getLogger(__name__)
@@ -39,7 +41,8 @@ class Part:
     @property
     def path(self) -> Path:
         """Where its detections stand."""
-        return self.output.with_name(f"{self.output.stem}.parts") / f"{self.name}.json"
+        kind = "json" if detections_format(self.output) == "json" else "jsonl"
+        return self.output.with_name(f"{self.output.stem}.parts") / f"{self.name}.{kind}"
 
     @property
     def key_path(self) -> Path:
@@ -73,12 +76,13 @@ class Part:
 def part_key(
     bundle: Path, images: Sequence[str], overrides: Mapping[str, object], *, weights: Path | None = None
 ) -> dict[str, Any]:
-    """What decides the detections of a member: its bundle's files, weights, images and overrides.
+    """What decides the detections of a member: its bundle's files, weights, statistics, images and overrides.
 
     Files count by size and time of change, configurations and manifests by content.
 
     Args:
         bundle: its folder. images: as given to the verb: files, folders, one manifest, or phantoms.
+        overrides: ids and values of its inference, those that the verb sets by options of its own too.
         weights: instead of the bundle's own.
 
     Raises:
@@ -92,6 +96,7 @@ def part_key(
         "bundle": bundle.name,
         "configs": configs,
         "weights": [_stamp(each) for each in own],
+        "statistics": _stamp(bundle / STATISTICS),
         "overrides": {name: repr(value) for name, value in sorted(overrides.items())},
         "images": {each: _images(each) for each in images},
         "software": __version__,

@@ -17,7 +17,7 @@ from mammo_monai.errors import GeometryError, MammoError
 from mammo_monai.files import check_file_place
 from mammo_monai.geometry import ImageFrame, Scale, box_area, clip_boxes, rowcol_to_xyxy
 from mammo_monai.inference.decode_ahead import Loaded, decoded_ahead
-from mammo_monai.inference.failures import code_of, explained_error, retold
+from mammo_monai.inference.failures import check_name, code_of, explained_error, readable, retold
 from mammo_monai.inference.fingerprint import describe, fingerprint
 from mammo_monai.inference.fusion import Candidates, drop_small
 from mammo_monai.inference.image_checks import image_checks
@@ -206,11 +206,12 @@ class Predictor:
             remedy = "Mend the image or leave it out; on_error='skip' predicts on the others."
             raise retold(explained, f"{explained} {remedy}") from error
         logger.warning("skipped: %s", explained)
-        return Failure(source.record_id, str(source.image), str(explained), code_of(explained))
+        return Failure(source.record_id, readable(str(source.image)), str(explained), code_of(explained))
 
     def _predict(self, loaded: Loaded, source: Source) -> Detections:
         if loaded.sample is None:
             raise loaded.error or RuntimeError("nothing was loaded")
+        check_name(source.image)
         sample = loaded.sample
         warnings = self.checks.before(source.image)
         self._check_resolution(_checked_frame(sample))

@@ -186,9 +186,12 @@ class ProbabilityMapInferer:
         """The mass probability of every patch; 0 where `where` left it out.
 
         Raises:
-            ValueError: not one image of shape (1, H, W), or a precision that the device cannot compute.
+            ValueError: not one image of shape (1, H, W), pixels or probabilities that are not finite, or a
+                precision that the device cannot compute.
         """
         height, width = whole_view(image).pixels.shape[1:]
+        # Pixels too: NaN is no breast, so nobody would look at it.
+        _check_finite(bool(torch.isfinite(image).all()), "pixels")
         make = sliding_grid if self._scan.mode == "sliding" else dense_grid
         grid = make(height, width, patch_px=self.patch_px, stride_px=self.stride_px)
         wanted = np.ones((len(grid.rows), len(grid.cols)), dtype=np.bool_)
@@ -214,6 +217,7 @@ class ProbabilityMapInferer:
                     tile_px=self._scan.tile_px,
                     head_map=self._dense_head.head_map if self._dense_head else None,
                 )
+        _check_finite(bool(np.isfinite(scores).all()), "patch probabilities")
         return ProbabilityGrid(grid, scores)
 
     def _sampled(self, grid: ProbabilityGrid, image: Tensor, step_px: int) -> Map:
@@ -281,6 +285,14 @@ def _patch_network(classifier: Classifier) -> PatchNetwork:
             f"{', '.join(lacking) or 'settings.patch_px'}. Give the classifier of networks.patch_network."
         )
     return cast(PatchNetwork, network)
+
+
+def _check_finite(is_finite: bool, what: str) -> None:
+    if not is_finite:
+        raise ValueError(
+            f"expected {what} that are finite numbers, got NaN or infinite ones: the image or the network's "
+            "weights are damaged."
+        )
 
 
 def _breast_cells(image: Tensor, step_px: int) -> NDArray[np.bool_]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from mammo_monai.files import atomic_path
 from mammo_monai.imaging.components import Map
@@ -19,6 +21,7 @@ from mammo_monai.inference.saliency.files import film_in_original
 from mammo_monai.inference.saliency.frames import map_in_original
 from mammo_monai.records import Detections, Lesion
 from mammo_monai.reports.pictures.overlays import Mark, draw_overlay
+from mammo_monai.schema.model_line import model_line
 
 logger = logging.getLogger(__name__)
 PANEL_SIZE = (640, 960)
@@ -37,6 +40,7 @@ def save_probability_maps(
     *,
     lesions: Mapping[str, Sequence[Lesion]] | None = None,
     max_marks: int = 5,
+    model: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Draws the map of every image as `<record_id>_map.png`, on the film in its original frame.
 
@@ -46,6 +50,8 @@ def save_probability_maps(
         samples: as `Predictor` takes them.
         lesions: by record id, where they are known.
         max_marks: detections drawn, the best ones.
+        model: of the detections' file; the pictures' text `Software` says it in a line, and marks below its
+            operating point are not drawn.
 
     Returns:
         The pictures, in the order of the samples.
@@ -53,7 +59,9 @@ def save_probability_maps(
     Raises:
         OSError: an image cannot be read, or a picture cannot be written. DicomError: as `load_display_image`.
     """
-    pictures = []
+    pictures, told = [], PngInfo()
+    if model is not None:
+        told.add_itxt("Software", model_line(model))
     for sample in samples:
         image, record_id = sample["image"], str(sample["record_id"])
         grid = inferer.patch_probabilities(image)
@@ -64,11 +72,11 @@ def save_probability_maps(
         picture = draw_probability_map(
             film_in_original(Path(sample["image_path"])),
             values,
-            [*_truth((lesions or {}).get(record_id, ())), *_marks(found, max_marks)],
+            [*_truth((lesions or {}).get(record_id, ())), *_marks(_shown(found, model or {}), max_marks)],
         )
         path = folder / f"{record_id}_map.png"
         with atomic_path(path) as part:
-            picture.save(part)
+            picture.save(part, format="PNG", pnginfo=told)
         pictures.append(path)
     logger.info("wrote %d probability maps to %s", len(pictures), folder)
     return pictures
@@ -123,6 +131,17 @@ def _scale(height: int) -> Image.Image:
         y = min(max((1 - level) * height - 8, 0), max(height - 18, 0))
         draw.text((_SCALE_PX // 3 + 8, y), f"{level:.1f}", fill="#ffffff", font=font)
     return scale
+
+
+def _shown(found: Detections, model: Mapping[str, Any]) -> Detections:
+    """The marks that the model's operating point shows; all of them where it has none."""
+    point = model.get("operating_point")
+    if not isinstance(point, Mapping):
+        return found
+    is_shown = found.scores >= float(point["threshold"])
+    return replace(
+        found, boxes=found.boxes[is_shown], scores=found.scores[is_shown], labels=found.labels[is_shown]
+    )
 
 
 def _truth(lesions: Sequence[Lesion]) -> list[Mark]:

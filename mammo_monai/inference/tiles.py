@@ -43,7 +43,8 @@ def breast_cells(image: Tensor) -> NDArray[np.bool_]:
         Shape (ceil(H / 128), ceil(W / 128)).
     """
     brightest = F.max_pool2d(image[None], CELL_PX, ceil_mode=True)[0, 0]
-    return np.asarray((brightest > image.min()).cpu().numpy(), dtype=np.bool_)
+    # Not `brightest > darkest`: an image with NaN would have no cell, and pass for one without findings.
+    return np.asarray((~(brightest <= image.min())).cpu().numpy(), dtype=np.bool_)
 
 
 def plan_tiles(

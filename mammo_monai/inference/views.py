@@ -186,7 +186,8 @@ def scaled(view: View, factor: float) -> View:
 def not_empty(image: Tensor, views: Sequence[View]) -> list[View]:
     """The views that show more than background: a pixel above the image's darkest."""
     darkest = image.min()
-    return [view for view in views if bool((view.pixels > darkest).any())]
+    # Not `pixels > darkest`: an image with NaN would be empty everywhere, and pass for one without findings.
+    return [view for view in views if not bool((view.pixels <= darkest).all())]
 
 
 def as_prediction(found: Candidates) -> Prediction:

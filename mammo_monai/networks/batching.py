@@ -56,9 +56,10 @@ def checked_targets(
     dtype = torch.float64 if images[0].dtype == torch.float64 else torch.float32
     device = images[0].device
     checked = []
-    for index, target in enumerate(targets):
+    for index, (image, target) in enumerate(zip(images, targets, strict=True)):
         box, label = target["box"].reshape(-1, 4), target["label"].reshape(-1)
         _check_target(index, box, label, num_classes)
+        _check_place(index, box, (int(image.shape[-2]), int(image.shape[-1])))
         checked.append(
             {"box": box.to(device=device, dtype=dtype), "label": label.to(device=device, dtype=torch.int64)}
         )
@@ -79,4 +80,16 @@ def _check_target(index: int, box: Tensor, label: Tensor, num_classes: int) -> N
             f"target {index}: a box needs finite corners and positive height and width, "
             f"got (row, col, row, col) {box[bad][0].tolist()}. "
             "Remove boxes that a crop has cut to nothing before training."
+        )
+
+
+def _check_place(index: int, box: Tensor, size: tuple[int, int]) -> None:
+    """Refuses a box off its image: where no anchor overlaps one, all fit it alike, and all become lesion."""
+    limits = torch.tensor(size, dtype=box.dtype, device=box.device)
+    off = ((box[:, 2:] <= 0) | (box[:, :2] >= limits)).any(dim=1)
+    if bool(off.any()):
+        raise ValueError(
+            f"target {index}: a box must touch its image of {size[0]} rows and {size[1]} columns, "
+            f"got (row, col, row, col) {box[off][0].tolist()}. Boxes are in pixels of the image they come "
+            "with: resize, crop and mirror them with it."
         )

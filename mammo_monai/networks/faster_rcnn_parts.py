@@ -12,6 +12,7 @@ from torchvision.ops import FeaturePyramidNetwork, roi_align
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from torchvision.ops.poolers import LevelMapper
 
+from mammo_monai.errors import MammoError
 from mammo_monai.networks.pyramid import batch_norms
 from mammo_monai.networks.resnet import ResNetFPN, ResNetName
 
@@ -70,8 +71,14 @@ class ProposalHead(RPNHead):  # type: ignore[misc]  # torchvision ships no types
     """
 
     def forward(self, x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Objectness logits (B, A, H, W) and box offsets (B, A·4, H, W) of every level."""
+        """Objectness logits (B, A, H, W) and box offsets (B, A·4, H, W) of every level.
+
+        Raises:
+            MammoError: a number that is not finite, in evaluation mode.
+        """
         logits, offsets = super().forward(x)
+        if not self.training:
+            _check_finite(logits)
         return [at_least_float32(level) for level in logits], [at_least_float32(level) for level in offsets]
 
 
@@ -79,8 +86,14 @@ class BoxPredictor(FastRCNNPredictor):  # type: ignore[misc]  # torchvision ship
     """torchvision's last layers of the second stage, their answers always in float32."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Class logits (N, K + 1), background first, and box offsets (N, 4·(K + 1))."""
+        """Class logits (N, K + 1), background first, and box offsets (N, 4·(K + 1)).
+
+        Raises:
+            MammoError: a number that is not finite, in evaluation mode.
+        """
         logits, offsets = super().forward(x)
+        if not self.training:
+            _check_finite([logits])
         return at_least_float32(logits), at_least_float32(offsets)
 
 
@@ -146,6 +159,15 @@ def box_head(version: FasterRCNNVersion, channels: int, representation_size: int
         size = (channels, ROI_CELLS, ROI_CELLS)
         head = FastRCNNConvFCHead(size, [channels] * 4, [representation_size], norm_layer=nn.BatchNorm2d)
     return head
+
+
+def _check_finite(maps: list[Tensor]) -> None:
+    """torchvision leaves out what scores NaN: an image on which the network fails would have no findings."""
+    if not bool(torch.stack([torch.isfinite(each).all() for each in maps]).all()):
+        raise MammoError(
+            "the network answers with numbers that are not finite (NaN or infinite): the image's pixels or "
+            "the network's weights are damaged, or precision fp16 is too narrow for it."
+        )
 
 
 def at_least_float32(values: Tensor) -> Tensor:

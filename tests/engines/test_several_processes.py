@@ -13,7 +13,7 @@ import torch
 from mammo_monai.engines import CheckpointHandler, TensorBoardHandler, checkpoint, distributed
 from mammo_monai.errors import TrainingError
 from mammo_monai.networks.several_processes import mean_over_processes, process_count, stand_in
-from tests.engines.shared_training import FILMS, results, saved
+from tests.engines.shared_training import FILMS, other_half, results, saved
 from tests.warm import Warm, warm  # a fixture
 
 __all__ = ["warm"]
@@ -23,7 +23,7 @@ RUNS = (*FILMS, "classifier")
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> list[dict[str, Any]]:
-    """Of one process, and of the first and second of two."""
+    """Of one process, of the first and second of two; and the folder of a run that two processes began."""
     folder = tmp_path_factory.mktemp("shared")
     store, output = str(folder / "store"), str(folder / "results")
     processes = [
@@ -35,12 +35,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> list[dict[str,
     alone = results()
     codes = [process.wait(timeout=300) for process in processes]
     assert codes == [0, 0], (folder / "first.txt").read_text()[-3000:]
-    return [alone, saved(output, 0), saved(output, 1)]
+    return [alone, saved(output, 0), saved(output, 1), {"folder": Path(f"{output}.run")}]
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_the_logged_losses_are_those_of_the_whole_batch(runs: list[dict[str, Any]], name: str) -> None:
-    alone, first, second = (run[name]["losses"] for run in runs)
+    alone, first, second = (run[name]["losses"] for run in runs[:3])
     assert len(alone) == (4 if name in ("uneven", "classifier") else 2)
     assert first == second == pytest.approx(alone, rel=1e-6)  # logged in float32
 
@@ -48,7 +48,7 @@ def test_the_logged_losses_are_those_of_the_whole_batch(runs: list[dict[str, Any
 @pytest.mark.parametrize("name", RUNS)
 @pytest.mark.parametrize("kind", ["weights", "average"])
 def test_the_weights_are_those_of_one_process(runs: list[dict[str, Any]], name: str, kind: str) -> None:
-    alone, first, second = (run[name][kind] for run in runs)
+    alone, first, second = (run[name][kind] for run in runs[:3])
     changed = 0
     for key, value in alone.items():
         # Sums in another order: of float64, where Adam divides small gradients by small ones; of float32.
@@ -61,8 +61,22 @@ def test_the_weights_are_those_of_one_process(runs: list[dict[str, Any]], name: 
 
 @pytest.mark.parametrize("name", FILMS)
 def test_the_figure_counts_every_film_once(runs: list[dict[str, Any]], name: str) -> None:
-    alone, first, second = (run[name]["figure"] for run in runs)
+    alone, first, second = (run[name]["figure"] for run in runs[:3])
     assert first == second == alone
+
+
+def test_one_process_goes_on_with_what_two_began_and_only_with_their_batch(
+    runs: list[dict[str, Any]],
+) -> None:
+    folder = runs[3]["folder"]
+    # Seven films are two batches of five, too: the steps would count alike.
+    with pytest.raises(TrainingError, match=r"its batches have 4 images, now 5: keep .* batch_size times"):
+        other_half(folder, batch_size=5)
+    resumed, whole = other_half(folder), runs[0]["classifier"]
+    assert resumed["losses"] == pytest.approx(whole["losses"][2:], rel=1e-4)
+    for kind in ("weights", "average"):
+        for key, value in whole[kind].items():
+            torch.testing.assert_close(resumed[kind][key], value, rtol=0, atol=1e-5, msg=key)
 
 
 def test_one_process_alone_shares_nothing() -> None:

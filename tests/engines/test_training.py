@@ -111,6 +111,23 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_records(
     assert all(torch.equal(before[name], value) for name, value in detector.network.named_parameters())
 
 
+@pytest.mark.parametrize("limit", [10.0, None])
+def test_a_gradient_that_is_not_finite_leaves_the_weights_as_they_were(
+    make_detector: Any, limit: float | None
+) -> None:
+    """The loss may be finite all the same; weights of NaN would be found out only in the next step."""
+    detector = make_detector()
+    trainer = _trainer(detector, None, 1, max_gradient_norm=limit)
+    weight = detector.network.classification_head.cls_logits.weight
+    weight.register_hook(lambda gradient: gradient * float("inf"))
+    before = {name: value.clone() for name, value in detector.network.named_parameters()}
+    with pytest.raises(
+        TrainingError, match=r"gradient is not finite at epoch 1(.|\n)*0000000000000\d+, 00000"
+    ):
+        trainer.run()
+    assert all(torch.equal(before[name], value) for name, value in detector.network.named_parameters())
+
+
 def test_images_without_boxes_train_the_classifier(make_detector: Any) -> None:
     detector = make_detector()
     trainer = _trainer(detector, None, 1)
@@ -149,8 +166,12 @@ def test_a_checkpoint_of_another_lineage_is_refused(make_detector: Any, tmp_path
     assert started_over.state.iteration == 2
 
 
-def test_a_damaged_checkpoint_is_one_clear_error(make_detector: Any, tmp_path: Path) -> None:
-    (tmp_path / "checkpoint_last.pt").write_bytes(b"half a file")
+@pytest.mark.parametrize(
+    "content", [b"half a file", ["no", "dict"], {"lineage": {}}, {"lineage": {}, "epoch": SimpleNamespace()}]
+)
+def test_a_damaged_checkpoint_is_one_clear_error(make_detector: Any, tmp_path: Path, content: Any) -> None:
+    path = tmp_path / "checkpoint_last.pt"
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
     with pytest.raises(TrainingError, match=r"checkpoint_last\.pt: this checkpoint does not fit"):
         _trainer(make_detector(), tmp_path, 1).run()
 

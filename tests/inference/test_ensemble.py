@@ -225,7 +225,7 @@ def test_files_are_fused_with_the_calibration_of_their_weights(tmp_path: Path) -
 def test_detections_that_do_not_say_their_weights_have_no_calibration(tmp_path: Path) -> None:
     points = points_file(tmp_path / "p.json", A_WEIGHTS)
     with pytest.raises(WeightsError, match="weights without a known SHA-256"):
-        calibration_for(points, DetectionsFile(()), detections=tmp_path / "d.json")
+        calibration_for(points, {}, detections=tmp_path / "d.json")
 
 
 def test_names_are_told_apart() -> None:
@@ -255,6 +255,8 @@ def test_a_finished_part_stands_until_something_changes(tmp_path: Path) -> None:
     image.write_text("another")
     finished(part("films/r.png", mode="sections"))
     (bundle / "configs" / "inference.json").write_text("two")
+    finished(part("films/r.png", mode="sections"))
+    (bundle / "models" / "training_statistics.json").write_text("told beside the marks")
     finished(part("films/r.png", mode="sections"))
     (bundle / "models" / "model.safetensors").write_text("longer")
     last = part("films/r.png", mode="sections")

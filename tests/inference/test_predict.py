@@ -1,5 +1,6 @@
 import json
 import logging
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from mammo_monai.inference import (
 )
 from mammo_monai.inference.journal import journal_path
 from mammo_monai.networks import retinanet_detector, retinanet_network
-from mammo_monai.schema import read_detections
+from mammo_monai.schema import read_detections, read_model
 from mammo_monai.transforms.sample import after_step, resize_image
 from tests.inference.fakes import FixedDetector, RectangleDetector, image_with, sample_of
 from tests.inference.killed_run import SlowSamples, predictor
@@ -216,6 +217,18 @@ def test_skipped_images_are_listed_and_the_rest_finish(
     assert "Modality is CT" in failed[0]["error"]
     warnings = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
     assert [message.startswith("skipped: ") for message in warnings] == [True, True]
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl", "parquet"])
+def test_a_file_name_that_is_no_utf_8_fails_alone(tmp_path: Path, kind: str) -> None:
+    name = os.fsdecode(b"films/\xff.dcm")
+    samples = [sample_of(image_with(100, 60, []), each, image_path=path) for each, path in
+               (("bad", name), ("good", "films/good.dcm"))]  # fmt: skip
+    written = _predictor(tmp_path / f"d.{kind}", samples, on_error="skip").run()
+    assert [each.record_id for each in written.detections] == ["good"]
+    failed = read_model(tmp_path / f"d.{kind}")["failed"]
+    assert [each["image"] for each in failed] == [r"films/\udcff.dcm"]
+    assert failed[0]["error"].endswith("the file's name is no text in UTF-8. Rename the file.")
 
 
 def test_a_detector_that_gives_nan_fails_on_its_image(tmp_path: Path) -> None:

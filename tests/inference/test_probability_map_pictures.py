@@ -66,3 +66,20 @@ def test_maps_are_saved_on_the_film_as_it_was(tmp_path: Path) -> None:
     assert _share(shown[1][:, :half], GREEN) == 0
     assert _share(shown[1][:, :half], AMBER) > 0
     assert _share(shown[2][:, :half], AMBER) == 0
+    assert all("Software" not in Image.open(each).info for each in pictures)
+
+
+def test_the_picture_says_whose_map_it_is_and_draws_what_the_operating_point_shows(tmp_path: Path) -> None:
+    film = breast_with_disc(WIDTH, HEIGHT, (60, 50))
+    Image.fromarray((film[0].numpy() * 255).astype(np.uint8)).save(tmp_path / "film.png")
+    samples = [sample_of(film, "ab12", image_path=str(tmp_path / "film.png"))]
+    inferer, amber = probability_map_inferer(FakeClassifier(), "dense"), []
+    model = {"bundle": "patches", "version": "0.2.0", "weights_sha256": "ab" * 32}
+    for threshold in (0.01, 1.0):
+        shown = {**model, "operating_point": {"threshold": threshold, "fppi": 0.25}}
+        (path,) = save_probability_maps(inferer, samples, tmp_path, model=shown)
+        picture = Image.open(path)
+        line = f"patches 0.2.0, weights abababababab, unknown, marks of score {threshold:.4g} and above"
+        assert picture.info["Software"] == f"{line} (0.25 false positives per image)"
+        amber.append(_share(np.asarray(picture), AMBER))
+    assert amber[0] > 0 == amber[1]

@@ -17,6 +17,7 @@ from mammo_monai.inference.saliency.check import (
 from mammo_monai.inference.saliency.check_files import verdict
 from mammo_monai.inference.saliency.methods import MethodOptions, SaliencyMap
 from mammo_monai.inference.saliency.targets import ClassScore
+from mammo_monai.networks.classifiers.tops import AddedNorm
 from tests.inference.saliency_networks import TinyClassifierNetwork, small_detector
 
 
@@ -102,6 +103,13 @@ def test_random_weights_are_those_of_a_fresh_start() -> None:
     assert convolution.bias is not None
     assert not convolution.bias.any()
     assert norm.weight.tolist() == [1.0] * 7
+    assert norm.running_mean.tolist() == [0.0] * 7
+
+
+def test_norms_of_added_layers_become_fresh_too() -> None:
+    norm = AddedNorm(7)
+    norm.running_mean = torch.full((7,), 3.0)
+    randomise(norm, torch.Generator())
     assert norm.running_mean.tolist() == [0.0] * 7
 
 

@@ -164,8 +164,9 @@ def _lines(output: Path) -> int:
         path = journal_path(output)
         return path.read_bytes().count(b"\n") - 1 if path.exists() else 0
     folder = partial_folder(output)
-    rows = sum(path.read_bytes().count(b"\n") - 1 for path in folder.glob("rows-*.jsonl"))
-    return 3 * len(shard_paths(folder)) + rows
+    shards = len(shard_paths(folder))
+    filled = folder / f"rows-{shards:06d}.jsonl"  # rows of a shard that just came stay a moment beside it
+    return 3 * shards + (filled.read_bytes().count(b"\n") - 1 if filled.exists() else 0)
 
 
 def _stopped(output: Path, at: int) -> Path:

@@ -205,11 +205,30 @@ def test_targets_are_not_changed() -> None:
         ([{"box": torch.tensor([[0.0, 0, 5, 5]]), "label": torch.tensor([2])}], r"labels must lie in 0 … 1"),
         ([{"box": torch.tensor([[5.0, 5, 5, 9]]), "label": torch.tensor([0])}], r"positive height and width"),
         ([{"box": torch.tensor([[0, 0, 5, float("nan")]]), "label": torch.tensor([0])}], "finite corners"),
+        # Every anchor overlaps a box far off alike, by nothing: all of them would be positive.
+        (
+            [{"box": torch.tensor([[4e3, 0, 4e3 + 9, 9]]), "label": torch.tensor([0])}],
+            r"image of 64 rows and 9",
+        ),
+        (
+            [{"box": torch.tensor([[0, 96.0, 5, 99]]), "label": torch.tensor([0])}],
+            r"got .*96\.0, 5\.0, 99\.0\]",
+        ),
+        ([{"box": torch.tensor([[-9.0, 0, 0, 9]]), "label": torch.tensor([0])}], "must touch its image"),
     ],
 )
 def test_targets_that_cannot_be_trained_on_are_refused(targets: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         small_detector().train()(images_of((64, 96)), targets)
+
+
+def test_a_box_that_overhangs_its_image_is_trained_on() -> None:
+    target = {"box": torch.tensor([[-5.0, 90, 60, 110]]), "label": torch.tensor([0])}
+    detector = small_detector().train()
+    losses = detector(images_of((64, 96)), [target])
+    assert isinstance(losses, dict)
+    matched = detector.compute_anchor_matched_idxs(detector.anchors, [target], [])[0]
+    assert 1 <= int((matched >= 0).sum()) < len(matched) / 10
 
 
 def test_images_of_the_wrong_shape_are_refused() -> None:

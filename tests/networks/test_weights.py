@@ -329,3 +329,11 @@ def test_bytes_that_break_the_unpickler_are_a_damaged_file(tmp_path: Path, conte
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"a\.pt: "):
         read_weights(path)
+
+
+def test_a_dict_that_holds_itself_is_no_weights(tmp_path: Path) -> None:
+    ring: dict[str, object] = {}
+    ring["model"] = ring
+    torch.save(ring, tmp_path / "ring.pt")
+    with pytest.raises(WeightsError, match=r"ring\.pt: no weights: dicts inside dicts, more than 4 deep"):
+        load_weights(retinanet_network("resnet18", fpn_channels=16), tmp_path / "ring.pt")

@@ -97,6 +97,8 @@ def fault_of(model: Path, network_sha256: str) -> str | None:
         return str(error)
     if record.network_sha256 != network_sha256:
         return f"{model} was exported from other weights than those loaded."
+    if model.name not in record.files:
+        return f"{record_path(model)} says nothing of {model.name}, but of {', '.join(record.files)}."
     for name, expected in record.files.items():
         path = model.parent / Path(name).name
         if not path.is_file():

@@ -152,7 +152,7 @@ def randomise(layer: nn.Module, generator: torch.Generator) -> None:
     norms the identity with fresh statistics.
     """
     with torch.no_grad():
-        if isinstance(layer, nn.BatchNorm2d):
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.reset_running_stats()
         for name, parameter in layer.named_parameters(recurse=False):
             if parameter.ndim < 2:

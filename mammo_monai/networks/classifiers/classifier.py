@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mammo_monai.networks.several_processes import mean_over_processes, process_count
+from mammo_monai.networks.several_processes import mean_over_processes
 
 
 def image_classifier(
@@ -63,22 +63,22 @@ class ImageClassifier(nn.Module):
         # Outside autocast: its bfloat16 keeps three digits of a logarithm.
         with torch.autocast(logits.device.type, enabled=False):
             loss = F.cross_entropy(
-                logits, truths.to(logits.device), weights, label_smoothing=self.label_smoothing
+                logits,
+                truths.to(logits.device),
+                weights,
+                reduction="sum",
+                label_smoothing=self.label_smoothing,
             )
-            loss = loss * self._share(truths).to(logits)
-        return {"classification": loss}
+            return {"classification": loss / self._weight(truths).to(logits)}
 
-    def _share(self, truths: Tensor) -> Tensor:
-        """This process's part of a batch in the unit of the processes' mean part; 1 where all have as much.
+    def _weight(self, truths: Tensor) -> Tensor:
+        """What the sum of losses is divided by: the weights of the batch's images, mean over processes.
 
-        A mean over the batch divides by the weights of its images. Those of one process's part are not those
-        of the batch.
+        Those of one process's part are not those of the batch. Where all weigh nothing the loss is 0.
         """
-        if process_count() == 1:
-            return torch.ones(())
         weights = torch.ones(self.num_classes) if self.class_weights is None else self.class_weights
-        own = weights[truths].sum().to(next(self.network.parameters()).device)
-        return own / mean_over_processes(own).clamp(min=torch.finfo(torch.float32).tiny)
+        own = weights[truths.cpu()].sum().to(next(self.network.parameters()).device)
+        return mean_over_processes(own).clamp(min=torch.finfo(torch.float32).tiny)
 
     def _truths(self, targets: list[dict[str, Tensor]] | None, count: int) -> Tensor:
         if targets is None or len(targets) != count:

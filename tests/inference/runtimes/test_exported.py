@@ -135,13 +135,18 @@ def test_a_model_beside_the_weights_is_used(
     on_engine(detector, "openvino", "bf16")
 
 
-@pytest.mark.parametrize("fault", ["other weights", "changed", "no record", "file missing"])
+@pytest.mark.parametrize("fault", ["other weights", "other file", "changed", "no record", "file missing"])
 def test_a_model_beside_the_weights_that_is_not_of_them_is_left_alone(
     network: MammoRetinaNet, beside: Path, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     if fault == "other weights":
         record = read_record(record_path(beside))
         ExportRecord(**{**vars(record), "network_sha256": "0" * 64}).save(record_path(beside))
+    elif fault == "other file":  # whose hash is right
+        record = read_record(record_path(beside))
+        other = beside.with_name("other.onnx")
+        other.write_bytes(beside.read_bytes())
+        ExportRecord(**{**vars(record), "files": {other.name: sha256_of(other)}}).save(record_path(beside))
     elif fault == "changed":
         beside.write_bytes(beside.read_bytes() + b"x")
     elif fault == "no record":

@@ -71,6 +71,15 @@ def test_weights_of_classes_and_smoothing_are_those_of_cross_entropy() -> None:
     torch.testing.assert_close(found, 0.9 * hard + 0.1 * soft)
 
 
+def test_a_batch_that_weighs_nothing_has_a_loss_of_0() -> None:
+    pictures, _ = batch(2)
+    classifier = small(class_weights=[0.0, 1.0, 1.0]).train()
+    loss = classifier(pictures, [{"class_index": torch.tensor(0)}] * 2)["classification"]
+    loss.backward()
+    assert loss.item() == 0.0
+    assert all(each.grad is None or not each.grad.any() for each in classifier.network.parameters())
+
+
 def test_images_of_several_sizes_and_wrong_targets_are_errors() -> None:
     classifier = small().train()
     with pytest.raises(ValueError, match=r"one size \(1, H, W\), got \[1, 64, 64\], \[1, 64, 96\]\. Prep"):
