@@ -90,7 +90,7 @@ bench-page: $(STAMP) ## puts the table of build/bench into docs/explanation/spee
 	$(PY) scripts/bench/table.py build/bench --into docs/explanation/speed.md
 
 constraints: ## resolves constraints.txt anew for Python 3.10 and later (UPGRADE=--upgrade takes the latest versions)
-	printf 'hatchling\neditables\nuv\n' | $(PY) -m uv pip compile pyproject.toml - --extra dev --extra clinic --extra fuzz --extra audit --universal \
+	printf 'hatchling\nhatch-fancy-pypi-readme\neditables\nuv\n' | $(PY) -m uv pip compile pyproject.toml - --extra dev --extra clinic --extra fuzz --extra audit --universal \
 	    --python-version 3.10 $(UPGRADE) --no-emit-index-url --no-annotate --no-header --output-file constraints.txt
 
 clean: ## removes .venv, caches and what the targets made; keeps runs/

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -115,6 +116,17 @@ def test_the_wheel_carries_the_experiments(names: set[str]) -> None:
     wanted = {path.name for path in (ROOT / "experiments").glob("*.json")}
     assert "two_stage.json" in wanted
     assert {f"mammo_monai/_experiments/{name}" for name in wanted} <= names
+
+
+def test_the_description_stands_alone_on_a_package_index(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
+        description = archive.read(name).decode("utf-8").partition("\n\n")[2]
+    assert description.startswith("# mammo-monai\n\n**Marks masses in mammograms")
+    assert "| a physicist with films | mark your films |" in description
+    linked = re.findall(r"\]\(([^)]*)|(?:src|href)=[\"']([^\"']*)|^\[[^\]]+\]: (\S+)", description, re.M)
+    assert [each for each in map("".join, linked) if not each.startswith("https://")] == []
+    assert "<!--" not in description
 
 
 def test_the_wheel_carries_published_weights(wheel: Path) -> None:
