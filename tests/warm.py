@@ -7,7 +7,6 @@ its own, with its own folder, environment and output; it is killed, and ends, as
 from __future__ import annotations
 
 import array
-import fcntl
 import json
 import os
 import signal
@@ -19,8 +18,6 @@ from pathlib import Path
 import pytest
 
 from tests.docs import warm as server
-
-START_S = 600.0
 
 
 class WarmProcess:
@@ -118,21 +115,5 @@ class Warm:
 @pytest.fixture(scope="session")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Warm:
     """The server, one for all workers; it ends with the test run."""
-    base = tmp_path_factory.getbasetemp()
-    is_worker = "PYTEST_XDIST_WORKER" in os.environ
-    folder = (base.parent if is_worker else base) / "warm"
-    folder.mkdir(exist_ok=True)
-    address = folder / "socket"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not address.exists():
-            server.write_clients(folder / "bin", address)
-            ends_with = os.getppid() if is_worker else os.getpid()
-            server.start_server(
-                address,
-                clients=folder / "bin",
-                log=folder / "log.txt",
-                until_gone=ends_with,
-                timeout_s=START_S,
-            )
-    return Warm(address, tmp_path_factory.mktemp("warm-outputs"))
+    folder = server.shared_server(tmp_path_factory.getbasetemp())
+    return Warm(folder / "socket", tmp_path_factory.mktemp("warm-outputs"))

@@ -15,6 +15,7 @@ from mammo_monai.cli import (
     bundle_trust,
 )
 from mammo_monai.cli.trust_option import add_trust_option
+from mammo_monai.files import counted
 
 
 def add_parser(subparsers: Any) -> None:
@@ -70,6 +71,6 @@ def _all_bundles(args: argparse.Namespace) -> int:
         lines = [f"{each.name:40} {weights_state(each):16} {each}" for each in folders]
     if args.action == "check":
         faults = [fault for folder in folders for fault in check_bundle(folder)]
-        lines = faults or [f"{len(folders)} bundles without faults"]
+        lines = faults or [f"{counted(len(folders), 'bundle')} without faults"]
     print("".join(f"{line}\n" for line in lines), end="")
     return 2 if args.action == "check" and faults else 0

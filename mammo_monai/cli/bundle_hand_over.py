@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.files import counted
+
 
 def add_commands(verbs: Any) -> None:
     """Adds the three commands."""
@@ -39,10 +41,8 @@ def run_pack(args: argparse.Namespace) -> int:
     wheel = Path(args.wheel) if isinstance(args.wheel, str) else args.wheel
     made = pack_bundle(args.bundle, args.output, wheel=wheel)
     print("".join(f"left out {name}: {reason}\n" for name, reason in made.left_out.items()), end="")
-    print(
-        f"{made.path}: {made.record.bundle} {made.record.version}, {len(made.record.files)} files, ", end=""
-    )
-    print(f"{made.n_bytes / 1e6:.1f} MB\nSHA-256 {made.sha256}")
+    size = f"{counted(len(made.record.files), 'file')}, {made.n_bytes / 1e6:.1f} MB"
+    print(f"{made.path}: {made.record.bundle} {made.record.version}, {size}\nSHA-256 {made.sha256}")
     return 0
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from mammo_monai.files import counted
+
 if TYPE_CHECKING:
     from mammo_monai.bundle import Inspection, Pulled, Verified
     from mammo_monai.bundle.exporting import Exported
@@ -21,7 +23,7 @@ def verified_lines(found: Verified) -> list[str]:
 
     record = found.record
     n, size = len(record.files), sum(each.bytes for each in record.files.values()) / 1e6
-    head = f"{found.path}: {record.bundle} {record.version}, as packed: {n} files, {size:.1f} MB"
+    head = f"{found.path}: {record.bundle} {record.version}, as packed: {counted(n, 'file')}, {size:.1f} MB"
     return [head, f"SHA-256 {found.sha256}", f"lineage {lineage_text(record.lineage)}", *found.notes]
 
 
@@ -61,8 +63,8 @@ def exported_lines(made: Exported) -> list[str]:
     lines.append(f"maps differ by {worst:.2g} at most, on {len(maps)} sizes")
     if boxes["matched"] is not None:
         text = f"IoU {boxes['min_iou']} with scores within {boxes['max_score_difference']}"
-        lines.append(f"{boxes['matched']:.1%} of {boxes['n_boxes']} boxes matched at {text}")
-    lines.append(f"compared on {checks['n_images']} images ({checks['images']})")
+        lines.append(f"{boxes['matched']:.1%} of {counted(boxes['n_boxes'], 'box')} matched at {text}")
+    lines.append(f"compared on {counted(checks['n_images'], 'image')} ({checks['images']})")
     for one, other in zip(
         *(checks.get("froc", {}).get(name, ()) for name in ("torch", "engine")), strict=True
     ):

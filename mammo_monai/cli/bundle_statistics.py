@@ -6,11 +6,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.cli.outputs import refuse_overwriting
+from mammo_monai.cli.trust_option import add_trust_option
+
 
 def add_commands(verbs: Any) -> None:
     """Adds the command."""
     text = "note what the training images look like, so that predict can warn of others"
-    add = verbs.add_parser("statistics", help=text).add_argument
+    parser = verbs.add_parser("statistics", help=text)
+    add = parser.add_argument
     add("bundle", metavar="NAME|DIR", help="the bundle that was trained")
     add("--manifest", required=True, type=Path, metavar="FILE", help="the images it was trained on")
     add("--split", choices=("training", "validation", "test"), default="training", help="its list (training)")
@@ -28,11 +32,13 @@ def add_commands(verbs: Any) -> None:
         metavar="FILE",
         help="the file to write (models/training_statistics.json of the bundle)",
     )
-    verbs.choices["statistics"].set_defaults(run=run_statistics, overrides=[])
+    add_trust_option(parser)
+    parser.set_defaults(run=run_statistics, overrides=[])
 
 
 def run_statistics(args: argparse.Namespace) -> int:
     """Prints what was written."""
+    refuse_overwriting(args.output, (args.manifest,))
     from mammo_monai.bundle import (
         bundle_parts,
         find_bundle,
@@ -41,7 +47,7 @@ def run_statistics(args: argparse.Namespace) -> int:
         refuse_to_write_into_installed,
     )
     from mammo_monai.cli.progress_bar import counting_bar
-    from mammo_monai.files import sha256_of
+    from mammo_monai.files import counted, sha256_of
     from mammo_monai.inference.training_look import STATISTICS, training_statistics
     from mammo_monai.schema.training_statistics import write_training_statistics
 
@@ -49,7 +55,7 @@ def run_statistics(args: argparse.Namespace) -> int:
         refuse_to_write_into_installed(args.bundle, "-o training_statistics.json")
     named = {"input": path_value(args.manifest), "split": args.split}
     given = named | dict(parse_overrides(args.overrides))
-    parts = bundle_parts(args.bundle, ("dataset", "model", "recipe"), given)
+    parts = bundle_parts(args.bundle, ("dataset", "model", "recipe"), given, is_trusted=args.trust)
     with counting_bar("statistics") as show:
         found = training_statistics(
             parts["dataset"],
@@ -61,7 +67,8 @@ def run_statistics(args: argparse.Namespace) -> int:
     output = args.output or find_bundle(args.bundle) / STATISTICS
     write_training_statistics(output, found)
     print(
-        f"{output}: {len(found.names)} statistics of {found.n_images} images of {found.n_patients} patients; "
+        f"{output}: {len(found.names)} statistics of {counted(found.n_images, 'image')} of "
+        f"{counted(found.n_patients, 'patient')}; "
         f"{found.false_alarm_rate:.1%} of such images lie beyond {found.limit:.2f}"
     )
     return 0

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.cli.outputs import refuse_overwriting
 from mammo_monai.cli.rule_options import add_rule_options, rule_from
 
 METHODS = ("platt", "temperature", "isotonic")
@@ -50,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from mammo_monai.reports.tables.operating_points import points_headline, points_table
     from mammo_monai.schema import write_operating_points
 
+    refuse_overwriting(args.output, (*args.detections, args.manifest))
     if args.plot:
         check_plot_path(args.plot)
     rule = rule_from(args, fppi=CALIBRATED_FPPI)

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.cli.outputs import refuse_overwriting
 from mammo_monai.cli.rule_options import add_class_options, add_rule_options, rule_from, rule_words
 
 NUMBERS = ("split", "fppi", "min_iou", "label", "bootstrap", "permutations", "seed")
@@ -54,12 +55,14 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compares, writes what was asked for, prints the tables."""
-    from mammo_monai.reports.comparison.compared import CompareOptions, compare_files, reject_overwriting
+    from mammo_monai.reports.comparison.compared import CompareOptions, compare_files
     from mammo_monai.reports.comparison.page import ComparisonPageOptions, write_comparison
     from mammo_monai.reports.comparison.tables import as_text, write_csv
 
     files = (args.first, args.second, args.manifest)
-    reject_overwriting((args.output, args.csv), files)
+    beside = [path / "detections.json" for path in files[:2]]
+    for output in (args.output, args.csv):
+        refuse_overwriting(output, (*files, *beside))
     options = CompareOptions(args.split, args.name, rule_from(args), args.permutations, args.fppi)
     compared = compare_files(*files, options)
     if args.csv:
@@ -73,7 +76,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _command(args: argparse.Namespace) -> str:
     """The command without folders: a page may be passed on, paths may name people."""
-    words = ["mammo-monai", "compare", args.first.name, args.second.name, "--manifest", args.manifest.name]
+    first, second = (path.absolute().name for path in (args.first, args.second))
+    words = ["mammo-monai", "compare", first, second, "--manifest", args.manifest.name]
     given = {name.replace("_", "-"): getattr(args, name) for name in NUMBERS}
     words += [each for name in given if given[name] is not None for each in (f"--{name}", str(given[name]))]
-    return shlex.join([*words, *rule_words(args)])
+    words += [*rule_words(args), *(word for name in args.name or () for word in ("--name", name))]
+    words += ["--banner", args.banner] if args.banner else []
+    return shlex.join([*words, *(["-o", args.output.name] if args.output else [])])

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.files import counted
+
 # `dicom.deidentification` knows them too; importing it would make `--help` wait. A test keeps both equal.
 KEEP = ("longitudinal-dates",)
 
@@ -47,5 +49,5 @@ def run_deidentify(args: argparse.Namespace) -> int:
         done = deidentify_files(args.sources, args.output, names, options)
     for reason in done.refused.values():
         print(f"not copied: {reason}", file=sys.stderr)
-    print(f"{args.output}: {len(done.files)} files, {len(done.refused)} refused")
+    print(f"{args.output}: {counted(len(done.files), 'file')}, {len(done.refused)} refused")
     return 1 if done.refused else 0

@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.cli.outputs import refuse_overwriting
+from mammo_monai.files import counted
+
 
 def add_marks_action(actions: Any) -> None:
     """Adds the action."""
@@ -23,8 +26,9 @@ def run_marks(args: argparse.Namespace) -> int:
     from mammo_monai.dicom.results.marks_file import marks_as_detections
     from mammo_monai.schema import write_detections
 
+    refuse_overwriting(args.output, (*args.files, args.sources))
     content = marks_as_detections(args.files, sources=args.sources)
     write_detections(args.output, content.detections, content.model)
     n_marks = sum(len(each.boxes) for each in content.detections)
-    print(f"{args.output}: {len(content.detections)} images, {n_marks} marks")
+    print(f"{args.output}: {counted(len(content.detections), 'image')}, {counted(n_marks, 'mark')}")
     return 0

@@ -18,6 +18,7 @@ from mammo_monai.dicom.network.archives import Archive, DimseArchive, archive_of
 from mammo_monai.dicom.network.queries import values_of
 from mammo_monai.dicom.network.sending import SendOutcome
 from mammo_monai.dicom.preamble import is_dicom
+from mammo_monai.files import counted
 
 
 def archive(args: argparse.Namespace) -> Archive:
@@ -50,8 +51,8 @@ def run_find(args: argparse.Namespace, peer: Archive) -> int:
         print(json.dumps(rows, ensure_ascii=False, indent=1))
     elif rows:
         print("\n".join(table_lines(rows)))
-    is_cut = len(rows) == args.limit
-    print(f"{len(rows)} matches{', perhaps more: raise --limit' if is_cut else ''}", file=sys.stderr)
+    more = ", perhaps more: raise --limit" if len(rows) == args.limit else ""
+    print(f"{counted(len(rows), 'match')}{more}", file=sys.stderr)
     return 0
 
 

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.files import counted
+
 # `dicom.results` knows them too; importing it would make `--help` wait. A test keeps both equal.
 KINDS = {
     "sr": "a Comprehensive SR (TID 1500) per image: box, certainty, site, view",
@@ -60,5 +62,6 @@ def run_results(args: argparse.Namespace) -> int:
         done = write_results(args.action, content, args.output, options)
     for record_id, reason in done.failed.items():
         print(f"no result for {record_id}: {reason}", file=sys.stderr)
-    print(f"{args.output}: {len(done.files)} files, {done.n_marks} marks, {len(done.failed)} images failed")
+    failed = f"{counted(len(done.failed), 'image')} failed"
+    print(f"{args.output}: {counted(len(done.files), 'file')}, {counted(done.n_marks, 'mark')}, {failed}")
     return 1 if done.failed else 0

@@ -65,4 +65,4 @@ def _count(findings: Sequence[Finding]) -> str:
     counts = {level: sum(each.level.value == level for each in findings) for level in _COLOURS}
     said = [f"{counts['ok']} ok"]
     said += [f"{n} {level}{'s' if n != 1 else ''}" for level, n in counts.items() if n and level != "ok"]
-    return f"{len(findings)} findings: {', '.join(said)}"
+    return f"{len(findings)} finding{'' if len(findings) == 1 else 's'}: {', '.join(said)}"

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.cli.outputs import refuse_overwriting
 from mammo_monai.cli.rule_options import add_class_options, add_rule_options, rule_from
 
 
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from mammo_monai.reports.tables.run_tables import headline, normal_points_table, run_table
     from mammo_monai.schema import write_metrics
 
+    refuse_overwriting(args.output, (args.detections, args.manifest, args.operating_points))
     more = {"split": args.split, "rule": rule_from(args), "operating_points": args.operating_points}
     metrics = evaluate_files(args.detections, args.manifest, require_lesions=True, **more)
     write_metrics(args.output, metrics)

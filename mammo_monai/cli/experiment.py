@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.cli.experiment_sweep import add_sweep_parser, check_sweep_file, run_sweep
+from mammo_monai.cli.trust_option import add_trust_option
 
 
 def add_parser(subparsers: Any) -> None:
@@ -30,6 +31,7 @@ def add_parser(subparsers: Any) -> None:
         add("--folds-file", type=Path, metavar="FOLDS", help="folds.json instead of the file's")
         add("--folds", metavar="NUMBERS", help="folds to do, such as 1 or 1-3,5 (all)")
         add("--only", nargs="+", default=[], metavar="NAME", help="these runs (all)")
+        add_trust_option(parser)
     run_.add_argument("--out", type=Path, metavar="DIR", help="the runs' folder (runs/NAME)")
     run_.add_argument("--workers", type=int, default=1, metavar="N", help="runs at a time (%(default)s)")
     run_.add_argument("--redo", action="store_true", help="do runs afresh whose configuration has changed")
@@ -60,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     folds = ours.fold_selection(args.folds) if args.folds else None
     choice = ours.Choice(folds, tuple(args.only), tuple(args.manifest), args.folds_file)
-    plan = ours.make_plan(ours.read_experiment(args.file), choice)
+    experiment = ours.read_experiment(args.file)
+    plan = ours.make_plan(ours.trusted(experiment) if args.trust else experiment, choice)
     if args.action == "check":
         ours.build_parts(plan)
         print(f"{args.file}: {len(plan.runs)} trainings or predictions, nothing wrong")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from mammo_monai.cli.trust_option import add_trust_option
+from mammo_monai.files import counted
 
 
 def add_sweep_parser(actions: Any) -> None:
@@ -22,6 +26,7 @@ def add_sweep_parser(actions: Any) -> None:
     add("--trials", type=int, metavar="N", help="in all, with those done before (the file's number)")
     add("--workers", type=int, default=1, metavar="N", help="trials at a time (%(default)s)")
     add("--out", type=Path, metavar="DIR", help="the runs' folder (runs/NAME)")
+    add_trust_option(parser)
 
 
 def run_sweep(args: argparse.Namespace) -> int:
@@ -29,7 +34,7 @@ def run_sweep(args: argparse.Namespace) -> int:
     from mammo_monai.experiments import find_experiment
     from mammo_monai.experiments import sweeps as ours
 
-    sweep = ours.read_sweep(find_experiment(args.file))
+    sweep = replace(ours.read_sweep(find_experiment(args.file)), is_trusted=args.trust)
     out = args.out or Path("runs") / sweep.name
     sweeper = ours.Sweeper(sweep, out, manifests=args.manifest, n_trials=args.trials, workers=args.workers)
     trials = sweeper.run()
@@ -54,8 +59,8 @@ def check_sweep_file(args: argparse.Namespace) -> int:
         raise ValueError(
             f"{args.file}: a sweep has one run and makes its own folds: leave out --folds and --only."
         )
-    sweep = ours.read_sweep(args.file)
+    sweep = replace(ours.read_sweep(args.file), is_trusted=args.trust)
     n_runs = ours.check_sweep(sweep, args.manifest)
-    n_trials = "the whole grid" if sweep.n_trials is None else f"{sweep.n_trials} trials"
+    n_trials = "the whole grid" if sweep.n_trials is None else counted(sweep.n_trials, "trial")
     print(f"{args.file}: {n_trials}, {n_runs} trainings or predictions for the first, nothing wrong")
     return 0

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.cli.fusion_options import add_fusion_options, fused_text, fusion_rule
+from mammo_monai.cli.outputs import refuse_overwriting
+from mammo_monai.files import counted
 
 
 def add_parser(subparsers: Any) -> None:
@@ -34,7 +36,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fuses, writes, prints what was fused; 1 if images had failed in a member."""
+    refuse_overwriting(args.output, args.points or ())
     from mammo_monai.inference import fuse_files
+    from mammo_monai.schema import DetectionsFile
 
     if args.points and len(args.points) != len(args.detections):
         raise ValueError(
@@ -42,20 +46,20 @@ def run(args: argparse.Namespace) -> int:
         )
     points = args.points or [None if args.uncalibrated else _of_bundle(each) for each in args.detections]
     rule, is_calibrated = fusion_rule(args), not args.uncalibrated
-    content = fuse_files(args.detections, args.output, rule, points=points, is_calibrated=is_calibrated)
-    failed = content.model["failed"]
-    print(f"{args.output}: {len(content.detections)} images, {fused_text(content)}, {len(failed)} failed")
-    return 1 if failed else 0
+    written = fuse_files(args.detections, args.output, rule, points=points, is_calibrated=is_calibrated)
+    told = fused_text(DetectionsFile((), written.model))
+    print(f"{args.output}: {counted(written.n_images, 'image')}, {told}, {written.n_failed} failed")
+    return 1 if written.n_failed else 0
 
 
 def _of_bundle(detections: Path) -> Path | None:
     """The operating points of the bundle that made the detections; None where it is not here or has none."""
     from mammo_monai.bundle import find_bundle
     from mammo_monai.errors import BundleError
-    from mammo_monai.schema import read_detections
+    from mammo_monai.schema import read_model
 
     try:
-        points = find_bundle(str(read_detections(detections).model.get("bundle"))) / "models"
+        points = find_bundle(str(read_model(detections).get("bundle"))) / "models"
     except BundleError:
         return None
     return points / "operating_points.json" if (points / "operating_points.json").is_file() else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from mammo_monai.files import counted
+
 if TYPE_CHECKING:
     from mammo_monai.inference import FusionRule
     from mammo_monai.schema import DetectionsFile
@@ -45,4 +47,5 @@ def fused_text(content: DetectionsFile) -> str:
     """What was fused, for one line."""
     told = content.model["fusion"]
     scores = "calibrated" if told["calibrated"] else "uncalibrated"
-    return f"{len(told['members'])} models fused by {told['method']} (IoU {told['min_iou']:g}, {scores})"
+    models = counted(len(told["members"]), "model")
+    return f"{models} fused by {told['method']} (IoU {told['min_iou']:g}, {scores})"

@@ -12,6 +12,7 @@ from mammo_monai import __version__
 from mammo_monai.cli.descriptions import DESCRIPTIONS
 from mammo_monai.cli.examples import examples_text
 from mammo_monai.cli.parser import Parser, misspelt, parser_of, unknown_text, walk
+from mammo_monai.cli.standard_output import delivered, left
 from mammo_monai.errors import BundleError, MammoError
 from mammo_monai.files import in_words
 
@@ -45,6 +46,10 @@ DESCRIPTION = (
     "Marks masses in mammograms: DICOM in, boxes with honest figures out. "
     "It marks, it never diagnoses: a research tool, not a medical device."
 )
+# Verbs of which a second run does not do again what a first one finished.
+_GO_ON = ("phantoms", "show", "prepare", "train", "predict", "saliency", "dicom", "experiment", "bundle")
+_KEPT = "; what is finished is kept, the same command goes on from there"
+_INTERRUPTED = 130  # as shells number SIGINT: 128 and the signal
 CODES = "exit codes:\n  0 done, 1 done in part (what failed is named), 2 not done (the error says why)"
 ORIENTATION = f"""mammo-monai {__version__} marks masses in mammograms. It marks, it never diagnoses.
 
@@ -80,6 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Verbs that run a bundle pass what they do not know on to MONAI as overrides (`--id value`).
     """
+    try:
+        return delivered(_run(arguments))
+    except BrokenPipeError:
+        return left()
+    except KeyboardInterrupt:  # before a verb runs
+        print("interrupted.", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parser = build_parser()
     parsed, unknown = parser.parse_known_args(arguments)
     innermost = parser_of(parser, parsed)
@@ -98,6 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         start(arguments, parsed.verb)
         return int(parsed.run(parsed))
+    except BrokenPipeError:
+        raise
     except (MammoError, OSError, ValueError) as error:
         if parsed.verbose:
             raise
@@ -105,13 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"mammo-monai {parsed.verb}: {in_words(error)}{meant}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        kept = (
-            ""
-            if parsed.verb == "doctor"
-            else "; what is finished is kept, the same command goes on from there"
-        )
-        print(f"interrupted{kept}.", file=sys.stderr)
-        return 130
+        print(f"interrupted{_KEPT if parsed.verb in _GO_ON else ''}.", file=sys.stderr)
+        return _INTERRUPTED
 
 
 def start(arguments: Sequence[str] | None, verb: str) -> None:

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from mammo_monai.cli import manifest_check, manifest_layouts
+from mammo_monai.cli.outputs import refuse_overwriting
 from mammo_monai.errors import MammoError
 
 
@@ -22,6 +23,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the manifest, prints what its lists hold; 1 if something was left out or is doubtful."""
     if args.layout == "check":
         return manifest_check.run(args)
+    refuse_overwriting(args.output, (args.root, vars(args).get("annotations"), args.folds))
     from mammo_monai import readers
     from mammo_monai.cli.progress_bar import counting_bar
     from mammo_monai.locks import only_writer

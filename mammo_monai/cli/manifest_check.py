@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.cli.manifest_place import manifest_file
+from mammo_monai.files import counted
 
 
 def add_parser(commands: Any) -> None:
@@ -43,5 +44,6 @@ def run(args: argparse.Namespace) -> int:
     for code, count in Counter(finding.code for finding in audit.findings).items():
         fatal = " (the manifest cannot be used as it stands)" if code in checking.FATAL_CODES else ""
         print(f"{code}: {count}{fatal}")
-    print(f"{len(manifest.images())} images checked, {len(audit.findings)} findings; see {table}")
+    images, findings = counted(len(manifest.images()), "image"), counted(len(audit.findings), "finding")
+    print(f"{images} checked, {findings}; see {table}")
     return checking.exit_code(audit.findings)

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.files import counted
+
 
 def add_parser(subparsers: Any) -> None:
     """Adds the verb."""
@@ -41,7 +43,10 @@ def run(args: argparse.Namespace) -> int:
         options = {"split": args.split, "min_fraction": args.min_fraction, "on_progress": bar}
         done = write_mass_free_set(manifest, args.out, **options)
     mean = sum(done.fractions) / len(done.fractions)
-    print(f"{done.path}: {done.made} images without lesions, on the mean {mean:.0%} of the breast")
+    print(f"{done.path}: {counted(done.made, 'image')} without lesions, on the mean {mean:.0%} of the breast")
     if done.left_out:
-        print(f"{len(done.left_out)} films left out: less than {args.min_fraction:g} is free of lesions")
+        print(
+            f"{counted(len(done.left_out), 'film')} left out: less than {args.min_fraction:g} is free of "
+            "lesions"
+        )
     return 0

@@ -10,6 +10,8 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
+from mammo_monai.cli.standard_output import delivered
+
 WIDTH = 100
 _NEAR = 0.6  # of difflib: "predct" is near predict, "learning_rate" near nothing
 _LONG, _CHOICE = 40, "CHOICE"
@@ -77,6 +79,10 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **options: Any) -> None:
         options.setdefault("formatter_class", HelpFormatter)
         super().__init__(*args, **options)
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Ends after a help or an error, with the code that says whether the help came out."""
+        super().exit(delivered(status), message)
 
     def error(self, message: str) -> NoReturn:
         """Ends with code 2."""

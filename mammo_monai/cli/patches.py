@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.cli.outputs import refuse_overwriting
+
 
 def add_parser(subparsers: Any) -> None:
     """Adds the verb."""
@@ -46,11 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from mammo_monai.metrics import FrocRule, score_class_files
     from mammo_monai.reports.tables.classification_tables import class_tables
 
-    files = [*args.scores, *args.against]
-    if args.output and args.output.absolute() in [each.absolute() for each in files]:
-        raise ValueError(
-            f"{args.output}: this is a file of scores and would be overwritten. Choose another -o."
-        )
+    refuse_overwriting(args.output, (*args.scores, *args.against))
     rule = FrocRule(n_bootstrap=args.bootstrap, seed=args.seed, confidence=args.confidence)
     scored = score_class_files(args.scores, args.against, rule=rule, n_permutations=args.permutations)
     if args.output:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mammo_monai.cli.cluster_options import add_cluster_options, is_for_cluster, predict_on_cluster
 from mammo_monai.cli.fusion_options import add_fusion_options
+from mammo_monai.cli.outputs import refuse_overwriting
 from mammo_monai.cli.trust_option import add_trust_option
 
 
@@ -58,6 +59,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predicts; prints what was marked; 1 if images failed and were skipped, 2 if all did."""
+    refuse_overwriting(args.output, (*args.images, args.weights))
     from mammo_monai.bundle import path_value
     from mammo_monai.cli.predict_ensemble import predict_ensemble
     from mammo_monai.cli.predict_one import predict_one

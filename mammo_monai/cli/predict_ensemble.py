@@ -32,7 +32,9 @@ def predict_ensemble(args: argparse.Namespace, images: list[str]) -> None:
     rule.check_models(len(members))
     parts = []
     for number, member in enumerate(members, start=1):
-        key = part_key(member.bundle, images, member.overrides, weights=member.weights)
+        # Images refused before may be accepted now, and the other way round.
+        overrides = {**member.overrides, **({"accept": sorted(args.accept)} if args.accept else {})}
+        key = part_key(member.bundle, images, overrides, weights=member.weights)
         part = Part(args.output, member.name, key)
         parts.append(part.path)
         if not part.begin():
@@ -46,6 +48,7 @@ def predict_ensemble(args: argparse.Namespace, images: list[str]) -> None:
             "weights": path_value(member.weights) if member.weights else None,
             "device": args.device,
             "evaluator#on_progress": image_bar(),
+            "evaluator#workers": args.workers,
             "evaluator#accept": args.accept or None,
             "evaluator#statistics": path_value(statistics) if statistics else None,
         }

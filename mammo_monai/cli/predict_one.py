@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mammo_monai.inference import Written
@@ -44,13 +44,21 @@ def predict_one(args: argparse.Namespace, images: list[str]) -> Written | None:
     workflow = run_bundle(
         bundle, "inference", "run", overrides | parse_overrides(args.overrides), is_trusted=args.trust
     )
-    if args.maps:
-        from mammo_monai.inference.probability_map_pictures import save_probability_maps
-
-        inferer, dataset = (workflow.parser.get_parsed_content(name) for name in ("inferer", "dataset"))
-        save_probability_maps(inferer, dataset, args.maps)
     evaluator = workflow.parser.get_parsed_content("evaluator") if "evaluator" in workflow.parser else None
-    return getattr(evaluator, "written", None)
+    written = getattr(evaluator, "written", None)
+    if args.maps:
+        inferer, dataset = (workflow.parser.get_parsed_content(name) for name in ("inferer", "dataset"))
+        _save_maps(inferer, dataset, args.maps, {} if written is None else dict(written.model))
+    return written
+
+
+def _save_maps(inferer: Any, dataset: Any, folder: Path, model: dict[str, Any]) -> None:
+    """Draws the map of every image that was predicted; those that failed are told of already."""
+    from mammo_monai.inference.probability_map_pictures import save_probability_maps
+
+    failed = {each["record_id"] for each in model.get("failed") or ()}
+    known = (n for n, each in enumerate(dataset.data) if each["record_id"] not in failed)
+    save_probability_maps(inferer, (dataset[n] for n in known), folder, model=model)
 
 
 def _on_error(root: Path, images: list[str]) -> str | None:

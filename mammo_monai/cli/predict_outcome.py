@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mammo_monai.cli.fusion_options import fused_text
+from mammo_monai.files import counted
 
 if TYPE_CHECKING:
     from mammo_monai.inference import Written
@@ -30,8 +31,8 @@ def show_outcome(args: argparse.Namespace, images: list[str], written: Written |
         save_overlays(iter_detections(args.output), args.overlays, records=records, model=written.model)
     fused = f", {fused_text(DetectionsFile((), written.model))}" if len(args.bundle) > 1 else ""
     print(
-        f"{args.output}: {written.n_images} images, {written.n_marks} marks, "
-        f"{written.n_failed} images failed{fused}"
+        f"{args.output}: {counted(written.n_images, 'image')}, {counted(written.n_marks, 'mark')}, "
+        f"{counted(written.n_failed, 'image')} failed{fused}"
     )
     if "weights_sha256" in written.model:
         print(f"made by {model_line(written.model)}")

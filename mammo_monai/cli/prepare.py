@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from mammo_monai.cli.progress_bar import counting_bar
     from mammo_monai.data import manifest_path, prepare_manifest
     from mammo_monai.data.configured_recipe import configured_recipe
-    from mammo_monai.files import bytes_text
+    from mammo_monai.files import bytes_text, counted
     from mammo_monai.schema import read_manifest
     from mammo_monai.transforms.recipe import RecipeOptions, image_recipe, reject_unused
 
@@ -72,11 +72,10 @@ def run(args: argparse.Namespace) -> int:
         options = {"workers": args.workers, "prune": args.prune, "on_progress": bar}
         done = prepare_manifest(manifest, args.out, recipe, **options)
     n_images = done.made + done.kept
-    images = "image" if n_images == 1 else "images"
-    print(f"{done.path}: {n_images} {images} ({done.kept} kept), {bytes_text(done.n_bytes)}")
+    print(f"{done.path}: {counted(n_images, 'image')} ({done.kept} kept), {bytes_text(done.n_bytes)}")
     if done.stale or done.pruned:
         hint = " (--prune deletes them)" if done.stale else ""
         print(f"stale copies: {done.pruned} deleted, {done.stale} left{hint}")
     if done.failed:
-        print(f"{len(done.failed)} {'image' if len(done.failed) == 1 else 'images'} left out, see audit.csv")
+        print(f"{counted(len(done.failed), 'image')} left out, see audit.csv")
     return int(bool(done.failed))

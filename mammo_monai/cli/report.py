@@ -7,6 +7,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.cli.outputs import refuse_overwriting
+
 ABOUT = (
     "Takes metrics.json of one or more runs, or the folder of an experiment, and writes one self-contained "
     "file: sensitivity with intervals, FROC curves, published tables, every finding."
@@ -48,6 +50,9 @@ def run(args: argparse.Namespace) -> int:
     from mammo_monai.schema import read_manifest
 
     formats.format_of(args.output, args.format)  # before minutes of work
+    folders = [run if run.is_dir() else run.parent for run in args.runs]
+    read = [folder / name for folder in folders for name in ("metrics.json", "detections.json")]
+    refuse_overwriting(args.output, (*args.runs, *read, args.manifest))
     runs = read_runs(args.runs, names=args.name)
     texts = (args.title or ReportOptions.title, args.banner, _command(args), args.fppi, args.per_gallery)
     options = ReportOptions(*texts, args.published, args.images, args.saliency)

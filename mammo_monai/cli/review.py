@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.files import counted
+
 PORT = 8477
 
 
@@ -56,12 +58,13 @@ def run(args: argparse.Namespace) -> int:
             done = session.export()
             print(f"wrote {', '.join(done['files']) or 'nothing'} to {folder}")
             left = f"{done['n_left_out']} not reviewed"
-            print(f"{done['n_boxes']} boxes of {done['n_images']} reviewed images, {left}")
+            boxes, images = counted(done["n_boxes"], "box"), counted(done["n_images"], "reviewed image")
+            print(f"{boxes} of {images}, {left}")
             for problem in done["problems"]:
                 print(problem, file=sys.stderr)
             return int(bool(done["problems"]))
         server = ReviewServer(session, port=args.port, guard=Guard(host=args.host))
-        print(f"{len(worklist.images)} images; reviews are saved in {folder}. Stop with Ctrl+C.")
+        print(f"{counted(len(worklist.images), 'image')}; reviews are saved in {folder}. Stop with Ctrl+C.")
         print(f"open {server.address}", flush=True)
         with server, suppress(KeyboardInterrupt):  # Ctrl+C is how a reader ends the work
             server.serve_forever()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.cli.trust_option import add_trust_option
+from mammo_monai.files import counted
 
 METHODS = ("local_gradcam", "gradcam", "gradcam++", "guided_backprop", "occlusion")
 ABOUT = (
@@ -74,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
     with counting_bar("saliency") as bar:
         done = save_saliency(asked.explainer, asked.dataset, args.output, on_progress=bar, **how)
     print(
-        f"{done.page or args.output}: {done.n_images} images, {done.n_maps} maps, {done.n_kept} of them kept"
+        f"{done.page or args.output}: {counted(done.n_images, 'image')}, {counted(done.n_maps, 'map')}, "
+        f"{done.n_kept} of them kept"
     )
     if done.checks:
         print(verdict(done.checks))

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mammo_monai.files import counted
+
 
 def add_parser(subparsers: Any) -> None:
     """Adds the verb."""
@@ -46,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             return 1 if queue.n_given_up() else 0
         if args.action == "retry":
             images, results = queue.retry()
-            print(f"{images} images are marked again, {results} results are sent again.")
+            print(f"{counted(images, 'image')} to mark again, {counted(results, 'result')} to send again.")
         else:
-            print(f"{queue.purge(args.older_than)} images were deleted with their results.")
+            print(f"{counted(queue.purge(args.older_than), 'image')} deleted with all results.")
     return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.cli.manifest_place import manifest_file
+from mammo_monai.files import counted
 
 SPLITS = ("training", "validation", "test")
 ORDERS = ("manifest", "patient", "lesions", "birads", "density")
@@ -64,5 +65,5 @@ def run(args: argparse.Namespace) -> int:
     with counting_bar("pictures") as bar:
         options = replace(options, on_progress=bar)
         done = write_data_browser(output, manifest, findings, selection=selection, options=options)
-    print(f"wrote {output}: {done.n_images} of {done.n_matching} images, pages: {done.n_pages}")
+    print(f"wrote {output}: {done.n_images} of {counted(done.n_matching, 'image')}, pages: {done.n_pages}")
     return int(done.n_without_picture > 0)

@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mammo_monai.cli.outputs import refuse_overwriting
+from mammo_monai.files import counted
+
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -33,13 +36,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _convert(args: argparse.Namespace) -> int:
+    refuse_overwriting(args.output, (args.file,))
     from mammo_monai.networks.weights import convert_file
 
     converted = convert_file(args.file, args.output, num_classes=args.num_classes)
     print(f"recognised  {converted.layout}")
     for name, fact in converted.facts.items():
         print(f"{name:<11} {fact}")
-    print(f"wrote       {args.output} ({len(converted.state)} tensors)")
+    print(f"wrote       {args.output} ({counted(len(converted.state), 'tensor')})")
     return 0
 
 

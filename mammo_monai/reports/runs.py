@@ -163,14 +163,26 @@ def _check_fields(path: Path, metrics: Json) -> None:
         "rule (an object)": not isinstance(metrics.get("rule"), dict),
         "n_images (a number)": not isinstance(metrics.get("n_images"), int),
         "n_lesions (a number)": not isinstance(metrics.get("n_lesions"), int),
-        "froc.fppi and froc.sensitivity (lists of equal length)": not all(
-            isinstance(each, list) and len(each) == len(curve[0] or ()) for each in curve
+        "froc.fppi and froc.sensitivity (lists of numbers, of equal length)": not all(
+            isinstance(each, list) and len(each) == len(curve[0] or ()) and all(map(_is_number, each))
+            for each in curve
         ),
-        "froc.points (a list of objects with fppi and sensitivity)": not isinstance(points, list)
-        or not all(isinstance(each, dict) and {"fppi", "sensitivity"} <= each.keys() for each in points),
+        "froc.points (a list of objects with fppi and sensitivity, numbers)": not isinstance(points, list)
+        or not all(map(_is_point, points)),
     }
     missing = [name for name, is_wrong in wrong.items() if is_wrong]
     if missing:
         raise ManifestError(
             f"{path}: missing or not as expected: {'; '.join(missing)}. Write it with `mammo-monai evaluate`."
         )
+
+
+def _is_point(value: object) -> bool:
+    if not isinstance(value, dict) or not {"fppi", "sensitivity"} <= value.keys() or value["fppi"] is None:
+        return False
+    return all(_is_number(value.get(name)) for name in ("fppi", "sensitivity", "low", "high", "score"))
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a number, or null for what is undefined."""
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))

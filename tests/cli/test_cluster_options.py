@@ -54,7 +54,7 @@ def test_the_summary_is_that_of_predict_and_numbers_reach_the_cluster(
     options = ["--cluster", "10.0.0.1:6379", "--cluster-workers", 3, "--worker-cpus", 2, "--chunk", 1]
     assert predict(*options, "--score_threshold", 0.99, "--device", "cpu", image=films) == 1
     summary, made_by = capsys.readouterr().out.splitlines()
-    assert summary == "o.parquet: 1 images, 0 marks, 1 images failed"
+    assert summary == "o.parquet: 1 image, 0 marks, 1 image failed"
     assert made_by.startswith("made by cbis_mass_detection 0.1.0, weights 54271f5eb37d, ")
     (given,) = asked
     assert (given.address, given.workers, given.cpus_per_worker, given.gpus_per_worker) == (

@@ -46,7 +46,8 @@ def test_it_writes_page_and_csv(folder: Path) -> None:
     assert ">Made.</p>" in text
     assert (
         "mammo-monai compare a.json b.json --manifest manifest.json --fppi 0.5 --min-iou 0.3 --label 0 "
-        "--bootstrap 40 --permutations 20 --seed 4 --count-double-hits"
+        "--bootstrap 40 --permutations 20 --seed 4 --count-double-hits --name one --name two --banner Made. "
+        "-o compare.html"
     ) in text
     assert (folder / "c.csv").read_text().startswith("fppi,first,second,difference,low,high,p_value,note\n")
 
@@ -57,6 +58,7 @@ def test_errors_are_one_line_and_leave_nothing_behind(
     page = folder / "compare.html"
     for more, expected in (
         (("--name", "one"), "expected two different names"),
+        (("--name", "one", "--name", "two", "--name", "one"), "expected two different names"),
         (("--split", "training"), "the split is empty"),
         (("--label", 3), "hold no lesion of the scored label"),
         (("--fppi", -1), "fppi must be"),

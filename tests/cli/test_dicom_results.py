@@ -11,6 +11,7 @@ from pydicom import dcmread
 from mammo_monai.cli.dicom_results import KINDS
 from mammo_monai.cli.main import main
 from mammo_monai.dicom.results import RESULT_KINDS, read_marks
+from mammo_monai.files import counted
 from mammo_monai.records import Detections
 from mammo_monai.schema import (
     Calibration,
@@ -71,7 +72,7 @@ def test_every_kind_is_written_and_counted(
     out = tmp_path / "out"
     assert main(["dicom", kind, str(marks), "-o", str(out)]) == 0
     n_files = 1 if kind == "cad" else 2
-    assert capsys.readouterr().out == f"{out}: {n_files} files, 2 marks, 0 images failed\n"
+    assert capsys.readouterr().out == f"{out}: {counted(n_files, 'file')}, 2 marks, 0 images failed\n"
     assert dcmread(out / f"one_{kind}.dcm").StudyInstanceUID == digital_mammogram().StudyInstanceUID
 
 
@@ -93,7 +94,7 @@ def test_an_image_without_a_result_is_named_and_the_code_is_one(
     (tmp_path / "images" / "2.dcm").unlink()
     assert main(["dicom", "sr", str(marks), "-o", str(tmp_path / "out")]) == 1
     printed = capsys.readouterr()
-    assert "1 files, 2 marks, 1 images failed" in printed.out
+    assert "1 file, 2 marks, 1 image failed" in printed.out
     assert "no result for two: " in printed.err
     assert "found nothing there" in printed.err
 

@@ -17,6 +17,7 @@ from mammo_monai.cli.doctor_lines import finding_lines
 from mammo_monai.cli.main import main
 from mammo_monai.doctor import Asked, Finding, Level
 from mammo_monai.doctor.examination import TIMEOUT_S
+from mammo_monai.files import counted
 
 GOOD = Finding("disk", "output", Level.OK, "/home/anna/films: 9 GB free")
 BAD = Finding(
@@ -43,7 +44,7 @@ def test_the_exit_code_is_that_of_the_worst_finding(
 ) -> None:
     finds += findings
     assert main(["doctor"]) == code
-    assert f"{len(findings)} findings" in capsys.readouterr().out
+    assert counted(len(findings), "finding") in capsys.readouterr().out
 
 
 def test_lines_fit_the_terminal_and_commands_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,6 +128,9 @@ def test_a_finished_member_is_not_predicted_again(
     assert predict(images, members, output, "--other:threshold", "0.3") == 0
     assert ran == ["bundle", "other", "other", "other"]
     assert output.read_bytes() != first
+    # Images that were refused are looked at once they are accepted.
+    assert predict(images, members, output, "--accept", "implant") == 0
+    assert ran[4:] == ["bundle", "other"]
 
 
 def test_one_bundle_with_two_weights_makes_an_ensemble(

@@ -68,13 +68,25 @@ def test_an_interrupted_command_says_that_it_goes_on(
     assert "goes on from there" in capsys.readouterr().err
 
 
-def test_an_interrupted_doctor_promises_nothing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("words", ["doctor", "evaluate d.json --manifest m.json -o x.json"])
+def test_an_interrupted_verb_that_begins_anew_promises_nothing(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupt(args: argparse.Namespace) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mammo_monai.cli.doctor.run", interrupt)
+    monkeypatch.setattr(f"mammo_monai.cli.{words.split(maxsplit=1)[0]}.run", interrupt)
+    assert main(words.split()) == 130
+    assert capsys.readouterr().err == "interrupted.\n"
+
+
+def test_an_interruption_before_the_verb_runs_is_one_line_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt() -> argparse.ArgumentParser:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(entry, "build_parser", interrupt)
     assert main(["doctor"]) == 130
     assert capsys.readouterr().err == "interrupted.\n"
 

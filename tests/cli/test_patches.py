@@ -61,7 +61,7 @@ def test_runs_against_runs_print_mean_difference_and_p(
 def test_scores_are_never_overwritten(tmp_path: Path) -> None:
     path = write(tmp_path / "good.json", 0)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match=r"good.json: this is a file of scores and would be overwritten"):
+    with pytest.raises(ValueError, match=r"good.json: would overwrite a file that is read"):
         call(path, "-o", path)
     assert path.read_bytes() == before
 

@@ -151,7 +151,7 @@ def test_a_bad_image_is_named_and_sets_the_exit_code(
         assert f"{images[2]}: Modality is CT" in printed.err
         assert not output.exists()
     else:
-        assert printed.out == f"{output}: 2 images, 2 marks, 1 images failed\n"
+        assert printed.out == f"{output}: 2 images, 2 marks, 1 image failed\n"
         assert read_detections(output).model["failed"][0]["image"] == str(images[2])
 
 

@@ -106,7 +106,7 @@ def test_compare_scores_by_the_rule_and_repeats_it_on_its_page(
     assert compare(folder) == 0
     assert capsys.readouterr().out != by_patient
     text = page.read_text()
-    assert "--seed 0 --hit center --level patient</code>" in text
+    assert "--seed 0 --hit center --level patient -o compare.html</code>" in text
     assert "Sensitivity is per patient with a lesion" in text
 
 

@@ -60,7 +60,7 @@ def test_the_verb_writes_maps_and_says_where(
     code = saliency.run(parsed([*arguments, "--method", "guided_backprop", "--seed", "1"]))
     assert code == 0
     page = tmp_path / "out" / "index.html"
-    assert capsys.readouterr().out == f"{page}: 1 images, 1 maps, 0 of them kept\n"
+    assert capsys.readouterr().out == f"{page}: 1 image, 1 map, 0 of them kept\n"
     (note,) = (json.loads(path.read_text()) for path in (tmp_path / "out").glob("*_1.json"))
     assert note["method"] == "guided_backprop"
     assert note["model"] == {"bundle": "small", "weights_sha256": "own"}

@@ -76,11 +76,11 @@ def test_a_node_runs_until_it_is_told_to_stop(tmp_path: Path, capsys: pytest.Cap
     assert "      1 done: every destination has the results" in out
     assert "      1 cannot be marked" in out
     assert main(["serve", "retry", "--config", str(path)]) == 0
-    assert "1 images are marked again, 0 results are sent again." in capsys.readouterr().out
+    assert "1 image to mark again, 0 results to send again." in capsys.readouterr().out
     assert main(["serve", "status", "--config", str(path)]) == 0
     assert "      1 waiting to be marked" in capsys.readouterr().out
     assert main(["serve", "purge", "--older-than", "0", "--config", str(path)]) == 0
-    assert "1 images were deleted with their results." in capsys.readouterr().out
+    assert "1 image deleted with all results." in capsys.readouterr().out
 
 
 def test_a_signal_while_the_model_loads_ends_the_start(tmp_path: Path) -> None:

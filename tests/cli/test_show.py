@@ -96,7 +96,7 @@ def test_nothing_to_show_leaves_nothing_behind(manifest: Path) -> None:
 
 def test_a_folder_stands_for_the_manifest_in_it(manifest: Path, capsys) -> None:
     assert call(manifest.parent, "--findings", "side-differs") == 0
-    assert capsys.readouterr().out.startswith(f"wrote {manifest.with_name('show.html')}: 1 of 1 images")
+    assert capsys.readouterr().out.startswith(f"wrote {manifest.with_name('show.html')}: 1 of 1 image")
     manifest.rename(manifest.with_name("cbis.json"))
     with pytest.raises(
         ManifestError, match=r"a folder that holds manifest\.json\. Is it one of cbis\.json\?"

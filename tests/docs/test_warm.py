@@ -74,7 +74,7 @@ def test_a_killed_command_takes_its_fork_along(site: Site, tmp_path: Path) -> No
 def test_a_client_killed_before_it_spoke_or_before_it_listened_leaves_the_server_answering(
     site: Site, tmp_path: Path
 ) -> None:
-    address = str(site.clients.parent / "warm")
+    address = str(site.clients.parent / "socket")
     for said in ("nothing", "half", "all"):
         with socket.socket(socket.AF_UNIX) as line, (tmp_path / "out").open("w") as out:
             line.connect(address)

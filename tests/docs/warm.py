@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import array
 import atexit
+import fcntl
 import gc
 import importlib
 import json
@@ -31,6 +32,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import CodeType, ModuleType
 
+START_S = 600.0  # torch and MONAI, imported while other tests run
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # Modules that a process of its own must run: they describe the interpreter, or start others by fork.
 COLD = {"pip", "venv", "uv", "build", "ensurepip", "pytest", "http.server", "jupyter", "nbconvert", "ray"}
@@ -120,6 +122,28 @@ def write_clients(folder: Path, address: Path) -> None:
         path = folder / file
         path.write_text(text.replace("{address!r}", repr(str(address))), encoding="utf-8")
         path.chmod(0o755)
+
+
+def shared_server(base: Path) -> Path:
+    """The folder of the one server for all workers of a test run, which ends with the run.
+
+    `socket` is its address, `bin` holds the clients, `log.txt` what it says.
+
+    Args:
+        base: of this worker's temporary folders (`tmp_path_factory.getbasetemp()`).
+    """
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    folder = (base.parent if is_worker else base) / "warm"
+    folder.mkdir(exist_ok=True)
+    address, clients = folder / "socket", folder / "bin"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not address.exists():
+            write_clients(clients, address)
+            run = os.getppid() if is_worker else os.getpid()
+            log = folder / "log.txt"
+            start_server(address, clients=clients, log=log, until_gone=run, timeout_s=START_S)
+    return folder
 
 
 def start_server(address: Path, *, clients: Path, log: Path, until_gone: int, timeout_s: float = 180) -> None:

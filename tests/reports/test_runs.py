@@ -62,6 +62,15 @@ def test_detections_other_than_those_scored_are_refused(folder: Path) -> None:
         ),
         (HEAD | {"froc": GOOD | {"points": [{"fppi": 1}]}}, r"expected: froc\.points [^;]*\. Write"),
         (HEAD | {"froc": GOOD | {"points": [1]}}, r"expected: froc\.points [^;]*\. Write"),
+        (HEAD | {"froc": GOOD | {"fppi": ["0"]}}, r"expected: froc\.fppi and [^;]*\. Write"),
+        (
+            HEAD | {"froc": GOOD | {"points": [{"fppi": "1", "sensitivity": 0.5}]}},
+            r"expected: froc\.points [^;]*\. Write",
+        ),
+        (
+            HEAD | {"froc": GOOD | {"points": [{"fppi": 1, "sensitivity": 0.5, "low": "?"}]}},
+            r"expected: froc\.points [^;]*\. Write",
+        ),
     ],
 )
 def test_missing_fields_are_named(tmp_path: Path, broken: dict, missing: str) -> None:

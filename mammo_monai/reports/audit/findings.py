@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from mammo_monai.files import counted
 from mammo_monai.reports.audit.withheld import Withholding
 from mammo_monai.reports.films.film import Film, film_html
 from mammo_monai.reports.films.shown import Shown
@@ -82,11 +83,6 @@ def findings_section(groups: Sequence[CodeGroup], rendering: Rendering) -> str:
 {_filter_bar()}
 {blocks}
 </section>"""
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 finding`, `12 findings`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _overview(groups: Sequence[CodeGroup], rendering: Rendering) -> str:

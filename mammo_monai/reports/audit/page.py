@@ -9,12 +9,11 @@ from html import escape
 from pathlib import Path
 
 from mammo_monai import __version__
-from mammo_monai.files import write_text_atomic
+from mammo_monai.files import counted, write_text_atomic
 from mammo_monai.reports.audit.counts import counts_of, list_table, published_table
 from mammo_monai.reports.audit.findings import (
     CodeGroup,
     Rendering,
-    counted,
     findings_section,
     sorted_groups,
 )

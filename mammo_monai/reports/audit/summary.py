@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import TypeVar
 
+from mammo_monai.files import counted
 from mammo_monai.metrics.size_bands import size_band
 from mammo_monai.records import ImageRecord, Lesion, Split
 from mammo_monai.reports.audit.counts import list_table, published_table
@@ -32,7 +33,7 @@ def audit_summary_section(manifest: Manifest, findings: Sequence[Finding] | None
     left_out = len(manifest.quarantined)
     note = ""
     if left_out:
-        note = f'<p class="quiet">{left_out} images of the data set were left out of all lists.</p>'
+        note = f'<p class="quiet">Left out of all lists: {counted(left_out, "image")} of the data set.</p>'
     made = [
         f"{name} {manifest.about[name]}" for name in ("layout", "split", "seed") if name in manifest.about
     ]

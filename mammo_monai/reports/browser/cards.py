@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from mammo_monai.files import counted
 from mammo_monai.records import ImageRecord, Lesion
 from mammo_monai.reports.browser.selection import Selected, assessment_of
 from mammo_monai.reports.films.film import Film, film_html, kind_of, lesion_names
@@ -136,7 +137,7 @@ def _lesion_list(record: ImageRecord) -> str:
     ]
     if len(named) > _CARD_LINES:
         counts = Counter(kind_of(lesion) for lesion, _ in named)
-        said = ", ".join(f"{number} {kind}" for kind, number in counts.items())
+        said = ", ".join(counted(number, kind) for kind, number in counts.items())
         lines.append(f'<li class="more">{len(named)} in all: {said}</li>')
     return f'<ul class="lesions">{"".join(lines)}</ul>'
 
@@ -157,7 +158,7 @@ def _lesions_in_words(record: ImageRecord | None) -> str:
     if record is None:
         return "not in any list"
     counts = Counter(kind_of(lesion) for lesion in record.lesions)
-    return " and ".join(f"{number} {kind}" for kind, number in counts.items()) or "no lesion annotated"
+    return " and ".join(counted(number, kind) for kind, number in counts.items()) or "no lesion annotated"
 
 
 def _density(record: ImageRecord) -> str:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from mammo_monai import __version__
-from mammo_monai.files import write_text_atomic
+from mammo_monai.files import counted, write_text_atomic
 from mammo_monai.reports.browser.cards import FIELDS, Facts, filter_bar, values_of
 from mammo_monai.reports.films.film import kind_variables, legend_html
 from mammo_monai.reports.page.shell import INTENDED_USE, html_page, stylesheet
@@ -51,13 +52,13 @@ class Pages:
 
     def address(self, number: int, *, seen_from: int) -> str:
         """Relative address of a page; the first lies above the others."""
-        if number == 1:
-            return f"../{self.path.name}" if seen_from > 1 else self.path.name
-        return self.file(number).name if seen_from > 1 else f"{self.folder.name}/{self.file(number).name}"
+        if number > 1:
+            return self.beside(self.file(number).name, seen_from=seen_from)
+        return f"../{quote(self.path.name)}" if seen_from > 1 else quote(self.path.name)
 
     def beside(self, name: str, *, seen_from: int) -> str:
-        """Relative address of something in the folder."""
-        return name if seen_from > 1 else f"{self.folder.name}/{name}"
+        """Relative address of something in the folder, such as `page-2.html`."""
+        return name if seen_from > 1 else f"{quote(self.folder.name)}/{name}"
 
     def write_index(self) -> None:
         """The facts of all images, by page, for filters that reach over pages; a script, since a page opened
@@ -105,7 +106,7 @@ not for reading.</p></footer>
 
     def _header(self, number: int) -> str:
         shown, matching = len(self.facts), self.n_matching
-        images = "1 image" if matching == 1 else f"{matching} images"
+        images = counted(matching, "image")
         said = images if shown == matching else f"{shown} of {images}"
         strip = f'<p class="banner" role="note">{escape(self.note)}</p>' if self.note else ""
         where = f", page {number} of {self.count}" if self.count > 1 else ""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from mammo_monai.errors import MammoError, ManifestError
+from mammo_monai.errors import MammoError
 from mammo_monai.files import content_sha256, sha256_of
 from mammo_monai.metrics import (
     FrocRule,
@@ -199,22 +199,10 @@ def compare_files(
 
 
 def _reject_same_names(names: Sequence[str] | None) -> None:
-    if names and len(set(names)) != 2:
+    if names and not len(names) == len(set(names)) == 2:
         raise ValueError(
             f"expected two different names (--name twice, for A and for B), got {', '.join(names)}."
         )
-
-
-def reject_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> None:
-    """Refuses to write over a file that is compared.
-
-    Raises:
-        ManifestError: an output is one of the inputs, or the detections.json of a folder among them.
-    """
-    read = {each.resolve() for path in inputs for each in (path, path / "detections.json")}
-    for output in outputs:
-        if output is not None and output.resolve() in read:
-            raise ManifestError(f"{output}: would overwrite a file that is read. Give another output.")
 
 
 def image_changes(comparison: Comparison) -> tuple[ImageChange, ...]:
@@ -257,7 +245,7 @@ def _source(path: Path) -> SourceFile:
 def _names_of(files: Sequence[DetectionsFile], paths: Sequence[Path]) -> tuple[str, str]:
     """The models' names; where one has none the bare name of its file or folder; told apart by A and B."""
     first, second = (
-        str(file.model.get("name") or (letter if path.stem == "detections" else path.stem))
+        str(file.model.get("name") or (letter if path.stem in ("detections", "") else path.stem))
         for file, path, letter in zip(files, paths, "AB", strict=True)
     )
     return (first, second) if first != second else (f"{first} (A)", f"{second} (B)")

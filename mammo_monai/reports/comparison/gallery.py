@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from mammo_monai.files import counted
 from mammo_monai.reports.comparison.compared import Comparison, ImageChange
 from mammo_monai.reports.comparison.pictures import CardPair, card_pair, galleries_of, render_pairs
 from mammo_monai.reports.gallery.cards import Card, CardPictures, Picture
@@ -47,7 +48,7 @@ def _gallery(
     load_image: ImageLoader,
     per_gallery: int,
 ) -> str:
-    shown = f"{len(changes)} images" if len(changes) > 1 else "1 image"
+    shown = counted(len(changes), "image")
     if len(changes) > per_gallery:
         shown = f"{per_gallery} of {shown}"
     pairs = [card_pair(comparison, each) for each in changes[:per_gallery]]
@@ -75,7 +76,7 @@ def _pair(pair: CardPair, pictures: tuple[CardPictures, CardPictures], names: tu
             )
         )
     return (
-        f'<figure class="pair"><figcaption><b>{escape(pair.finding)}</b> <span>{where}</span></figcaption>'
+        f'<figure class="twice"><figcaption><b>{escape(pair.finding)}</b> <span>{where}</span></figcaption>'
         f'<div class="sides">{sides}</div></figure>'
     )
 

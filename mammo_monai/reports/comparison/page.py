@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 
 from mammo_monai import __version__
-from mammo_monai.files import write_text_atomic
+from mammo_monai.files import counted, write_text_atomic
 from mammo_monai.metrics import difference_curve, evaluate_detections, froc_curve, rule_phrase
 from mammo_monai.reports.comparison.compared import Comparison, ImageChange, image_changes
 from mammo_monai.reports.comparison.gallery import pictures_section
@@ -152,7 +152,8 @@ def _headlines(comparison: Comparison, runs: Sequence[Run]) -> str:
         f'<p class="figure"><b>{signed(mean.difference)}</b> <span>'
         f"{100 * comparison.rule.confidence:g} % CI {interval_text(mean)}</span></p>"
         f"<p>Mean sensitivity of {escape(comparison.second.name)} − {escape(comparison.first.name)}, "
-        f"{escape(p_phrase(mean))}, paired over {comparison.pair.n_patients} patients.{note}</p></article>"
+        f"{escape(p_phrase(mean))}, paired over {counted(comparison.pair.n_patients, 'patient')}.{note}</p>"
+        "</article>"
     )
     return f'<section class="headlines" aria-label="Headline figures">{"".join(blocks)}</section>'
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mammo_monai.files import counted
 from mammo_monai.metrics.matching import Matches
 from mammo_monai.records import Box, ImageRecord, Lesion
 from mammo_monai.reports.comparison.compared import Comparison, Detector, ImageChange
@@ -58,7 +59,6 @@ def card_pair(comparison: Comparison, change: ImageChange) -> CardPair:
             focus=focus,
             marks=_marks(comparison, change, side),
             finding=_tally(change, n),
-            badness=0.0,
         )
         for n, side in enumerate(_sides(comparison))
     )
@@ -106,26 +106,22 @@ def _focus(comparison: Comparison, change: ImageChange) -> Box:
 def _finding(comparison: Comparison, change: ImageChange) -> str:
     """What changed from the first detector to the second."""
     parts = [
-        f"{_counted(len(lesions), 'lesion')} found by {name} alone"
+        f"{counted(len(lesions), 'lesion')} found by {name} alone"
         for lesions, name in ((change.gained, comparison.second.name), (change.lost, comparison.first.name))
         if lesions
     ]
     more = change.false_positives[1] - change.false_positives[0]
     if more:
         by = comparison.second.name if more > 0 else comparison.first.name
-        parts.append(f"{_counted(abs(more), 'more false positive')} by {by}")
+        parts.append(f"{counted(abs(more), 'more false positive')} by {by}")
     return "; ".join(parts)
 
 
 def _tally(change: ImageChange, side: int) -> str:
     lesions = "no lesion"
     if change.n_lesions:
-        lesions = f"{change.n_found[side]} of {_counted(change.n_lesions, 'lesion')} found"
-    return f"{lesions}, {_counted(change.false_positives[side], 'false positive')}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+        lesions = f"{change.n_found[side]} of {counted(change.n_lesions, 'lesion')} found"
+    return f"{lesions}, {counted(change.false_positives[side], 'false positive')}"
 
 
 def _box_of(detector: Detector, record: ImageRecord, index: int) -> Box:

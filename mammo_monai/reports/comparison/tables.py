@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from mammo_monai.files import write_text_atomic
+from mammo_monai.files import counted, write_text_atomic
 from mammo_monai.metrics import AreaDifference, PairedDifference
 from mammo_monai.reports.comparison.compared import Comparison, ImageChange
 from mammo_monai.reports.gallery.items import view_text
@@ -119,8 +119,8 @@ def change_table(comparison: Comparison, changes: Sequence[ImageChange]) -> Tabl
     )
     first, second = comparison.first.name, comparison.second.name
     return Table(
-        f"{len(rows)} of {len(comparison.records)} images differ at {comparison.fppi:g} FPPI: lesions found, "
-        "and false positives (FP), by each, best change first",
+        f"{len(rows)} of {counted(len(comparison.records), 'image')} differ at {comparison.fppi:g} FPPI: "
+        "lesions found, and false positives (FP), by each, best change first",
         ("record", "view", "lesions", f"found {first}", f"found {second}", f"FP {first}", f"FP {second}"),
         rows,
     )

@@ -42,7 +42,7 @@ def pdf_galleries(
     titles: list[str] = []
     chosen: list[Sequence[GalleryItem]] = []
     for run in runs:
-        if manifest is None or why_without_pictures(run, manifest, manifest_sha256):
+        if manifest is None or why_without_pictures(run, manifest, manifest_sha256, fppi=fppi):
             continue
         every = galleries(run, manifest.images(), fppi=fppi)
         for kind in GALLERY_ORDER:

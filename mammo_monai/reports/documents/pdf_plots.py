@@ -132,7 +132,7 @@ def _score_plots(runs: Sequence[Run], kind: DataKind | None) -> list[PdfPlot]:
             PdfPlot(
                 "Reliability of the raw scores: the share of detections that hit a lesion, at their mean "
                 "score, with Wilson's 95 % intervals over detections. On the dashed line a score is a "
-                "probability.",
+                "probability. ECE: expected calibration error.",
                 lambda path: save_reliability_plot(path, runs),
                 share=0.62,
             )

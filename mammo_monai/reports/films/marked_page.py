@@ -10,7 +10,7 @@ from html import escape
 from itertools import groupby
 from pathlib import Path
 
-from mammo_monai.files import write_text_atomic
+from mammo_monai.files import counted, write_text_atomic
 from mammo_monai.metrics import match_detections
 from mammo_monai.records import MASS_LABEL, Box, Detections, ImageRecord
 from mammo_monai.reports.films.film import Film, FilmMark, film_html, shares_of
@@ -158,7 +158,7 @@ def _header(scenes: Sequence[_Scene], text: FilmPageText) -> str:
     seconds = [each.film.seconds for each in scenes if each.film.seconds is not None]
     facts = [
         (f"{found} of {masses}", "masses marked"),
-        (f"{beside}", f"{_plural(beside, 'mark')} beside a mass, on {_plural(len(scenes), 'film', True)}"),
+        (f"{beside}", f"mark{'' if beside == 1 else 's'} beside a mass, on {counted(len(scenes), 'film')}"),
     ]
     if seconds:
         facts.append((f"{sum(seconds) / len(seconds):.1f} s", "per film, from file to marks"))
@@ -204,8 +204,8 @@ def _card(scene: _Scene) -> str:
 
 def _summary(scene: _Scene) -> str:
     return (
-        f"{_plural(len(scene.found), 'mass', True)} found, {len(scene.missed)} missed, "
-        f"{_plural(len(scene.beside), 'mark', True)} beside"
+        f"{counted(len(scene.found), 'mass')} found, {len(scene.missed)} missed, "
+        f"{counted(len(scene.beside), 'mark')} beside"
     )
 
 
@@ -235,12 +235,6 @@ def _footer(text: FilmPageText) -> str:
         f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in text.provenance.items()
     )
     return f"<footer><h2>How this page was made</h2>{how}<dl>{rows}</dl></footer>"
-
-
-def _plural(count: int, noun: str, has_count: bool = False) -> str:
-    """The noun in its number: "1 mass", "3 masses"."""
-    word = noun if count == 1 else noun + ("es" if noun.endswith("s") else "s")
-    return f"{count} {word}" if has_count else word
 
 
 def _colours() -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,18 @@ from mammo_monai.reports.pictures.overlays import region_around
 logger = logging.getLogger(__name__)
 
 Made = TypeVar("Made")
+
+
+class OfImage(Protocol):
+    """What a picture is made for: a gallery's item, or a card."""
+
+    @property
+    def record(self) -> ImageRecord:
+        """Of the image."""
+        ...
+
+
+Item = TypeVar("Item", bound=OfImage)
 CROP_PX = 384  # twice the size on the page, and enough to be enlarged
 CONTEXT = 2.5  # side of a crop in longest sides of its box
 _QUALITY = 80
@@ -62,9 +74,9 @@ def crop_items(
 
 
 def made_of_images(
-    items: Sequence[GalleryItem],
+    items: Sequence[Item],
     load_image: ImageLoader,
-    make: Callable[[NDArray[np.float32], GalleryItem], Made],
+    make: Callable[[NDArray[np.float32], Item], Made],
     failed: Callable[[str], Made],
     *,
     clock: Callable[[], float] = time.monotonic,
@@ -142,9 +154,9 @@ def place_svg(record: ImageRecord, region: Box) -> str:
 
 
 def _made_of_image(
-    items: dict[int, GalleryItem],
+    items: dict[int, Item],
     load_image: ImageLoader,
-    make: Callable[[NDArray[np.float32], GalleryItem], Made],
+    make: Callable[[NDArray[np.float32], Item], Made],
     failed: Callable[[str], Made],
 ) -> dict[int, Made]:
     pixels = _pixels_of(next(iter(items.values())).record, load_image)

@@ -45,7 +45,8 @@ def headline_section(runs: Sequence[Run], *, fppi: float) -> str:
         confidence = f"{100 * run.metrics['rule'].get('confidence', 0.95):g} % CI "
         interval = confidence + interval.strip("()" + WILSON_MARK) if interval else ""
         if value == UNDEFINED:
-            interval = "undefined: no lesion to find"
+            is_listed = run.point_at(fppi) is not None or not run.metrics["n_lesions"]
+            interval = "undefined: no lesion to find" if is_listed else "no such operating point in this run"
         blocks.append(
             f'<article class="headline" style="{own_colour(number)}"><h2>{escape(run.name)}</h2>'
             f'<p class="figure"><b>{escape(value)}</b> <span>{escape(interval)}</span></p>'

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
+from mammo_monai.files import counted
 from mammo_monai.reports.gallery.crops import Crop, crop_items, marks_svg, place_svg
 from mammo_monai.reports.gallery.items import (
     GALLERY_ORDER,
@@ -75,7 +76,7 @@ def gallery_section(
     """
     if per_gallery is not None and per_gallery < 0:
         raise ValueError(f"per_gallery must be at least 0 (--per-gallery), got {per_gallery}.")
-    why_none = [why_without_pictures(run, manifest, manifest_sha256) for run in runs]
+    why_none = [why_without_pictures(run, manifest, manifest_sha256, fppi=fppi) for run in runs]
     records = manifest.images() if manifest else ()
     every: list[Galleries] = [
         {} if why else galleries(run, records, fppi=fppi) for run, why in zip(runs, why_none, strict=True)
@@ -127,16 +128,20 @@ _TOOLS = (
 )
 
 
-def why_without_pictures(run: Run, manifest: Manifest | None, manifest_sha256: str | None) -> str:
-    """Why a run's findings cannot be shown; "" where they can."""
+def why_without_pictures(
+    run: Run, manifest: Manifest | None, manifest_sha256: str | None, *, fppi: float
+) -> str:
+    """Why a run's findings at an operating point cannot be shown; "" where they can."""
     if manifest is None:
         return "No pictures: the report was made without a manifest (--manifest)."
-    if not run.detections:
-        return "No pictures: no detections.json lies beside these metrics."
-    if not marks_boxes(run):
-        return "No pictures: this model scores whole images and marks no place."
-    if not run.metrics.get("images"):
-        return "No pictures: these metrics list no images."
+    reasons = (
+        (not run.detections, "no detections.json lies beside these metrics."),
+        (not marks_boxes(run), "this model scores whole images and marks no place."),
+        (not run.metrics.get("images"), "these metrics list no images."),
+        (run.point_at(fppi) is None, f"this run lists no operating point of {fppi:g} FPPI (--fppi)."),
+    )
+    if why := next((text for is_so, text in reasons if is_so), ""):
+        return f"No pictures: {why}"
     scored = run.inputs.get("manifest_sha256")
     is_same_file = not scored or not manifest_sha256 or scored == manifest_sha256
     if not is_same_file and not has_same_truth(run, manifest.images()):
@@ -173,15 +178,14 @@ def _gallery(kind: GalleryKind, key: str, items: Sequence[GalleryItem], figures:
             f'<p class="quiet">{len(items) - len(figures)} more are left out to bound the size of this page; '
             "--per-gallery sets how many are shown.</p>"
         )
-    on = "1 image" if n_images == 1 else f"{n_images} images"
     printed = ""
     if len(figures) > _ON_PAPER:
         printed = f'<p class="quiet on-paper">The first {_ON_PAPER} are printed; the page holds the rest.</p>'
     return (
         f'<details class="gallery {kind.replace(" ", "-")}" open><summary><b>{TITLES[kind]}</b> '
-        f"<small>{count}, on {on}; {GALLERY_ORDER[kind]}</small></summary>{_filter(key, items)}"
-        f'<div class="crops" role="group" aria-label="{TITLES[kind]}">{"".join(figures)}</div>'
-        f"{less}{printed}</details>"
+        f"<small>{count}, on {counted(n_images, 'image')}; {GALLERY_ORDER[kind]}</small></summary>"
+        f'{_filter(key, items)}<div class="crops" role="group" aria-label="{TITLES[kind]}">{"".join(figures)}'
+        f"</div>{less}{printed}</details>"
     )
 
 

@@ -17,6 +17,7 @@ from mammo_monai.reports.plots.style import (
     plain_axes,
     save_plot,
     themed_svg,
+    without_formulas,
 )
 from mammo_monai.reports.runs import Json, Run
 
@@ -51,7 +52,8 @@ class BandRow:
         """The band and how many lesions lie in it: one number where all runs agree, else the range."""
         counts = sorted({n for n in self.n_lesions if n})
         n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
-        return f"{_NAMES[self.kind].get(self.band, self.band)}\n{n} lesion{'' if counts == [1] else 's'}"
+        name = without_formulas(_NAMES[self.kind].get(self.band, self.band))
+        return f"{name}\n{n} lesion{'' if counts == [1] else 's'}"
 
 
 def band_rows(runs: Sequence[Run], *, fppi: float = BAND_FPPI) -> list[BandRow]:

@@ -151,10 +151,8 @@ def add_key(figure: Figure, runs: Sequence[Run], palette: Palette) -> None:
     named = [(number, run.name) for number, run in enumerate(runs) if run.name]
     if palette is STAND_INS or not named:
         return  # a page has its own key
-    # A dollar sign would begin a formula, and one that does not parse stops the plot.
     handles = [
-        Line2D([], [], **line_style(number, palette), label=name.replace("$", r"\$"))
-        for number, name in named
+        Line2D([], [], **line_style(number, palette), label=without_formulas(name)) for number, name in named
     ]
     widest = max(len(name) + 7 for _, name in named)
     columns = max(1, min(len(named), int(figure.get_size_inches()[0] * 11 / widest)))
@@ -167,6 +165,11 @@ def add_key(figure: Figure, runs: Sequence[Run], palette: Palette) -> None:
         labelcolor=palette.ink,
         handlelength=2.6,
     )
+
+
+def without_formulas(text: str) -> str:
+    """A user's words for matplotlib: a dollar sign would begin a formula, and a bad one stops the plot."""
+    return text.replace("$", r"\$")
 
 
 def line_style(number: int, palette: Palette) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from mammo_monai.reports.plots.style import Draw, Palette, plain_axes, themed_svg
+from mammo_monai.reports.plots.style import Draw, Palette, plain_axes, themed_svg, without_formulas
 
 if TYPE_CHECKING:  # matplotlib takes a second to import, and pages of data have no plot
     from matplotlib.axes import Axes
@@ -114,9 +114,9 @@ def _against(points: Sequence[SweepPoint], varied: VariedAxis, label: str) -> Dr
         )
         if varied.names:
             shown = range(len(varied.names)) if len(varied.names) <= MAX_TICKS else [0, len(varied.names) - 1]
-            axes.set_xticks(list(shown), [_short(varied.names[n]) for n in shown])
+            axes.set_xticks(list(shown), [without_formulas(_short(varied.names[n])) for n in shown])
             axes.set_xlim(-0.5, len(varied.names) - 0.5)
-        axes.set_xlabel(varied.title, color=palette.ink)
+        axes.set_xlabel(without_formulas(varied.title), color=palette.ink)
 
     return draw
 
@@ -125,7 +125,7 @@ def _axes(figure: Figure, palette: Palette, label: str) -> Axes:
     axes: Axes = figure.add_subplot()
     plain_axes(axes, palette)
     axes.margins(x=0.06, y=0.12)
-    axes.set_ylabel(label, color=palette.ink, fontsize=9)
+    axes.set_ylabel(without_formulas(label), color=palette.ink, fontsize=9)
     return axes
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,16 @@ from typing import Any
 from mammo_monai.errors import ManifestError
 from mammo_monai.files import write_json_atomic
 from mammo_monai.records import Box
-from mammo_monai.schema.fields import load_json
+from mammo_monai.schema.fields import (
+    class_index,
+    finite_number,
+    load_json,
+    mapping,
+    number_from_0_to_1,
+    pixel_count,
+    read_field,
+    text_,
+)
 
 SALIENCY_SCHEMA = "mammo-monai/saliency/1"
 FILES = {
@@ -55,6 +64,32 @@ class SaliencyNote:
         return f"{self.record_id}_{self.number}"
 
 
+def string(value: object) -> str:
+    """A string, filled or not."""
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def box(value: Any) -> Box | None:
+    """Four numbers, or null."""
+    if value is None:
+        return None
+    x_min, y_min, x_max, y_max = (finite_number(each) for each in value)
+    return (x_min, y_min, x_max, y_max)
+
+
+_FIELDS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("record_id", "method", "unit", "fingerprint"), text_),
+    **dict.fromkeys(("width", "height", "number"), pixel_count),
+    "score": number_from_0_to_1,
+    "box": box,
+    "label": class_index,
+    "layer": string,
+    "raw_maximum": finite_number,
+}
+
+
 def file_paths(folder: Path, stem: str) -> dict[str, Path]:
     """The pictures of a finding, by what they are."""
     return {name: folder / pattern.format(stem=stem) for name, pattern in FILES.items()}
@@ -71,7 +106,7 @@ def read_note(path: Path) -> SaliencyNote:
     """The note at `path`.
 
     Raises:
-        ManifestError: not JSON, another schema, or missing or wrong fields.
+        ManifestError: not JSON, another schema, missing or wrong fields, or the note of another finding.
     """
     content = load_json(path, SALIENCY_SCHEMA)
     names = [name for name in SaliencyNote.__dataclass_fields__ if name != "model"]
@@ -80,10 +115,14 @@ def read_note(path: Path) -> SaliencyNote:
         raise ManifestError(
             f"{path}: {', '.join(missing)} is missing. Make it again with mammo-monai saliency."
         )
-    box = content["box"]
-    values = {name: content[name] for name in names}
-    values["box"] = None if box is None else (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
-    return SaliencyNote(**values, model=content.get("model", {}))
+    values: dict[str, Any] = {name: read_field(str(path), content, name, _FIELDS[name]) for name in names}
+    note = SaliencyNote(**values, model=read_field(str(path), content, "model", mapping, {}))
+    if note.stem != path.stem:
+        raise ManifestError(
+            f"{path}: this note is of {note.stem!r:.80}, whose files would be others. Give it its own name "
+            "again, or make it again with mammo-monai saliency."
+        )
+    return note
 
 
 def read_notes(folder: Path) -> list[SaliencyNote]:

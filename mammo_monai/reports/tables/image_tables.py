@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mammo_monai.files import counted
 from mammo_monai.reports.runs import Run
 from mammo_monai.reports.tables.table import UNDEFINED, WILSON_MARK, Table, figure_text
 
@@ -76,7 +77,7 @@ def image_figure_table(runs: Sequence[Run]) -> Table | None:
                 rows.append((run.name, each["level"], *counts, at, *_cells(each["youden"])))
         if units.get("n_left_out"):
             left_out.append(
-                f"{run.name}: {units['n_left_out']} images left out, nobody knows whether they are positive."
+                f"{run.name}: {counted(units['n_left_out'], 'image')} left out, as nobody knows the class."
             )
     if not rows:
         return None
@@ -111,13 +112,13 @@ def image_counts(run: Run) -> str:
     units, entry = units_of(run), auc_of(run)
     positive, negative = positive_words([run])
     known = units.get("n_images", run.metrics["n_images"])
-    parts = [f"{known} images"]
+    parts = [counted(known, "image")]
     if entry:
         parts[0] += f", {entry['n_positive']} {positive} and {entry['n_negative']} {negative}"
     if units.get("n_left_out"):
         parts.append(f"{units['n_left_out']} of unknown class left out")
     if run.metrics.get("n_patients") is not None:
-        parts.append(f"{run.metrics['n_patients']} patients")
+        parts.append(counted(run.metrics["n_patients"], "patient"))
     return ", ".join([*parts, *([f"{run.inputs['split']} list"] if run.inputs.get("split") else [])])
 
 

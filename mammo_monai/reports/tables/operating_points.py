@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mammo_monai.files import counted
 from mammo_monai.metrics import rule_phrase
 from mammo_monai.reports.tables.table import Table
 from mammo_monai.schema import OperatingPoint, OperatingPoints
@@ -31,8 +32,8 @@ def fppi_text(point: OperatingPoint) -> str:
 def points_headline(points: OperatingPoints) -> str:
     """What the points were chosen on, by which rule, and how well probabilities hold."""
     chosen = (
-        f"chosen on {points.n_images} images, {points.n_lesions} lesions, {points.n_patients} patients; "
-        f"{rule_phrase(points.rule)}"
+        f"chosen on {counted(points.n_images, 'image')}, {counted(points.n_lesions, 'lesion')}, "
+        f"{counted(points.n_patients, 'patient')}; {rule_phrase(points.rule)}"
     )
     found = points.calibration
     if found is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from mammo_monai.files import counted
 from mammo_monai.reports.literature.published import (
     OTHERS_RULES,
     P1_DETECTORS,
@@ -255,7 +256,7 @@ def _normal_cells(run: Run | None, scores: Sequence[float]) -> tuple[str, ...]:
         return (UNDEFINED,) * (1 + len(scores))
     normal = run.metrics.get("normal_images") or {}
     values = dict(zip(normal.get("score") or (), normal.get("false_positives_per_image") or (), strict=True))
-    n_images = f" of {normal['n_images']} images" if normal.get("n_images") else ""
+    n_images = f" of {counted(normal['n_images'], 'image')}" if normal.get("n_images") else ""
     cells = (f"{values[one]:.2f}{n_images}" if values.get(one) is not None else UNDEFINED for one in scores)
     return (run.name, *cells)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mammo_monai.files import counted
 from mammo_monai.metrics.rule import rule_phrase
 from mammo_monai.reports.runs import Run
 from mammo_monai.reports.tables.image_tables import image_counts, image_headline, marks_boxes
@@ -140,11 +141,11 @@ def level(run: Run) -> str:
 def scored_on(run: Run) -> str:
     """The images behind a figure, by number and list."""
     metrics = run.metrics
-    parts = [f"{metrics['n_images']} images", f"{metrics['n_lesions']} lesions"]
+    parts = [counted(metrics["n_images"], "image"), counted(metrics["n_lesions"], "lesion")]
     if metrics.get("n_normal_images") is not None:
         parts[0] += f" ({metrics['n_normal_images']} normal)"
     if metrics.get("n_patients") is not None:
-        parts.append(f"{metrics['n_patients']} patients")
+        parts.append(counted(metrics["n_patients"], "patient"))
     if run.inputs.get("split"):
         parts.append(f"{run.inputs['split']} list")
     return ", ".join(parts)

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -259,3 +260,17 @@ def test_a_page_is_not_written_over_the_manifest_or_under_another_kind_of_name(t
         with pytest.raises(ValueError, match=f"{name}: a page's name must end in .html"):
             write_data_browser(tmp_path / name, manifest)
         assert (tmp_path / name).read_text() == "kept"
+
+
+def test_a_page_may_have_any_name_a_folder_takes(tmp_path: Path) -> None:
+    write_data_browser(tmp_path / "set #1: 50%?.html", many(tmp_path, 2), options=BrowserOptions(per_page=1))
+    first = read(tmp_path / "set #1: 50%?.html")
+    links = [each["href"] for each in (*first.all("a", class_="open"), *first.all("a", **{"data-page": "2"}))]
+    (source,) = (each["src"] for each in first.all("img"))
+    (index,) = (each["src"] for each in first.all("script") if "src" in each)
+    for address in (*links, source, index):
+        assert not set(":#?") & set(address)
+        assert (tmp_path / unquote(address)).is_file()
+    second = read(tmp_path / "set #1: 50%?_files" / "page-2.html")
+    (back,) = (each["href"] for each in second.all("a", **{"data-page": "1"}))
+    assert (tmp_path / "set #1: 50%?_files" / unquote(back)).is_file()

@@ -16,6 +16,7 @@ from mammo_monai.reports.comparison.compared import image_changes
 from mammo_monai.reports.comparison.page import ComparisonPageOptions, write_comparison
 from mammo_monai.reports.comparison.pictures import card_pair, galleries_of
 from mammo_monai.reports.comparison.plot import curve_fppi, difference_svg
+from mammo_monai.reports.page.shell import stylesheet
 from mammo_monai.reports.runs import SYNTHETIC
 from mammo_monai.schema import read_manifest, write_manifest
 from tests.reports.comparison.scene import RULE, compared, write_pair
@@ -71,7 +72,7 @@ def test_both_curves_and_their_difference_are_drawn_in_two_widths(page: Page) ->
 
 
 def test_each_changed_image_is_shown_whole_and_close_up_for_both(page: Page) -> None:
-    assert len(page.all("figure", class_="pair")) == 4
+    assert len(page.all("figure", class_="twice")) == 4
     images = page.all("img")
     assert len(images) == 4 * 4
     assert all(each["alt"] and int(each["width"]) and int(each["height"]) for each in images)
@@ -99,7 +100,7 @@ def test_best_changes_come_before_worst_ones(page: Page) -> None:
 
 def test_only_so_many_pictures_stand_in_a_gallery(folder: Path) -> None:
     page = written(folder, options=ComparisonPageOptions(per_gallery=1))
-    assert len(page.all("figure", class_="pair")) == 3
+    assert len(page.all("figure", class_="twice")) == 3
     assert "1 of 2 images, largest change first" in page.text
 
 
@@ -195,7 +196,7 @@ def test_long_tables_are_folded(folder: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_an_image_that_cannot_be_read_is_said_and_the_rest_is_shown(folder: Path) -> None:
     def load(path: Path):
         if path.name == "image0.png":
-            raise OSError("gone")
+            raise SyntaxError("broken PNG file")  # as Pillow does
         return np.zeros((HEIGHT, WIDTH), dtype=np.float32)
 
     page = written(folder, load_image=load)
@@ -260,3 +261,10 @@ def test_synthetic_images_are_named_on_top_without_being_asked(folder: Path, tmp
     manifest = replace(read_manifest(here / "manifest.json"), about={"is_phantom": True})
     write_manifest(here / "manifest.json", manifest)
     assert SYNTHETIC in written(here).text
+
+
+def test_no_layout_of_the_report_reaches_the_pairs(page: Page) -> None:
+    shared = stylesheet("report.css")
+    for name in ("pairs", "twice", "sides", "side", "pictures"):
+        assert any(name in (attrs.get("class") or "").split() for _, attrs in page.tags)
+        assert re.search(rf"\.{name}\b", shared) is None

@@ -171,3 +171,11 @@ def test_empty_galleries_say_why(tmp_path: Path) -> None:
     nothing = section(read_run(folder / "run"), manifest=None)
     assert "made without a manifest (--manifest)" in nothing
     assert "numbers are scores" not in nothing
+
+
+def test_a_run_without_the_operating_point_shows_nothing_instead_of_calling_all_missed(scene) -> None:
+    run, manifest = scene
+    assert run.point_at(0.7) is None
+    page = Page(section(run, manifest=manifest, fppi=0.7))
+    assert "No pictures: this run lists no operating point of 0.7 FPPI (--fppi)." in page.text
+    assert not page.all("figure")

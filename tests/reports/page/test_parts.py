@@ -13,6 +13,7 @@ from mammo_monai.reports.literature.points import DataKind
 from mammo_monai.reports.page.figures import (
     bands_figure,
     fold_figure,
+    headline_section,
     literature_figure,
     normals_figure,
     overlap_figure,
@@ -150,3 +151,10 @@ def test_notes_of_a_table_stand_below_it_escaped() -> None:
     table = Table("Caption", ("a", "b"), (("1", "2"),), notes=("n < 1",))
     assert '<div class="notes"><p>n &lt; 1</p></div>' in html_table(table)
     assert "notes" not in html_table(Table("Caption", ("a",), (("1",),)))
+
+
+def test_a_headline_says_whether_lesions_or_the_operating_point_are_missing() -> None:
+    run = rich_run("first")
+    assert "no such operating point in this run" in headline_section([run], fppi=0.7)
+    without = replace(run, metrics={**run.metrics, "n_lesions": 0})
+    assert "undefined: no lesion to find" in headline_section([without], fppi=0.7)

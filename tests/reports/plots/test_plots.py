@@ -15,6 +15,7 @@ from mammo_monai.reports import froc_svg, read_run, save_froc_plot
 from mammo_monai.reports.plots import RUN_COLOURS, RUN_COLOURS_DARK, check_plot_path, save_points_plot
 from mammo_monai.reports.plots.operating_points import draw_chosen_points
 from mammo_monai.reports.plots.style import PRINT, STAND_INS
+from mammo_monai.reports.plots.sweeps import SweepPoint, VariedAxis, sweep_value_svg
 from mammo_monai.reports.runs import Run
 from mammo_monai.schema import Calibration, OperatingPoint, OperatingPoints, PlattCurve, ReliabilityBin
 from tests.reports.scene import write_scene
@@ -159,3 +160,9 @@ def test_a_run_without_detections_or_points_is_a_line_at_zero(run: Run) -> None:
 def test_a_dollar_in_a_name_begins_no_formula(run: Run, tmp_path: Path) -> None:
     save_froc_plot(tmp_path / "froc.svg", [replace(run, name="$x_{$ of $y$"), run])
     assert "$x_{$ of $y$" in (tmp_path / "froc.svg").read_text(encoding="utf-8")
+
+
+def test_dollar_signs_of_a_sweep_are_no_formulas() -> None:
+    varied = VariedAxis("a $id^^$", (0.0,), names=("$@x^^$",))
+    svg = sweep_value_svg([SweepPoint(0, 0.5)], varied, label="$f^^$", size_in=(3.0, 2.0), salt="s")
+    assert all(f">{text}<" in svg for text in ("a $id^^$", "$@x^^$", "$f^^$"))

@@ -70,3 +70,30 @@ def test_a_report_shows_the_cards_of_a_folder(tmp_path: Path) -> None:
     assert "0123456789abcdef, finding 1" in text
     write_report(tmp_path / "without.html", runs)
     assert "Which pixels" not in (tmp_path / "without.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("score", "high"),
+        ("score", float("nan")),
+        ("box", [1, 2, 3]),
+        ("box", "0123"),
+        ("width", 0),
+        ("raw_maximum", None),
+        ("layer", 3),
+        ("model", []),
+    ],
+)
+def test_a_note_with_a_wrong_field_says_which(tmp_path: Path, name: str, value: object) -> None:
+    path = write_note(tmp_path, NOTE)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(ManifestError, match=rf"_1\.json: {name} must be a .*, got "):
+        read_note(path)
+
+
+def test_a_note_cannot_name_files_of_another_folder(tmp_path: Path) -> None:
+    path = write_note(tmp_path, NOTE)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"record_id": "../secret"}))
+    with pytest.raises(ManifestError, match=r"_1\.json: this note is of '\.\./secret_1'"):
+        read_note(path)

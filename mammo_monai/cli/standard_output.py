@@ -1,0 +1,44 @@
+"""Results reach the standard output, or the exit code says that they did not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+from mammo_monai.files import in_words
+
+NOT_DONE = 2
+LEFT = 141  # as shells number SIGPIPE: 128 and the signal
+
+
+def delivered(code: int) -> int:
+    """The exit code of a command, once all it printed is out; `NOT_DONE` where that cannot be written.
+
+    A reader who has left, as `head` does, is no fault and gets `LEFT`, without a word.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return left()
+    except OSError as error:
+        print(f"mammo-monai: the standard output: {in_words(error)}.", file=sys.stderr)
+        _drop()
+        return NOT_DONE
+    return code
+
+
+def left() -> int:
+    """`LEFT`, once what is still buffered has been let go."""
+    _drop()
+    return LEFT
+
+
+def _drop() -> None:
+    """Lets what is buffered go nowhere, else Python would complain of it at its end.
+
+    Source: docs.python.org, signal, "Note on SIGPIPE".
+    """
+    with suppress(OSError, ValueError):  # a standard output without a file, as in tests
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())

@@ -1,0 +1,88 @@
+"""No verb writes over what it reads; results reach the standard output, or the exit code says so."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mammo_monai.cli.main import main
+from mammo_monai.cli.outputs import refuse_overwriting
+
+
+@pytest.mark.parametrize(
+    ("command", "output"),
+    [
+        ("evaluate d.json --manifest m.json", "d.json"),
+        ("evaluate d.json --manifest m.json", "m.json"),
+        ("evaluate d.json --manifest m.json --operating-points p.json", "p.json"),
+        ("calibrate d.json e.json --manifest m.json", "e.json"),
+        ("compare d.json e.json --manifest m.json", "m.json"),
+        ("compare . e.json --manifest m.json", "detections.json"),
+        ("report metrics.json --format csv", "metrics.json"),
+        ("report . --format csv", "detections.json"),
+        ("report e.json --format html --manifest m.json", "m.json"),
+        ("manifest coco d.json", "d.json"),
+        ("manifest folder . --annotations e.json", "e.json"),
+        ("dicom marks d.json", "d.json"),
+        ("predict d.json e.json --bundle none", "e.json"),
+        ("fuse d.json e.json --points p.json m.json", "p.json"),
+        ("weights convert d.json", "d.json"),
+        ("bundle statistics none --manifest m.json", "m.json"),
+    ],
+)
+def test_no_verb_writes_over_a_file_that_it_reads(
+    command: str,
+    output: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("d", "e", "m", "p", "metrics", "detections"):
+        Path(f"{name}.json").write_text("{}")
+    assert main([*command.split(), "-o", output]) == 2
+    error = f"{output}: would overwrite a file that is read. Give another output.\n"
+    assert capsys.readouterr().err == f"mammo-monai {command.split(maxsplit=1)[0]}: {error}"
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"{}"}
+
+
+def test_an_input_is_known_by_any_of_its_names(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    (tmp_path / "link.json").symlink_to(tmp_path / "a.json")
+    with pytest.raises(ValueError, match=r"link.json: would overwrite"):
+        refuse_overwriting(tmp_path / "link.json", [None, str(tmp_path / "x" / ".." / "a.json")])
+    refuse_overwriting(tmp_path / "b.json", [tmp_path / "a.json", tmp_path])
+    refuse_overwriting(None, [tmp_path / "a.json"])
+
+
+def _printing(command: str, stdout: int) -> tuple[int, str]:
+    """Exit code and errors of a command of a process of its own."""
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    words = [sys.executable, "-m", "mammo_monai.cli.main", *command.split()]
+    done = subprocess.run(words, stdout=stdout, stderr=subprocess.PIPE, text=True, env=plain, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("command", ["--help", "apps list"])
+def test_a_reader_who_leaves_early_is_no_fault(command: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        assert _printing(command, writing) == (141, "")
+    finally:
+        os.close(writing)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full, of Linux")
+@pytest.mark.parametrize("command", ["--help", "apps list"])
+def test_an_output_that_cannot_be_written_is_no_success(command: str) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        expected = "mammo-monai: the standard output: No space left on device.\n"
+        assert _printing(command, full) == (2, expected)
+    finally:
+        os.close(full)
