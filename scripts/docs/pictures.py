@@ -35,6 +35,7 @@ COMMANDS = {
     "profile-map.png": PROFILES,
     "profile-reading.png": PROFILES,
     "review.jpg": "scripts/docs/page_pictures.py review",
+    "scaling.png": "scripts/bench/scaling.py --plot docs/images/scaling.png",
     "show.jpg": "scripts/docs/page_pictures.py show",
     "site.jpg": "scripts/docs/site_pictures.py",
     "tutorial-marks.jpg": f"{TUTORIALS} films",
