@@ -17,6 +17,7 @@ from mammo_monai.readers.coco import read_coco
 from mammo_monai.readers.file_hashes import with_file_hashes
 from mammo_monai.readers.folder import read_folder
 from mammo_monai.readers.inbreast import read_inbreast
+from mammo_monai.readers.lesion_frames import with_boxes_in_pixels
 from mammo_monai.readers.merging import merge_overlapping_lesions
 from mammo_monai.readers.reading import DataSet, Reading
 from mammo_monai.readers.salt import dataset_salt, holds_phantoms
@@ -99,7 +100,8 @@ def read_dataset(plan: ManifestPlan, reading: Reading) -> Manifest:
     read = READERS[plan.layout]
     options = () if plan.options is None else (plan.options,)
     data_set = read(plan.root, reading, *options)
-    records = with_file_hashes(data_set.records, reading, is_size_only=not plan.has_hashes)
+    records = with_boxes_in_pixels(data_set.records, reading.audit)
+    records = with_file_hashes(records, reading, is_size_only=not plan.has_hashes)
     if not records:
         reading.audit.finish()
         raise ManifestError(_no_image(plan.root, reading.audit))

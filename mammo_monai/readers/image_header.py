@@ -18,6 +18,7 @@ from mammo_monai.dicom.reading import damage_refused, first_text
 from mammo_monai.dicom.refusal_codes import ACCEPTABLE, REDUCED_COPIES
 from mammo_monai.errors import DicomError
 from mammo_monai.readers.audit import Audit, InvalidRecordError
+from mammo_monai.readers.stand_ins import refuse_stand_in
 from mammo_monai.records import Laterality, ViewPosition
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -42,9 +43,14 @@ def read_dicom_header(path: Path) -> MammogramAttributes:
 
     Raises:
         DicomError: no mammogram, or not readable.
-        InvalidRecordError: for processing: such pixels look unlike what models are trained on.
+        InvalidRecordError: for processing: such pixels look unlike what models are trained on. Or a web page,
+            an archive, nothing at all stands in the place of the file.
     """
-    attributes = read_attributes(path)
+    try:
+        attributes = read_attributes(path)
+    except DicomError:
+        refuse_stand_in(path, "dicom-unusable", "the DICOM file is not usable as a mammogram")
+        raise
     if attributes.presentation_intent == "FOR PROCESSING":
         remedy = "Use the image FOR PRESENTATION of the same view."
         raise InvalidRecordError("for-processing", str(path), "the image is FOR PROCESSING", remedy)
@@ -101,6 +107,7 @@ def read_image_header(path: Path) -> ImageHeader:
             pages = getattr(image, "n_frames", 1)
             width, height = image.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        refuse_stand_in(path, "image-unreadable", "the file is no readable image")
         raise InvalidRecordError(
             "image-unreadable", str(path), "the file is no readable image", f"{error}. Copy it again."
         ) from error

@@ -220,3 +220,19 @@ def test_making_a_manifest_of_nothing_is_refused_and_writes_none(tmp_path: Path)
     with pytest.raises(ManifestError):
         make_manifest(ManifestPlan("inbreast", tmp_path / "empty"), tmp_path / "manifest.json")
     assert not (tmp_path / "manifest.json").exists()
+
+
+def test_shares_for_pixels_are_refused_in_every_layout(vindr: Any, coco_of: Any) -> None:
+    vindr.add("a1", box=(0.1, 0.2, 0.5, 0.6))
+    vindr.add("a2")
+    for name in ("a1", "a2"):
+        vindr.add_image(name)
+    audit = Audit()
+    assert len(manifest_of("vindr", vindr.write_tables(), audit, lists=Split.TRAINING).training) == 1
+    assert [each.code for each in audit.findings] == ["box-invalid"]
+    boxes = coco_of(3)
+    boxes.write_text(boxes.read_text().replace("[1, 2, 30, 40]", "[0.1, 0.2, 0.3, 0.3]"))
+    with pytest.raises(
+        ManifestError, match=r"3 were left out, the first because a box .* within the first pixel"
+    ):
+        manifest_of("coco", boxes, Audit())

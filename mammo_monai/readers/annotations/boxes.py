@@ -53,6 +53,9 @@ def box_inside(
             if has_area
             else "Nothing of it is inside: mend the annotation."
         )
+        turned = box[:, [1, 0, 3, 2]]
+        if np.array_equal(turned, clip_boxes(turned, header.width, header.height)):
+            remedy += " With x and y swapped it would lie inside: are they named right?"
         raise InvalidRecordError("box-outside", where, found, remedy)
     x_min, y_min, x_max, y_max = inside[0].tolist()
     return x_min, y_min, x_max, y_max

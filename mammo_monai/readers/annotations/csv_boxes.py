@@ -55,6 +55,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 }
 _IMAGE_FIELDS = ("patient", "laterality", "view", "split", "birads", "density")
 _EMPTY = {"", "nan", "na", "n/a", "none", "null", "-"}
+# A formula of a spreadsheet that failed: no word for a patient, a side or a class. In a box it is a fault.
+_FAILED = {"#n/a", "#name?", "#ref!", "#value!", "#null!", "#div/0!", "#num!"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class _Columns:
     def text(self, row: TableRow, meaning: str) -> str:
         """The cell, "" where it is empty or the table has no such column."""
         cell = row.values.get(self.by_meaning.get(meaning, ""), "")
-        return "" if cell.casefold() in _EMPTY else cell
+        return "" if cell.casefold() in _EMPTY | _FAILED else cell
 
 
 def is_table(path: Path) -> bool:
@@ -94,6 +96,7 @@ def _read(path: Path) -> list[AnnotatedImage]:
     header = _header(path)
     columns = _columns_of(header)
     if columns is None:
+        read_table(path, ())  # a spreadsheet, or UTF-16 without its mark, has a clearer error
         raise ManifestError(
             f"{path}: expected columns for the image (file_name, path, image_id, SOPInstanceUID) and the box "
             f"(xmin, ymin, xmax, ymax or x, y, width, height); found {', '.join(header) or 'nothing'}."

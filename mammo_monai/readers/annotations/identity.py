@@ -19,6 +19,11 @@ MAX_IMAGES_PER_PATIENT = 40
 """More images of one patient than any follow-up makes: its id stands for many. No source known."""
 
 
+# What spreadsheets make of ids of more than 11 digits, and of whole numbers beside empty cells.
+_ROUNDED = re.compile(r"\d[.,]\d+[eE]\+?\d+", re.ASCII)
+_WHOLE = re.compile(r"0*(\d*?)(?:[.,]0)?", re.ASCII)
+
+
 def compiled_pattern(name_pattern: str | None) -> re.Pattern[str] | None:
     """A name pattern, checked.
 
@@ -131,6 +136,7 @@ def with_patients(records: Sequence[ImageRecord], audit: Audit, salt: str | None
     Args:
         salt: None keeps the ids, which are a public data set's own pseudonyms.
     """
+    records = _spelt_alike(records, audit)
     unknown = sum(not record.patient_id for record in records)
     images = Counter(record.patient_id for record in records if record.patient_id)
     remedy = "a split may put one patient on two sides. Say patient_id in the annotations, or --name-pattern"
@@ -143,7 +149,39 @@ def with_patients(records: Sequence[ImageRecord], audit: Audit, salt: str | None
     if images and (most := max(images.values())) > MAX_IMAGES_PER_PATIENT:
         found = f"{most} images have one and the same patient: does an id or folder stand for many? "
         audit.note("patient-crowded", "", found + "Say who is who with --name-pattern")
+    if rounded := sum(_ROUNDED.fullmatch(record.patient_id) is not None for record in records):
+        found = f"{rounded} images have a patient id that a spreadsheet rounded, as 1.2E+11: different "
+        found += "patients may share one. Export the table with its ids as text"
+        audit.note("patient-rounded", "", found)
     return [dataclasses.replace(record, patient_id=_patient(record, salt)) for record in records]
+
+
+def _spelt_alike(records: Sequence[ImageRecord], audit: Audit) -> list[ImageRecord]:
+    """One spelling for ids that differ in case, blanks, or what spreadsheets do to numbers: 007, 7 and 7.0.
+
+    Two patients taken for one cost nothing in a split; one taken for two stands on two sides of it.
+    """
+    first: dict[str, str] = {}
+    alike = [first.setdefault(_plain_id(each.patient_id), each.patient_id) for each in records]
+    others = {each.patient_id for each in records} - set(first.values())
+    if others:
+        found = (
+            f"{len(others)} patient ids differ from another one in case, blanks, leading zeros or a final .0 "
+            "alone: taken for the same patient"
+        )
+        audit.note("patient-joined", "", found, Action.REPAIRED)
+    return [dataclasses.replace(r, patient_id=one) for r, one in zip(records, alike, strict=True)]
+
+
+def _plain_id(text: str) -> str:
+    """An id without what tables and people change.
+
+    >>> _plain_id("007"), _plain_id("7.0"), _plain_id("AB  1"), _plain_id("000")
+    ('7', '7', 'ab1', '0')
+    """
+    plain = "".join(text.casefold().split())
+    number = _WHOLE.fullmatch(plain) if plain else None
+    return (number[1] or "0") if number else plain
 
 
 def _patient(record: ImageRecord, salt: str | None) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from mammo_monai.readers.annotations.annotated import AnnotatedImage, bare_name
-from mammo_monai.readers.annotations.names import plain_path, spellings
+from mammo_monai.readers.annotations.names import one_blank, plain_path, spellings
 
 # Folders that say what kind of file lies in them, not whose: `labels/p1/a.txt` belongs to `images/p1/a.png`.
 _KINDS = (
@@ -41,12 +41,16 @@ class ImageNames:
 
     Args:
         root: the folder. paths: of the images.
+        spelt: how names are compared; `one_blank` takes all blanks between two words for one.
     """
 
-    def __init__(self, root: Path, paths: Sequence[Path]) -> None:
-        names = {path: plain_path(path.relative_to(root).as_posix()) for path in paths}
+    def __init__(self, root: Path, paths: Sequence[Path], spelt: Callable[[str], str] = plain_path) -> None:
+        self._root, self._paths, self._spelt = root, paths, spelt
+        names = {path: spelt(path.relative_to(root).as_posix()) for path in paths}
         self._folders = {path: _folders(name) for path, name in names.items()}
-        self._exact = {name: path for path, name in names.items()}
+        count = Counter(names.values())  # accents as one character or taken apart are two files on some disks
+        self._exact = {name: path for path, name in names.items() if count[name] == 1}
+        self._has_odd_blanks = any(one_blank(name) != name for name in count)
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         self._by_stem: dict[str, list[Path]] = defaultdict(list)
         # By the innermost folder too: in a tree of patients each file name occurs once per patient.
@@ -67,6 +71,10 @@ class ImageNames:
                 groups[stem, self._folders[path]].append(path)
         return [tuple(group) for group in groups.values() if len({path.name for path in group}) > 1]
 
+    def by_one_blank(self) -> ImageNames | None:
+        """The same images by `one_blank`; None where no name has other blanks."""
+        return ImageNames(self._root, self._paths, one_blank) if self._has_odd_blanks else None
+
     def called(self, name: str) -> list[Path]:
         """Images whose file has this name, else this name but for the suffix; folders are not compared."""
         key = self._key(name)
@@ -79,9 +87,9 @@ class ImageNames:
         of folders ends with the other. The same folders come first, then the more that agree. Folders that
         only tell kinds of files (images, labels) do not count.
         """
-        if plain_path(name) in self._exact:
-            return (self._exact[plain_path(name)],)
-        wanted = _folders(name)
+        if self._spelt(name) in self._exact:
+            return (self._exact[self._spelt(name)],)
+        wanted = _folders(self._spelt(name))
         ranks: dict[Path, tuple[bool, int]] = {}
         for path in self._near(name, wanted):
             has = self._folders[path]
@@ -100,7 +108,7 @@ class ImageNames:
 
     def _key(self, name: str) -> str:
         """The file name, if an image has it, else the name without its suffix."""
-        own = PurePosixPath(plain_path(name)).name
+        own = PurePosixPath(self._spelt(name)).name
         return own.casefold() if own.casefold() in self._by_name else bare_name(own).casefold()
 
 
@@ -113,16 +121,11 @@ def join(images: ImageNames, annotated: Sequence[AnnotatedImage]) -> Joined:
     joined = Joined()
     left: list[AnnotatedImage] = []
     for each in annotated:
-        found = [paths for name in _spelt(each) if (paths := images.matching(name))]
-        paths = found[0] if found else ()
-        if each.is_agreed and len(found) > 1:  # two names of two images: nobody can say which is right
-            paths = tuple(dict.fromkeys(path for each_paths in found for path in each_paths))
-        if len(paths) == 1:
-            joined.by_image[paths[0]].append(each)
-        elif paths:
-            joined.ambiguous.append((each, paths))
-        else:
+        if not _is_joined(each, images, joined):
             left.append(each)
+    loose = images.by_one_blank() if left else None
+    if loose is not None:
+        left = [each for each in left if not _is_joined(each, loose, joined)]
     names = Counter(key for each in annotated for key in {_stem(name) for name in each.names})
     are_unique = images.are_unique and max(names.values(), default=0) <= 1
     for each in left:
@@ -133,6 +136,19 @@ def join(images: ImageNames, annotated: Sequence[AnnotatedImage]) -> Joined:
         else:
             joined.unmatched.append(each)
     return joined
+
+
+def _is_joined(each: AnnotatedImage, images: ImageNames, joined: Joined) -> bool:
+    """Whether names of an annotation lead to an image, or to several: then it is ambiguous."""
+    found = [paths for name in _spelt(each) if (paths := images.matching(name))]
+    paths = found[0] if found else ()
+    if each.is_agreed and len(found) > 1:  # two names of two images: nobody can say which is right
+        paths = tuple(dict.fromkeys(path for each_paths in found for path in each_paths))
+    if len(paths) == 1:
+        joined.by_image[paths[0]].append(each)
+    elif paths:
+        joined.ambiguous.append((each, paths))
+    return bool(paths)
 
 
 def _spelt(each: AnnotatedImage) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,11 +14,15 @@ from mammo_monai.geometry import scale_boxes
 from mammo_monai.readers.annotations.annotated import Target
 from mammo_monai.readers.audit import InvalidRecordError
 from mammo_monai.readers.roi_masks import MAX_ASPECT_DIFFERENCE
-from mammo_monai.records import Lesion, label_of
+from mammo_monai.records import MASS_LABEL, Lesion, label_of
 from mammo_monai.schema import Action
 
 MAX_VALUES = 32
 """A mask with more values besides zero is a picture."""
+MAX_MARKED_SHARE = 0.75
+"""No lesion fills more of an image: of 1376 true masses none fills more than 8 %."""
+MAX_MASSES = 20
+"""More on one image are noise, or an outline in pieces: of 1283 true films none has more than 6."""
 MAX_SCALE = 4
 """A mask may be this many times larger than its image; beyond it a small file could fill the memory."""
 # Strokes of the pen: parts below this share of the largest part of the same value, and below this area,
@@ -52,7 +56,8 @@ def lesions_of_mask(
 
     Raises:
         InvalidRecordError: another aspect ratio than the image, more values than a mask has, or a part that
-            reaches all four borders: no lesion does, but a mask with its background marked.
+            reaches all four borders or fills more than `MAX_MARKED_SHARE`: no lesion does, but a mask with
+            its background marked.
     """
     check_mask_size((mask.shape[1], mask.shape[0]), target, where)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
@@ -71,12 +76,23 @@ def lesions_of_mask(
         if kind is None:
             continue
         for number, part in enumerate(_parts(marked == value, (left, top), target), start=1):
-            if part.box == (0.0, 0.0, float(mask.shape[1]), float(mask.shape[0])):
-                found = "the mask marks an area that reaches all four borders of the image"
+            share = part.area_px / mask.size
+            if part.box == (0.0, 0.0, *map(float, mask.shape[::-1])) or share > MAX_MARKED_SHARE:
+                found = (
+                    "the mask marks an area that reaches all four borders of the image, or nearly fills it"
+                )
                 remedy = "Is it inverted? Mark the lesions, and leave the background 0."
                 raise InvalidRecordError("mask-full", where, found, remedy)
             lesions.append(_lesion(part, mask, target, f"{value}.{number}", kind))
+    _note_many(lesions, target)
     return lesions
+
+
+def _note_many(lesions: Sequence[Lesion], target: Target) -> None:
+    masses = sum(lesion.label == MASS_LABEL for lesion in lesions)
+    if masses > MAX_MASSES:
+        found = f"a mask marks {masses} separate masses: is it noise, or an outline in pieces?"
+        target.audit.note("mask-parts", target.record_id, found)
 
 
 def check_mask_size(mask_size: tuple[int, int], target: Target, where: str) -> None:

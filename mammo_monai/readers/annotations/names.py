@@ -17,6 +17,15 @@ def plain_path(name: str) -> str:
     return str(PurePosixPath(whole.replace("\\", "/").removeprefix("./"))) if name else ""
 
 
+def one_blank(name: str) -> str:
+    """A plain path in which blanks, also tabs and line breaks, are one blank, as in the cells of a table.
+
+    >>> one_blank(" p1/MAMMO  L\\tCC.png")
+    'p1/MAMMO L CC.png'
+    """
+    return "/".join(" ".join(part.split()) for part in plain_path(name).split("/"))
+
+
 def spellings(name: str) -> tuple[str, ...]:
     """A name as it stands, then as a path where it is an address of a labelling server: %20 is a blank.
 

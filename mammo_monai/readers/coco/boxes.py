@@ -14,6 +14,9 @@ from mammo_monai.readers.categories import birads_category
 from mammo_monai.readers.coco.file import CocoAnnotation
 from mammo_monai.records import Lesion, label_of
 
+# Exports round to whole pixels, each side by itself, and may count the last pixel or not.
+_ROUNDING_PX = 2.0
+
 
 def lesion_of(
     annotation: CocoAnnotation, target: Target, where: str, *, image_birads: int | None
@@ -43,6 +46,10 @@ def lesion_of(
     if contour and _is_elsewhere(contour, corners):
         found = f"{row}: bbox and segmentation mark places without a pixel in common"
         raise InvalidRecordError("box-invalid", where, found, "Export the annotations again.")
+    if contour and _are_corners(item["bbox"], contour):
+        found = f"{row}: bbox holds x_min, y_min, x_max, y_max, as its segmentation shows"
+        remedy = "COCO has x, y, width, height: export the annotations again."
+        raise InvalidRecordError("box-invalid", where, found, remedy)
     return Lesion(
         box=box_inside(corners, target.header, where, row, clip=target.clip),
         id=str(item.get("id", annotation.row)),
@@ -91,6 +98,16 @@ def _is_elsewhere(contour: Sequence[tuple[float, float]], corners: tuple[float, 
     columns, rows = [x for x, _ in contour], [y for _, y in contour]
     beside = max(columns) < x_min or min(columns) > x_max
     return beside or max(rows) < y_min or min(rows) > y_max
+
+
+def _are_corners(bbox: Sequence[Any], contour: Sequence[tuple[float, float]]) -> bool:
+    """Whether the numbers of a bbox are the corners around its contour, not a corner and a size."""
+    x, y, width, height = (float(number) for number in bbox)
+    columns, rows = [column for column, _ in contour], [row for _, row in contour]
+    around = (min(columns), min(rows), max(columns), max(rows))
+    as_corners = max(abs(a - b) for a, b in zip((x, y, width, height), around, strict=True))
+    as_sizes = max(abs(a - b) for a, b in zip((x, y, x + width, y + height), around, strict=True))
+    return as_corners <= _ROUNDING_PX < as_sizes
 
 
 def _birads(item: Mapping[str, Any], where: str) -> int | None:

@@ -12,6 +12,7 @@ from mammo_monai.readers.annotations.joining import KIND_FOLDERS
 from mammo_monai.readers.annotations.png import image_names, is_mask
 from mammo_monai.readers.annotations.splits import SPLIT_FOLDERS
 from mammo_monai.readers.folders import folders_below
+from mammo_monai.readers.stand_ins import UNFINISHED_SUFFIXES
 
 # Folders called after a class, a side or a view hold many patients, or part of one.
 _CLASSES = (
@@ -21,14 +22,14 @@ _CLASSES = (
 _CLASS_FOLDERS = frozenset(_CLASSES.split())
 UNREAD_SUFFIXES = (".jp2", ".j2k", ".jls", ".ljpeg", ".webp", ".gif", ".pgm", ".ppm", ".heic", ".dcm.gz")
 """Images of kinds that are not read: each is left out with a row, not passed over."""
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")
 _OTHER_SUFFIXES = (
     *ANNOTATION_SUFFIXES,
     ".md",
     ".pdf",
     ".xls",
     ".xlsx",
-    ".zip",
-    ".gz",
+    *ARCHIVE_SUFFIXES,
     ".py",
     ".yaml",
     ".yml",
@@ -61,6 +62,8 @@ def is_image(path: Path) -> bool:
     its image would be lost without a word.
     """
     name = path.name.lower()
+    if name.endswith(UNFINISHED_SUFFIXES):
+        name = name.rpartition(".")[0]
     if name.endswith((*IMAGE_SUFFIXES, *UNREAD_SUFFIXES)):
         return True
     if name.endswith(_OTHER_SUFFIXES) or name == "dicomdir":

@@ -24,6 +24,7 @@ from mammo_monai.readers.annotations.same_patient import joined_patients
 from mammo_monai.readers.annotations.splits import official_split, split_of, split_of_folder
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.folder.files import (
+    ARCHIVE_SUFFIXES,
     UNREAD_SUFFIXES,
     files_below,
     in_utf8,
@@ -34,6 +35,7 @@ from mammo_monai.readers.folder.files import (
 from mammo_monai.readers.image_header import DICOM_SUFFIXES, modality_of
 from mammo_monai.readers.reading import DataSet, Reading
 from mammo_monai.readers.repeated import drop_repeated_records, ends_of
+from mammo_monai.readers.stand_ins import UNFINISHED_SUFFIXES
 from mammo_monai.records import ImageRecord, Split, record_id_of
 from mammo_monai.schema import Action
 
@@ -149,8 +151,15 @@ def _look_around(root: Path, options: FolderOptions, audit: Audit) -> _Site:
     annotations = {*chosen, *(place.files if place.image_stems is None else ())}
     images = without_masks([path for path in images if path not in annotations], root)
     if not images:
-        raise ManifestError(f"{root}: expected DICOM, PNG, JPG or TIFF images below it, found none.")
+        raise ManifestError(
+            f"{root}: expected DICOM, PNG, JPG or TIFF images below it, found none.{_packed(files)}"
+        )
     annotated = FORMATS[name].read(chosen, base, audit)
+    if not annotated and not options.unlisted:
+        raise ManifestError(
+            f"{chosen[0]}: expected annotations, found none in it: all images would seem normal. Was it cut "
+            "off? If they show no lesion, say --unlisted normal."
+        )
     names = ImageNames(root, images)
     joined = join(names, annotated)
     if joined.by_name_alone:
@@ -159,6 +168,11 @@ def _look_around(root: Path, options: FolderOptions, audit: Audit) -> _Site:
         )
         audit.note("joined-by-name", "", found, Action.REPAIRED)
     return _Site(root, images, name, joined, names.twins())
+
+
+def _packed(files: Sequence[Path]) -> str:
+    archives = [path for path in files if path.name.lower().endswith(ARCHIVE_SUFFIXES)]
+    return f" Unpack {archives[0].name} first." if archives else ""
 
 
 def _items(site: _Site) -> list[ImageItem]:
@@ -196,6 +210,9 @@ def _fault_of_name(path: Path, shown: Path) -> InvalidRecordError | None:
     if shown != path:
         found = "the name of the file is no UTF-8 text, and no manifest can hold it"
         return InvalidRecordError("file-unreadable", str(shown), found, "Rename it.")
+    if path.name.lower().endswith(UNFINISHED_SUFFIXES):
+        found = "the download of the file did not finish"
+        return InvalidRecordError("file-truncated", str(path), found, "Download it again.")
     if path.name.lower().endswith(UNREAD_SUFFIXES):
         found = f"images of this kind ({''.join(path.suffixes[-2:])[-8:]}) are not read"
         return InvalidRecordError("image-unreadable", str(path), found, "Convert it to DICOM, PNG or TIFF.")

@@ -50,13 +50,14 @@ class InbreastFiles:
     Attributes:
         csv, workbook: the same table twice; at least one is there.
         images: by file number, more than one where a number stands twice.
-        contours: XML files, likewise.
+        contours: XML files, likewise. strangers: XML files whose name is no file number.
     """
 
     csv: Path | None
     workbook: Path | None
     images: Mapping[str, tuple[DicomName, ...]]
     contours: Mapping[str, tuple[Path, ...]]
+    strangers: tuple[Path, ...] = ()
 
 
 def find_inbreast(root: Path) -> InbreastFiles:
@@ -74,7 +75,8 @@ def find_inbreast(root: Path) -> InbreastFiles:
             f"{folder}: expected the folders AllDICOMs and AllXML beside {CSV}, "
             f"missing: {', '.join(missing)}. Without contours all images would seem normal."
         )
-    return InbreastFiles(tables.get(CSV), tables.get(WORKBOOK), _images(images), _contours(contours))
+    found, strangers = _contours(contours)
+    return InbreastFiles(tables.get(CSV), tables.get(WORKBOOK), _images(images), found, strangers)
 
 
 def _images(folder: Path) -> dict[str, tuple[DicomName, ...]]:
@@ -97,12 +99,16 @@ def _images(folder: Path) -> dict[str, tuple[DicomName, ...]]:
     return dict(found)
 
 
-def _contours(folder: Path) -> dict[str, tuple[Path, ...]]:
+def _contours(folder: Path) -> tuple[dict[str, tuple[Path, ...]], tuple[Path, ...]]:
+    """XML files by file number, and those of another name."""
     found: dict[str, tuple[Path, ...]] = defaultdict(tuple)
+    strangers: list[Path] = []
     for path in _entries(folder):
         if match := _XML_NAME.fullmatch(path.name):
             found[match["file"]] += (path,)
-    return dict(found)
+        elif path.suffix.lower() == ".xml":
+            strangers.append(path)
+    return dict(found), tuple(strangers)
 
 
 def _entries(folder: Path) -> list[Path]:

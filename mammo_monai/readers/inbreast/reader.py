@@ -34,7 +34,7 @@ Radiology 19(2):236–248 (2012).
 | contour-missing | quarantined | no contour of an image of BI-RADS 3 or above, or marked as a mass |
 | contour-missing | warned | no contour of an image of BI-RADS 2, or without a category |
 | contour-repeated | quarantined | several XML files of one image |
-| contour-unused | warned | XML files of no image |
+| contour-unused | warned | XML files of no image, or whose name is no file number |
 | mass-not-drawn | warned | the workbook marks a mass, the XML file holds other regions alone |
 | mass-is-dot | warned | a mass without an area; kept as other |
 | region-empty | warned | a region without points; left out |
@@ -48,6 +48,7 @@ Radiology 19(2):236–248 (2012).
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -74,6 +75,8 @@ from mammo_monai.readers.tables import TableRow
 from mammo_monai.readers.whole_files import refuse_cut_short_dicom
 from mammo_monai.records import MASS_LABEL, ImageRecord, Laterality, ViewPosition, record_id_of
 from mammo_monai.schema import Action
+
+logger = logging.getLogger(__name__)
 
 PUBLISHED = PublishedCounts(
     source="Moreira et al., 2012; 108 patients by file name; 112 masses: Agarwal et al., 2019",
@@ -133,7 +136,9 @@ def read_inbreast(root: Path, reading: Reading, options: InbreastOptions = Inbre
         for entry in entries
     ]
     images += [_Image(None, names, ()) for number, names in files.images.items() if number not in numbers]
-    unused = len(files.contours.keys() - numbers - files.images.keys())
+    for path in files.strangers:
+        logger.warning("%s: expected NUMBER.xml; the file is passed over", path)
+    unused = len(files.contours.keys() - numbers - files.images.keys()) + len(files.strangers)
     if unused:
         reading.audit.note("contour-unused", "", f"{unused} XML files belong to no image of the table")
 
@@ -243,7 +248,8 @@ def _regions(
     if regions and record.birads == _NORMAL:
         found = "regions are drawn, but BI-RADS 1 means that there is nothing to see"
         audit.note("finding-contradicted", record.record_id, found, place=row.place)
-    if regions or (record.birads == _NORMAL and not entry.marks_mass):
+    # Regions without any point are none: the image would count as normal.
+    if any(region.points for region in regions) or (record.birads == _NORMAL and not entry.marks_mass):
         return regions
     category = "no category" if record.birads is None else f"BI-RADS {record.birads}"
     found = f"no contour, but {'a mass is marked and ' if entry.marks_mass else ''}{category}"

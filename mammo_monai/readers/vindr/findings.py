@@ -17,7 +17,7 @@ from mammo_monai.readers.vindr.table import (
     finding_categories,
     finding_type,
 )
-from mammo_monai.records import Box, ImageRecord, Lesion, label_of
+from mammo_monai.records import MASS_LABEL, Box, ImageRecord, Lesion, label_of
 from mammo_monai.schema import Action
 
 # Boxes drawn to the border end a fraction of a pixel outside; more is a fault.
@@ -51,6 +51,10 @@ def read_findings(rows: Sequence[TableRow], record: ImageRecord, audit: Audit) -
     if lesions and len(lesions) < len(seen):
         text = '"No Finding" stands beside a finding of the same image; the finding holds'
         audit.note("finding-contradicted", record.record_id, text, place=rows[0].place)
+    masses = [lesion.box for lesion in lesions if lesion.label == MASS_LABEL]
+    if repeated := len(masses) - len(set(masses)):
+        text = f"{repeated} of {len(masses)} masses have the box of another one"
+        audit.note("box-repeated", record.record_id, text, place=rows[0].place)
     return tuple(lesions)
 
 

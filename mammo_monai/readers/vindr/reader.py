@@ -19,6 +19,7 @@ full-field digital mammography", Scientific Data 10:277 (2023).
 | box-unexpected | quarantined | a box of no finding |
 | box-invalid | quarantined | a box that is reversed or has no area |
 | box-outside | quarantined | a box leaves the image by more than 1 px |
+| box-repeated | warned | two masses of an image have the same box |
 | box-clipped | repaired | a box left the image by up to 1 px |
 | finding-contradicted | warned | "No Finding" and a finding for the same image; the finding holds |
 | category-unknown | warned | a finding category that the paper does not know; kept as other |
@@ -211,7 +212,7 @@ def _record(row: TableRow, path: Path, record_id: str, look: ImageLook) -> Image
     return ImageRecord(
         image=path.absolute(),
         record_id=record_id,
-        patient_id=row.text("study id"),
+        patient_id=row.text("study id").lower(),  # one study in capitals would be another patient
         width=look.width,
         height=look.height,
         laterality=row.choice("laterality", LATERALITIES),

@@ -152,7 +152,7 @@ def _check_splits(by_image: dict[str, list[TableRow]]) -> None:
     first: dict[str, TableRow] = {}
     for rows in by_image.values():
         for row in rows:
-            known = first.setdefault(row.values["study id"], row)
+            known = first.setdefault(row.values["study id"].lower(), row)
             if row.values["study id"] and _list_of(known) != _list_of(row):
                 raise ManifestError(
                     f"{row.where}: split is {row.values['split']!r:.40}, but row {known.number} puts the "

@@ -100,3 +100,10 @@ def test_an_image_of_the_json_that_is_not_there_is_a_finding(site: InHouse) -> N
     assert [*site.read()] == ["left.png"]
     orphans = [each for each in site.audit.findings if each.code == "annotation-orphan"]
     assert [each.place for each in orphans] == ["COCO images row 1", "COCO images row 2"]
+
+
+def test_a_json_without_images_does_not_make_all_images_normal(site: InHouse) -> None:
+    site.png("a.png")
+    site.text("boxes.json", '{"images": [], "annotations": [], "categories": []}')
+    with pytest.raises(ManifestError, match=r"boxes\.json: expected annotations, found none in it"):
+        site.read()

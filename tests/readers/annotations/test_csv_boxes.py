@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from typing import Any
 
 import pytest
@@ -204,7 +205,9 @@ def test_a_word_nobody_knows_quarantines(site: InHouse, column: str, cell: str) 
         (b"file_name,bbox\na.png,1 2 3 4\n", r"expected columns for the image .* found file name, bbox"),
         (f"{CORNERS}\na.png,1,2\n".encode(), r"row 1.*expected 5 cells, got 3"),
         (f"{CORNERS}\n,1,2,3,4\n".encode(), r"row 1: expected the name of an image"),
-        (b"\x00\x00\x00", "expected columns for the image"),
+        (b"\x00\x00\x00", "expected text, found NUL bytes"),
+        (f"{CORNERS}\na.png,1,2,3,4\n".encode("utf-16-le"), "found NUL bytes.*save it as CSV, UTF-8"),
+        (b"PK\x03\x04\x14", r"found a spreadsheet \(\.xlsx\)"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_one_clear_error(site: InHouse, content: bytes, message: str) -> None:
@@ -312,3 +315,36 @@ def test_an_address_of_a_labelling_server_leads_to_the_image(site: InHouse, name
     site.png("my left.png")
     site.text("boxes.csv", f"file,xmin,ymin,xmax,ymax\n{name},10,20,31,45\n")
     assert boxes_of(site.lesions("my left.png")) == [(10, 20, 31, 45)]
+
+
+def test_a_table_without_rows_does_not_make_all_images_normal(site: InHouse) -> None:
+    site.png("a.png")
+    site.text("boxes.csv", f"{CORNERS}\n")
+    with pytest.raises(ManifestError, match=r"boxes\.csv: expected annotations, found none in it"):
+        site.read()
+    assert site.lesions("a.png", unlisted="normal") == ()
+
+
+def test_swapped_axes_are_named_where_they_would_fit(site: InHouse, caplog: pytest.LogCaptureFixture) -> None:
+    site.png("a.png")
+    site.text("boxes.csv", table(CORNERS, ("a.png", 20, 10, 85, 31)))
+    assert site.read() == {}
+    assert "With x and y swapped it would lie inside" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "name", ["MAMMO  L CC.png", " lead.png", "tab\t1.png", "two\nlines.png", "p  1/a.png"]
+)
+def test_blanks_that_cells_lose_do_not_lose_the_image(site: InHouse, name: str) -> None:
+    site.png(name)
+    site.text("boxes.csv", table(CORNERS, (name, *BOXES[0])))
+    assert boxes_of(site.lesions(name)) == [BOXES[0]]
+    assert "annotation-orphan" not in site.codes()
+
+
+def test_files_whose_names_differ_in_accents_taken_apart_are_never_guessed(site: InHouse) -> None:
+    for form in ("NFC", "NFD"):
+        site.png(unicodedata.normalize(form, "é.png"))
+    site.text("boxes.csv", table(CORNERS, ("é.png", *BOXES[0])))
+    assert site.read() == {}
+    assert site.quarantined() == ["annotation-ambiguous"] * 2

@@ -203,3 +203,24 @@ def test_a_mask_that_would_lose_or_invent_lesions_quarantines(site: InHouse, kin
     masks_that_would_lose_or_invent(site.root / f"left_mask.{suffix}", kind)
     assert [*site.read()] == ["right.png"]
     assert site.quarantined() == [code]
+
+
+def test_an_inverted_mask_with_a_black_frame_is_full(site: InHouse) -> None:
+    site.png("a.png")
+    mask = 255 - drawn(BOXES[:1])
+    mask[:2], mask[-2:], mask[:, :2], mask[:, -2:] = 0, 0, 0, 0
+    Image.fromarray(mask).save(site.root / "a_mask.png")
+    assert site.read() == {}
+    assert site.quarantined() == ["mask-full"]
+
+
+def test_a_mask_of_noise_is_said(site: InHouse) -> None:
+    site.png("a.png")
+    mask = np.zeros((90, 60), dtype=np.uint8)
+    mask[::9, ::9] = 255
+    Image.fromarray(mask).save(site.root / "a_mask.png")
+    assert len(site.lesions("a.png")) == 70
+    assert "mask-parts" in site.codes(Action.WARNED)
+    Image.fromarray(mask * (np.arange(90) < 18)[:, None].astype(np.uint8)).save(site.root / "a_mask.png")
+    assert len(site.lesions("a.png")) == 14
+    assert "mask-parts" not in site.codes()

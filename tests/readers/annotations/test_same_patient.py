@@ -83,3 +83,49 @@ def test_who_is_joined_by_a_header_names_the_others_of_her_folder() -> None:
         found = {each.record_id: each.patient_id for each in joined_patients(order, told, audit)}
         assert found == {"1": "17", "2": "17", "3": "17", "4": ""}
         assert [each.found[:8] for each in audit.findings] == ["2 images"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("AB1", "ab1"), ("AB 1", "AB1"), ("0017", "17"), ("17", "17.0"), ("A\u00a01", "a1")],
+)
+def test_one_patient_spelt_in_two_ways_is_one(tmp_path: Path, first: str, second: str) -> None:
+    site = InHouse(tmp_path / "set")
+    rows = [("a.png", first), ("b.png", second), ("c.png", "another")]
+    for name, _ in rows:
+        site.png(name)
+    cells = "".join(f"{name},10,20,31,45,{patient}\n" for name, patient in rows)
+    site.text("boxes.csv", f"file,xmin,ymin,xmax,ymax,patient_id\n{cells}")
+    found = patients(site)
+    assert found["a.png"] == found["b.png"] != found["c.png"]
+    assert site.codes() == ["patient-joined"]
+
+
+def test_ids_of_digits_stay_apart_where_digits_differ(tmp_path: Path) -> None:
+    site = InHouse(tmp_path / "set")
+    rows = [("a.png", "10"), ("b.png", "100"), ("c.png", "1"), ("d.png", "0"), ("e.png", "1.01")]
+    for name, _ in rows:
+        site.png(name)
+    cells = "".join(f"{name},10,20,31,45,{patient}\n" for name, patient in rows)
+    site.text("boxes.csv", f"file,xmin,ymin,xmax,ymax,patient_id\n{cells}")
+    assert patients(site) == dict(rows)
+
+
+def test_ids_that_a_spreadsheet_rounded_are_said(tmp_path: Path) -> None:
+    site = InHouse(tmp_path / "set")
+    for name in ("a.png", "b.png"):
+        site.png(name)
+    rows = "a.png,10,20,31,45,1.23457E+11\nb.png,10,20,31,45,1.23457E+11\n"
+    site.text("boxes.csv", f"file,xmin,ymin,xmax,ymax,patient_id\n{rows}")
+    site.read()
+    assert site.codes() == ["patient-rounded"]
+    assert "1.23457" not in site.audit.findings[0].found
+
+
+def test_a_formula_that_failed_names_no_patient(tmp_path: Path) -> None:
+    site = InHouse(tmp_path / "set")
+    for name in ("p1/a.png", "p2/b.png"):
+        site.png(name)
+    rows = "p1/a.png,10,20,31,45,#N/A\np2/b.png,10,20,31,45,#REF!\n"
+    site.text("boxes.csv", f"file,xmin,ymin,xmax,ymax,patient_id\n{rows}")
+    assert patients(site) == {"p1/a.png": "p1", "p2/b.png": "p2"}

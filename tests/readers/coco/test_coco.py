@@ -480,6 +480,7 @@ def test_a_category_without_a_name_is_unknown_and_one_of_two_names_is_refused(co
         {"bbox": "1234"},
         {"bbox": [True, True, True, True]},
         {"bbox": [1, 2, 3, 4], "segmentation": [[30, 40, 50, 40, 50, 60]]},
+        {"bbox": [10, 20, 31, 45], "segmentation": [[10, 20, 31, 20, 31, 45, 10, 45]]},
     ],
 )
 def test_a_box_that_is_none_or_elsewhere_than_its_contour_quarantines(
@@ -490,6 +491,13 @@ def test_a_box_that_is_none_or_elsewhere_than_its_contour_quarantines(
     coco.annotate(0, [1, 2, 3, 4])
     coco.content["annotations"][0] |= fields
     assert left_out(coco) == (["b.png"], ["box-invalid"])
+
+
+def test_a_box_near_the_corner_may_be_read_both_ways_and_stays(coco: CocoTree) -> None:
+    coco.add("a.png")
+    coco.annotate(0, [1, 1, 20, 30], segmentation=[[1, 1, 20.5, 1, 20.5, 30.5, 1, 30.5]])
+    (record,) = coco.read()
+    assert [lesion.box for lesion in record.lesions] == [(1, 1, 21, 31)]
 
 
 def test_a_contour_that_is_not_finite_is_left_out_and_sizes_may_be_text(coco: CocoTree) -> None:

@@ -14,7 +14,7 @@ from mammo_monai.readers.audit import Audit
 from mammo_monai.readers.inbreast import read_inbreast
 from mammo_monai.readers.reading import Reading
 from mammo_monai.schema import Action
-from tests.readers.conftest import breast_film
+from tests.readers.conftest import CONTOUR, breast_film
 
 NUMBER = "10000001"
 
@@ -183,3 +183,26 @@ def test_an_image_with_a_mass_that_cannot_be_decoded_is_left_out(inbreast: Any) 
     dataset.save_as(path)
     records, audit = read(inbreast)
     assert (records, [each.action for each in audit.findings]) == ((), [Action.QUARANTINED])
+
+
+def test_regions_without_points_are_no_contour(inbreast: Any) -> None:
+    inbreast.add(regions=[("Mass", ()), ("Mass", ())], cells="2;4a")
+    inbreast.add(10000002, cells="2;4a")
+    inbreast.add(10000003, regions=[("Mass", ()), ("Mass", CONTOUR)], cells="2;4a")
+    audit = Audit()
+    records = read_inbreast(inbreast.write_table(), Reading("s", audit)).records
+    assert [len(record.lesions) for record in records] == [1, 1]
+    found = [(each.code, each.action) for each in audit.findings]
+    assert found == [("contour-missing", Action.QUARANTINED), ("region-empty", Action.WARNED)]
+
+
+def test_xml_files_of_another_name_are_counted(inbreast: Any, caplog: pytest.LogCaptureFixture) -> None:
+    inbreast.add()
+    root = inbreast.write_table()
+    for name in ("10000001 (1).xml", "10000001 - Copy.XML", "._10000001.xml", "notes.txt"):
+        (root / "AllXML" / name).write_bytes(b"")
+    audit = Audit()
+    read_inbreast(root, Reading("s", audit))
+    (finding,) = audit.findings
+    assert (finding.code, finding.found.split()[0]) == ("contour-unused", "2")
+    assert "10000001 (1).xml: expected NUMBER.xml" in caplog.text

@@ -379,3 +379,27 @@ def test_two_words_for_one_list_are_no_leak(vindr: Any) -> None:
 def test_a_table_without_a_row_is_said_to_be_empty(vindr: Any) -> None:
     with pytest.raises(ManifestError, match="has a header but no row"):
         read(vindr.write_tables())
+
+
+def test_two_masses_of_one_box_are_said(vindr: Any) -> None:
+    vindr.add(finding_birads="BI-RADS 4")
+    vindr.add(finding_birads="BI-RADS 5")
+    vindr.add("a2")
+    vindr.add("a2", "['Asymmetry']")
+    for image in ("a1", "a2"):
+        vindr.add_image(image)
+    found, audit = read(vindr.write_tables())
+    assert [len(record.lesions) for record in found.records] == [2, 2]
+    assert codes(audit) == ["box-repeated"]
+
+
+def test_a_study_in_capitals_is_the_same_patient(vindr: Any) -> None:
+    vindr.add("a1", study="s1")
+    vindr.add("a2", study="S1")
+    for image in ("a1", "a2"):
+        vindr.add_image(image)
+    found, _ = read(vindr.write_tables())
+    assert {record.patient_id for record in found.records} == {"s1"}
+    vindr.rows[1]["split"] = "test"
+    with pytest.raises(ManifestError, match="A patient in two lists is a leak"):
+        read(vindr.write_tables())

@@ -1,0 +1,43 @@
+"""Tells what stands in the place of an image that was never downloaded: a web page, a pointer, an archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mammo_monai.readers.audit import InvalidRecordError
+
+UNFINISHED_SUFFIXES = (".part", ".partial", ".crdownload", ".filepart")
+"""What browsers and download programs call a file until it is whole."""
+_READ_BYTES = 64
+_BEGINNINGS: dict[bytes, tuple[str, str]] = {
+    b"version https://git-lfs": (
+        "a pointer of git-lfs stands in its place",
+        "Fetch the files themselves with git lfs pull.",
+    ),
+    b"<!doctype html": (
+        "a web page stands in its place, the download failed",
+        "Download it again; the page may ask for a login.",
+    ),
+    b"\x1f\x8b": ("it is packed with gzip", "Unpack it."),
+    b"pk\x03\x04": ("it is a zip archive", "Unpack it."),
+}
+_BEGINNINGS[b"<html"] = _BEGINNINGS[b"<!doctype html"]
+
+
+def refuse_stand_in(path: Path, code: str, said: str) -> None:
+    """Raises where a file that cannot be read as an image is known to be something else; call it after that.
+
+    Args:
+        code, said: of the finding, which goes on with what stands there.
+
+    Raises:
+        InvalidRecordError: says what stands there and what to do.
+        OSError: the file cannot be opened.
+    """
+    with path.open("rb") as stream:
+        start = stream.read(_READ_BYTES)
+    if not start:
+        raise InvalidRecordError(code, str(path), f"{said}: it holds no byte", "Copy it again.")
+    for beginning, (found, remedy) in _BEGINNINGS.items():
+        if start.lstrip().lower().startswith(beginning):
+            raise InvalidRecordError(code, str(path), f"{said}: {found}", remedy)
