@@ -12,7 +12,7 @@ import pytest
 
 from mammo_monai import parts
 from mammo_monai.files import atomic_path
-from mammo_monai.parts import own_part, part_name
+from mammo_monai.parts import is_part_name, own_part, own_part_folder, part_name, remove_leftovers
 
 WRITE_HALF = """
 import os, pathlib, signal, sys
@@ -77,3 +77,54 @@ def test_without_locks_every_writer_has_a_name_of_its_own(
     write(tmp_path / "d.json", "whole")
     assert (tmp_path / part_name("d.json")).read_text() == "perhaps still written"
     assert (tmp_path / "d.json").read_text() == "whole"
+
+
+BUILD_HALF = """
+import os, pathlib, signal, sys
+from mammo_monai.parts import own_part_folder
+with own_part_folder(pathlib.Path(sys.argv[1])) as part:
+    (part / "a").mkdir()
+    (part / "a" / "half").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_folder_that_a_killed_process_left_is_gone_after_the_next_one(tmp_path: Path) -> None:
+    folder = tmp_path / "app"
+    ended = subprocess.run([sys.executable, "-c", BUILD_HALF, str(folder)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert is_part_name(left.name)
+    with own_part_folder(folder) as part:
+        assert list(tmp_path.iterdir()) == [part]
+        (part / "whole").touch()
+        part.rename(folder)
+    assert [each.relative_to(tmp_path) for each in tmp_path.rglob("*")] == [Path("app"), Path("app/whole")]
+
+
+def test_two_processes_that_build_one_folder_do_not_touch_each_other(tmp_path: Path) -> None:
+    with own_part_folder(tmp_path / "a[b]") as first:
+        (first / "file").touch()
+        with own_part_folder(tmp_path / "a[b]") as second:
+            assert set(tmp_path.iterdir()) == {first, second}
+        assert [each.name for each in first.iterdir()] == ["file"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leftovers_of_a_folder_go_and_what_is_written_stays(tmp_path: Path) -> None:
+    (tmp_path / part_name("gone.json")).touch()
+    (tmp_path / ".hidden.part").touch()
+    with own_part(tmp_path / "d.json") as part:
+        remove_leftovers(tmp_path)
+        assert {each.name for each in tmp_path.iterdir()} == {".hidden.part", part.name}
+
+
+def test_without_locks_no_folder_is_taken_for_a_leftover(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "HAS_LOCKS", False)
+    perhaps = tmp_path / ".app.0a1b2c3d.part"
+    perhaps.mkdir()
+    with own_part_folder(tmp_path / "app") as part:
+        assert part != perhaps
+    assert list(tmp_path.iterdir()) == [perhaps]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
 from mammo_monai.errors import BundleError
+from mammo_monai.files import could_not_write
+from mammo_monai.parts import own_part_folder
 
 APPS: Mapping[str, str] = MappingProxyType(
     {
@@ -43,9 +46,47 @@ def copy_app(name: str, target: Path) -> Path:
 
     Raises:
         BundleError: no such application, or something is there already.
+        OSError: the copy cannot be written; nothing is there then.
     """
     source, target = app_folder(name), Path(target).absolute()
-    if target.exists():
-        raise BundleError(f"{target}: expected nothing there, as the copy must not mix with other files.")
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns(*_LEFT_BY_RUNS))
+    try:
+        with new_folder(target) as part:
+            _copy_tree(source, part)
+    except OSError as error:
+        raise could_not_write(target, error) from error
     return target
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    """File by file, as `shutil.copytree` goes on after a full disk and then tells of all files at once."""
+    for path in sorted(source.rglob("*")):
+        name = path.relative_to(source)
+        if not set(name.parts).isdisjoint(_LEFT_BY_RUNS):
+            continue
+        if path.is_dir():
+            (target / name).mkdir()
+        else:
+            shutil.copy2(path, target / name)
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Yields a folder to fill; moves it to `target` when the block succeeds: it is there whole or not at all.
+
+    Raises:
+        BundleError: something is there already.
+    """
+    there = (
+        f"{target}: is there already; expected nothing there, as the copy must not mix with other files. "
+        "Remove it, or name another folder."
+    )
+    if target.exists():
+        raise BundleError(there)
+    with own_part_folder(target) as part:
+        yield part
+        try:
+            part.rename(target)
+        except OSError as error:
+            if not target.exists():
+                raise
+            raise BundleError(there) from error  # another process was faster

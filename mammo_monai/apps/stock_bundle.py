@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mammo_monai.apps.folders import new_folder
 from mammo_monai.apps.mark_results import marks_json, roi_mm, slicer_spacing_mm
 from mammo_monai.bundle import bundle_parts, find_bundle
 from mammo_monai.bundle.sync import format_config
@@ -53,17 +54,16 @@ def write_stock_bundle(bundle: str | Path, target: Path, *, fppi: float | None =
     if fppi is not None:
         shown_at(root, fppi)
     folder = Path(target).absolute() / (root.name if "detection" in root.name else f"{root.name}_detection")
-    if folder.exists():
-        raise BundleError(f"{folder}: is there already; remove it, or name another model folder.")
-    parts = bundle_parts(root, ("network", "model"), {"device": "cpu"})
-    network: nn.Module = parts["network"]
-    for name in _COPIED:
-        _copy(root / name, folder / name)
-    with atomic_path(folder / "models" / "model.pt") as part:
-        torch.save(network.state_dict(), part)
-    write_text_atomic(
-        folder / "configs" / "inference.json", format_config(_stock_config(content, parts["model"], fppi))
-    )
+    with new_folder(folder) as part:
+        parts = bundle_parts(root, ("network", "model"), {"device": "cpu"})
+        network: nn.Module = parts["network"]
+        for name in _COPIED:
+            _copy(root / name, part / name)
+        with atomic_path(part / "models" / "model.pt") as weights:
+            torch.save(network.state_dict(), weights)
+        write_text_atomic(
+            part / "configs" / "inference.json", format_config(_stock_config(content, parts["model"], fppi))
+        )
     return folder
 
 

@@ -35,6 +35,7 @@ from mammo_monai.errors import BundleError, WeightsError
 from mammo_monai.files import atomic_path, bytes_text, sha256_of, write_text_atomic
 from mammo_monai.networks import Network, WeightsFile, load_weights, read_weights
 from mammo_monai.networks.weight_files import serialised_state
+from mammo_monai.parts import remove_leftovers
 from mammo_monai.schema import OperatingPoints, read_manifest, read_operating_points, write_operating_points
 
 logger = logging.getLogger(__name__)
@@ -100,6 +101,7 @@ def publish_bundle(
         OSError: a file cannot be written.
     """
     root = find_bundle(bundle)
+    remove_leftovers(root / "configs")  # half a configuration would keep the bundle from being read
     old = _metadata(root)
     metadata = {**old, "version": _checked_version(root, version or str(old.get("version")))}
     file, network = _fitting(root, Path(weights), is_trusted)

@@ -19,6 +19,7 @@ from mammo_monai.dicom.network.queries import values_of
 from mammo_monai.dicom.network.sending import SendOutcome
 from mammo_monai.dicom.preamble import is_dicom
 from mammo_monai.files import counted
+from mammo_monai.parts import is_part_name
 
 
 def archive(args: argparse.Namespace) -> Archive:
@@ -113,7 +114,8 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         inside = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else []
-        found = [each for each in inside if is_dicom(each)] if path.is_dir() else [path]
+        whole = [each for each in inside if not is_part_name(each.name)]  # half a film is none
+        found = [each for each in whole if is_dicom(each)] if path.is_dir() else [path]
         if not found:
             raise NetworkError(
                 f"{path}: expected DICOM files, found none of {len(inside)}. Check the folder."

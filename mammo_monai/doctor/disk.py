@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from mammo_monai.doctor.child import Step
 from mammo_monai.doctor.findings import Finding, Level, quoted
 from mammo_monai.doctor.weights import torch_cache
 from mammo_monai.locks import LockHeldError, file_lock
+from mammo_monai.parts import own_part_folder
 
 KIND = "disk"
 LITTLE_GB, VERY_LITTLE_GB = 5.0, 0.5
@@ -98,15 +98,15 @@ def look_at(path: Path) -> Place:
 def _tried(folder: Path) -> tuple[str, bool | None]:
     """Makes, locks, renames and removes a file: the error, and whether a second lock was refused."""
     try:
-        with tempfile.TemporaryDirectory(prefix=".mammo-monai-doctor-", dir=folder) as own:
-            lock = Path(own) / "lock"
+        with own_part_folder(folder / "mammo-monai-doctor") as own:
+            lock = own / "lock"
             with file_lock(lock):
                 try:
                     with file_lock(lock):
                         has_locks = False
                 except LockHeldError:
                     has_locks = True
-            lock.replace(Path(own) / "renamed")
+            lock.replace(own / "renamed")
             return "", has_locks
     except OSError as error:
         return error.strerror or str(error), None

@@ -17,6 +17,8 @@ from typing import Any
 from mammo_monai import __version__
 from mammo_monai.errors import ManifestError
 from mammo_monai.files import sha256_of, write_json_atomic
+from mammo_monai.inference.journal import journal_path
+from mammo_monai.inference.run_lock import only_run
 from mammo_monai.inference.training_look import STATISTICS
 from mammo_monai.schema import detections_format, read_manifest
 from mammo_monai.schema.fields import load_json
@@ -57,7 +59,11 @@ class Part:
         """
         content = {"schema": KEY_SCHEMA, **json.loads(json.dumps(self.key))}
         if self._written_key() == content:
-            return not self.path.is_file()
+            if not self.path.is_file():
+                return True
+            with only_run(self.path):  # a kill between the last two steps of its run leaves its journal
+                journal_path(self.path).unlink(missing_ok=True)
+            return False
         if self.path.is_file():
             logger.warning(
                 "%s was made with other settings, images or weights: it is predicted again.", self.path

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mammo_monai.errors import ManifestError
 from mammo_monai.files import could_not_write
-from mammo_monai.parts import own_part
+from mammo_monai.parts import own_part, part_name, remove_leftover
 from mammo_monai.schema.json_text import json_value
 
 PHANTOMS_FILE = "phantoms.json"
@@ -59,6 +59,7 @@ def salt_beside(manifest: Path) -> str:
     path = manifest.with_suffix(".salt")
     if not path.exists():
         _create(path, secrets.token_hex(32))
+    remove_leftover(path.with_name(part_name(path.name)))  # a kill may leave the salt under two names
     salt = path.read_text(encoding="utf-8").strip()
     if not salt:
         raise ManifestError(

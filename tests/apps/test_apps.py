@@ -1,8 +1,11 @@
+import errno
+import shutil
 from pathlib import Path
 
 import pytest
 
 from mammo_monai.apps import APPS, app_folder, copy_app
+from mammo_monai.apps.folders import new_folder
 from mammo_monai.errors import BundleError
 
 
@@ -30,3 +33,29 @@ def test_a_copy_is_not_mixed_with_other_files(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="expected nothing there"):
         copy_app("monai-label", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_that_ends_in_the_middle_leaves_nothing_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Path, target: Path) -> None:
+        target.touch()
+        assert not (tmp_path / "mine").exists()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copy2", full)
+    with pytest.raises(OSError, match=r"could not write .*mine: No space left on device\. .*Make room"):
+        copy_app("monai-label", tmp_path / "mine")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_copies_to_one_place_the_second_is_told_so(tmp_path: Path) -> None:
+    def slower() -> None:
+        with new_folder(tmp_path / "mine") as part:
+            (part / "second").touch()
+            with new_folder(tmp_path / "mine") as faster:
+                (faster / "first").touch()
+
+    with pytest.raises(BundleError, match="is there already"):
+        slower()
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "first"]

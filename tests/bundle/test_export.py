@@ -137,6 +137,9 @@ def test_an_engine_that_answers_otherwise_leaves_nothing_behind(
 
     monkeypatch.setattr(export, "_written", wrong)
     before = sorted((small / "models").iterdir())
+    killed = small / "models" / ".export.0a1b2c3d.part"  # what a killed export left
+    killed.mkdir()
+    (killed / "model.onnx").write_bytes(b"half")
     assert main(["bundle", "export", str(small), "--engine", "onnx", "--check", str(films)]) == 1
     error = capsys.readouterr().err
     assert "the exported model is not kept: maps differ by" in error

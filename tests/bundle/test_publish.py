@@ -15,10 +15,12 @@ from mammo_monai.bundle import check_bundle, find_bundle, initialised_network, p
 from mammo_monai.bundle import publish as publishing
 from mammo_monai.bundle.half_precision import MAX_RELATIVE_CHANGE, relative_change
 from mammo_monai.bundle.lineage import model_description
+from mammo_monai.bundle.trust import admitted
 from mammo_monai.cli.main import main
 from mammo_monai.errors import BundleError, ManifestError, WeightsError
 from mammo_monai.files import sha256_of
 from mammo_monai.networks import load_weights, read_weights, retinanet_network, save_weights
+from mammo_monai.parts import part_name
 from mammo_monai.records import ImageRecord
 from mammo_monai.schema import Manifest, read_operating_points, write_manifest
 from tests.bundle.light import (
@@ -170,6 +172,19 @@ def test_publishing_again_changes_no_byte(bundle: Path, trained: Path, points: P
     assert contents(bundle) == first
     publish_bundle(bundle, made.weights)  # what is published, published again
     assert contents(bundle) == first
+
+
+def test_a_bundle_that_a_killed_publication_left_is_named_and_published_again(
+    bundle: Path, trained: Path
+) -> None:
+    publish_bundle(bundle, trained)
+    whole = contents(bundle)
+    half = bundle / "configs" / part_name("metadata.json")
+    half.write_text(json.dumps(metadata_of(bundle))[:40])
+    with pytest.raises(BundleError, match=r"metadata\.json\.0+\.part\.json: unfinished: .*start a killed"):
+        admitted(bundle)
+    publish_bundle(bundle, trained)
+    assert contents(bundle) == whole
 
 
 def test_another_process_writes_the_same_bytes(bundle: Path, trained: Path, tmp_path: Path) -> None:

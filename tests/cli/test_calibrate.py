@@ -17,18 +17,22 @@ HIT, ASIDE = (0.0, 0.0, 4.0, 6.0), (6.0, 10.0, 9.0, 16.0)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    return write_calibration_scene(tmp_path)
+
+
+def write_calibration_scene(folder: Path) -> Path:
     """Twenty images of ten patients, every fifth without a lesion, marked by two folds' models."""
     records = []
     for n in range(20):
         made = record(n, [HIT] if n % 5 else [])
-        records.append(ImageRecord(tmp_path / f"{n}.png", made.record_id, f"p{n // 2}", 12, 20, made.lesions))
-    write_manifest(tmp_path / "m.json", Manifest(validation=tuple(records)))
+        records.append(ImageRecord(folder / f"{n}.png", made.record_id, f"p{n // 2}", 12, 20, made.lesions))
+    write_manifest(folder / "m.json", Manifest(validation=tuple(records)))
     for fold in (0, 1):
         entries = [
             found(n, (HIT, 0.95 - n / 100), (ASIDE, 0.3 + n / 50)) for n in range(20) if n // 2 % 2 == fold
         ]
-        write_detections(tmp_path / f"{fold}.json", entries, {"weights_sha256": "ab"[fold] * 64})
-    return tmp_path
+        write_detections(folder / f"{fold}.json", entries, {"weights_sha256": "ab"[fold] * 64})
+    return folder
 
 
 def calibrate(folder: Path, *more: object, files: tuple[str, ...] = ("0.json", "1.json")) -> int:

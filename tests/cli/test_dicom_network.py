@@ -16,6 +16,7 @@ from pynetdicom import evt
 from mammo_monai.cli.main import main
 from mammo_monai.dicom.network import Peer, TlsFiles
 from mammo_monai.dicom.network.commitment_messages import CommitmentReport, send_commitment_report
+from mammo_monai.parts import part_name
 from tests.dicom.network.archive_scp import ArchiveScp, aborting, image, report
 from tests.dicom.network.conftest import certificates
 from tests.dicom.network.web_server import WebServer
@@ -126,6 +127,8 @@ def test_send_reports_each_file_that_was_not_sent(tmp_path: Path, capsys: pytest
     for number in range(3):
         saved(report(f"1.2.9.{number}"), tmp_path / "in" / f"{number}.dcm")
     (tmp_path / "in" / "notes.txt").write_text("no DICOM")
+    half = (tmp_path / "in" / "0.dcm").read_bytes()[:-20]
+    (tmp_path / "in" / part_name("3.dcm")).write_bytes(half)  # a killed pull's
     with ArchiveScp(on_store=aborting(2)) as archive:
         assert main(["dicom", "send", str(archive.peer), str(tmp_path / "in")]) == 1
         assert main(["dicom", "send", str(archive.peer), str(tmp_path / "in")]) == 0

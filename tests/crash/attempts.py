@@ -79,12 +79,12 @@ def forked(work: Callable[[], int], folder: Path, log: Path, kill: Kill | None =
 
 
 def spawned(words: list[str], log: Path, kill: Kill | None = None) -> Attempt:
-    """Starts the real command with its words."""
+    """Starts the real command: an interpreter with these words."""
     kill = kill or Kill()
     start = time.monotonic()
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mammo_monai.cli.main", *words],
+            [sys.executable, *words],
             stdout=stream,
             stderr=stream,
             stdin=subprocess.DEVNULL,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.cli.main import main
-from mammo_monai.files import write_json_atomic
+from mammo_monai.files import sha256_of, write_json_atomic
 from tests.crash import wholeness
 from tests.crash.attempts import LONGEST_S, Attempt, Kill, drawn_kill, forked, spawned
 from tests.crash.contents import content_hashes, differences
@@ -20,6 +20,7 @@ from tests.crash.scenarios import Scenario
 
 LATER_SHARE = 0.5  # of the undisturbed run's length: later starts of a chain have less to do
 TAIL_CHARACTERS = 400
+THERE = "is there already"
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,12 @@ class Killer:
 
     def __init__(self, scenario: Scenario, material: Material, work: Path) -> None:
         self.scenario = scenario
+        self.material = material
         self.words = [str(word) for word in scenario.words(material, work / "out")]
         self.out = work / "out"
         self.log = work / "log.txt"
         self._answer = work / "answer.json"
+        self._whole: frozenset[str] = frozenset()
         work.mkdir(parents=True, exist_ok=True)
 
     def reference(self) -> Reference:
@@ -84,9 +87,11 @@ class Killer:
             RuntimeError: it does not end well.
         """
         self._clear()
+        begun = bytes_below(self.out)
         attempt = self._started(None)
         if attempt.code != 0:
             raise RuntimeError(f"{self.scenario.name}: exit code {attempt.code} undisturbed: {self._tail()}")
+        self._whole = begun | bytes_below(self.out)
         hashes, halves = self._looked_at(is_ended=True)
         if halves:
             raise RuntimeError(f"{self.scenario.name}: cannot be read undisturbed: {halves}")
@@ -116,7 +121,7 @@ class Killer:
         return self._ended(chain, self._started(None), reference)
 
     def _ended(self, chain: Chain, attempt: Attempt, reference: Reference) -> Chain:
-        if attempt.code != 0:
+        if attempt.code != 0 and not self._says_it_is_there():
             chain.differences.append(f"exit code {attempt.code} after {chain.kills} kills: {self._tail()}")
         hashes, halves = self._looked_at(is_ended=True)
         chain.differences += differences(reference.hashes, hashes)
@@ -126,11 +131,12 @@ class Killer:
 
     def _started(self, kill: Kill | None) -> Attempt:
         if self.scenario.is_spawned:
-            return spawned(self.words, self.log, kill)
+            return spawned([*self.scenario.program, *self.words], self.log, kill)
 
         def work() -> int:
-            self.scenario.set_up()
-            return main(self.words)
+            self.scenario.set_up(self.out)
+            command = self.scenario.command
+            return main(self.words) if command is None else command(self.material, self.out)
 
         return forked(work, self.out, self.log, kill)
 
@@ -142,7 +148,7 @@ class Killer:
             if is_ended and scenario.closing_words is not None:
                 main([str(word) for word in scenario.closing_words(self.out)])
             hashes = content_hashes(self.out, scenario.loosely) if is_ended else {}
-            halves = wholeness.faults(self.out, passed_over=scenario.passed_over)
+            halves = wholeness.faults(self.out, passed_over=scenario.passed_over, whole=self._whole)
             write_json_atomic(self._answer, [hashes, halves])
             return 0
 
@@ -153,13 +159,23 @@ class Killer:
         hashes, halves = _loaded(self._answer)
         return hashes, halves
 
+    def _says_it_is_there(self) -> bool:
+        """Whether the last start refused a result that a killed one had finished."""
+        return self.scenario.refuses_what_is_there and THERE in self._tail()
+
     def _tail(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")[-TAIL_CHARACTERS:]
 
     def _clear(self) -> None:
         shutil.rmtree(self.out, ignore_errors=True)
         self.out.mkdir()
+        self.scenario.begin(self.material, self.out)
         self.log.write_bytes(b"")
+
+
+def bytes_below(folder: Path) -> frozenset[str]:
+    """SHA-256 of every file."""
+    return frozenset(map(sha256_of, wholeness.files_below(folder)))
 
 
 def _loaded(path: Path) -> Sequence[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tests.crash.wholeness import files_below, is_temporary
+from tests.crash.wholeness import files_below, is_unfinished
 
 Content = Callable[[Path], object]
 
@@ -28,7 +28,7 @@ def content_hashes(folder: Path, loosely: Mapping[str, Content | None]) -> dict[
     for path in files_below(folder):
         name = path.relative_to(folder).as_posix()
         content = next((each for pattern, each in loosely.items() if fnmatch(name, pattern)), _bytes)
-        if content is not None and not is_temporary(path):
+        if content is not None and not is_unfinished(path, folder):
             found[name] = hashlib.sha256(_encoded(content(path))).hexdigest()
     return found
 

@@ -58,14 +58,17 @@ class Material:
         """One run that trains the small RetinaNet for two epochs."""
         return self.folder / "experiment.json"
 
+    @property
+    def short(self) -> Path:
+        """What `short_scenarios.write_short_material` makes."""
+        return self.folder / "short"
+
     def make(self, *, patients: int = 4) -> int:
         """Writes what is missing, the manifest last; the exit code of what wrote that."""
         if self.manifest.is_file():
             return 0
         write_phantoms(self.films, layout="inbreast", patients=patients, seed=1, pixel_spacing_mm=0.8)
-        torch.manual_seed(0)
-        network = retinanet_network(**NETWORK, num_classes=1, head_norm="gn32", p6_from="c5")  # type: ignore[arg-type]
-        save_weights(network, self.weights, {})
+        save_small_weights(self.weights)
         runs = [{"name": name, "overrides": {"augment": name}} for name in ("none", "strong")]
         write_experiment(
             self.fake_experiment.parent, runs=runs, folds={"n_folds": 2, "validation_fraction": 0.34}
@@ -90,3 +93,10 @@ class Material:
             "runs": [{"name": "one"}],
         }
         self.experiment.write_text(json.dumps(content), encoding="utf-8")
+
+
+def save_small_weights(path: Path, *, seed: int = 0) -> None:
+    """Writes weights of no training for the small RetinaNet."""
+    torch.manual_seed(seed)
+    network = retinanet_network(**NETWORK, num_classes=1, head_norm="gn32", p6_from="c5")  # type: ignore[arg-type]
+    save_weights(network, path, {})

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import random
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ from tests.crash.chains import Killer
 from tests.crash.material import Material
 from tests.crash.scenarios import SCENARIOS, SERVE_KILLS, Scenario
 from tests.crash.serve_chains import serve_chain
+from tests.crash.short_scenarios import SHORT_SCENARIOS, write_short_material
 
 KILLS_OF_A_CHAIN = 6
 SERVE = "serve"
@@ -124,11 +126,18 @@ def kill_commands(out: Path, figures: Figures, wanted: Mapping[str, int], seed: 
     """Runs what is missing of every scenario but serve."""
     material = Material(out / "material")
     out.mkdir(parents=True, exist_ok=True)
-    made = forked(material.make, out / "nothing", out / "material.log")
+
+    def make() -> int:
+        material.make()
+        if any(each.name in wanted for each in SHORT_SCENARIOS):
+            write_short_material(material)
+        return 0
+
+    made = forked(make, out / "nothing", out / "material.log")
     if made.code:
         raise RuntimeError(f"the material could not be made: {(out / 'material.log').read_text()[-800:]}")
     progress = Progress(figures, wanted)
-    for scenario in SCENARIOS:
+    for scenario in (*SCENARIOS, *SHORT_SCENARIOS):
         missing = wanted.get(scenario.name, 0) - figures.kills(scenario.name)
         if missing <= 0:
             continue
@@ -176,15 +185,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--out", type=Path, default=Path("build/crash"))
-    parser.add_argument("--only", nargs="+", metavar="VERB", help="these verbs (all)")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these verbs or scenarios (all)")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(arguments)
     out = args.out.absolute()
-    verbs = set(args.only or [SERVE, *(each.verb for each in SCENARIOS)])
-    chosen = [each for each in SCENARIOS if each.verb in verbs]
-    wanted = shares(args.kills, chosen, with_serve=SERVE in verbs)
+    names = set(args.only or [SERVE, *(each.verb for each in SCENARIOS)])
+    chosen = [each for each in (*SCENARIOS, *SHORT_SCENARIOS) if names & {each.verb, each.name}]
+    wanted = shares(args.kills, chosen, with_serve=SERVE in names)
     command = f"python -m tests.crash.run --kills {args.kills} --seed {args.seed}"
-    figures = Figures(out / "figures.json", command + (f" --only {' '.join(args.only)}" if args.only else ""))
+    figures = Figures(
+        out / "figures.json", command + (f" --only {shlex.join(args.only)}" if args.only else "")
+    )
     os.environ["MAMMO_MONAI_CACHE"] = str(out / "cache")
     kill_nodes(out, figures, wanted, args.seed)
     kill_commands(out, figures, wanted, args.seed)

@@ -26,10 +26,14 @@ class Scenario:
         kills: its share of 200.
         is_spawned: the real command in a new interpreter, start and all, is killed; by the clock alone.
         words: the command's, from its inputs and its folder.
-        set_up: done in the forked process before the command.
+        program: what the interpreter of a real command is given before its words.
+        begin: puts into the folder what the command needs there.
+        set_up: done in the forked process before the command, with its folder.
+        command: in place of the words, done in the forked process; gives an exit code.
         closing_words: a command that is run, undisturbed, when the killed one has come to its end.
         loosely: see `contents.content_hashes`.
         passed_over: files that no reader is asked about.
+        refuses_what_is_there: a start upon a finished result may end with an error that says so.
     """
 
     name: str
@@ -37,10 +41,14 @@ class Scenario:
     kills: int
     words: Callable[[Material, Path], Words]
     is_spawned: bool = False
-    set_up: Callable[[], None] = lambda: None
+    program: tuple[str, ...] = ("-m", "mammo_monai.cli.main")
+    begin: Callable[[Material, Path], object] = lambda material, out: None
+    set_up: Callable[[Path], object] = lambda out: None
+    command: Callable[[Material, Path], int] | None = None
     closing_words: Callable[[Path], Words] | None = None
     loosely: Mapping[str, Content | None] = field(default_factory=dict)
     passed_over: Callable[[Path], bool] = lambda path: False
+    refuses_what_is_there: bool = False
 
 
 def _prepare(*more: object) -> Callable[[Material, Path], Words]:
@@ -63,7 +71,7 @@ def _predict(name: str, *more: object, overlays: bool = False) -> Callable[[Mate
     ]
 
 
-def _fake_steps() -> None:
+def _fake_steps(_: Path) -> None:
     for begin in (Runner.__init__, Sweeper.__init__):
         begin.__kwdefaults__["command"] = FAKE_COMMAND  # type: ignore[index]  # the default of an option
 

@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from mammo_monai.cli.main import main
-from mammo_monai.files import atomic_path
+from mammo_monai.cli.main import VERBS, main
+from mammo_monai.files import atomic_path, sha256_of
 from mammo_monai.parts import part_name
 from mammo_monai.phantoms import write_phantoms
 from tests.crash import attempts, wholeness
 from tests.crash.attempts import KILLED, Kill, forked
 from tests.crash.chains import Chain
 from tests.crash.contents import content_hashes, differences, without
-from tests.crash.run import Figures, shares
+from tests.crash.run import SERVE, Figures, shares
 from tests.crash.scenarios import SCENARIOS, TIMES
+from tests.crash.short_scenarios import SHORT_SCENARIOS
 from tests.experiments.conftest import run_here
 from tests.inference import killed_run
 
@@ -91,6 +92,18 @@ def test_an_experiment_killed_at_any_operation_ends_the_same(tmp_path: Path) -> 
     ends_the_same(tmp_path, run, kills=4, seed=3)
 
 
+def test_an_application_whose_copying_is_killed_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    def copy(out: Path) -> int:
+        return main(["apps", "copy", "monai-deploy", str(out / "app")])
+
+    ends_the_same(tmp_path, copy, kills=2, seed=4)
+
+
+def test_every_verb_is_killed() -> None:
+    killed = {SERVE, *(each.verb for each in SCENARIOS), *(each.name.split()[0] for each in SHORT_SCENARIOS)}
+    assert set(VERBS) - {each.rstrip(",") for each in killed} == set()
+
+
 def in_halves(out: Path) -> int:
     """A writer as there is none here: what stands under the final name may be half of it."""
     out.mkdir(parents=True, exist_ok=True)
@@ -126,6 +139,23 @@ def test_a_writer_that_moves_a_whole_file_into_place_is_not(tmp_path: Path) -> N
 def test_unfinished_files_that_stay_are_reported(tmp_path: Path) -> None:
     forked(lambda: atomically(tmp_path), tmp_path, tmp_path / "log", Kill(at_operation=3))
     assert wholeness.temporary_files(tmp_path) == [part_name("d.json")]
+
+
+def test_unfinished_folders_that_stay_are_reported_and_their_files_are_no_halves(tmp_path: Path) -> None:
+    folder = tmp_path / ".app.0a1b2c3d.part"
+    folder.mkdir()
+    (folder / "half.json").write_text("{")
+    assert wholeness.faults(tmp_path) == []
+    assert content_hashes(tmp_path, {}) == {}
+    assert wholeness.temporary_files(tmp_path) == [folder.name, f"{folder.name}/half.json"]
+
+
+def test_a_file_without_a_reader_is_whole_if_an_undisturbed_run_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "report.tex"
+    path.write_text("whole")
+    (fault,) = wholeness.faults(tmp_path)
+    assert fault.startswith("report.tex: ValueError: half of a file")
+    assert wholeness.faults(tmp_path, whole={sha256_of(path)}) == []
 
 
 def test_a_process_that_outlives_the_command_is_reported(

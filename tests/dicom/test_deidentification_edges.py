@@ -14,6 +14,7 @@ from mammo_monai.dicom.deidentification.profile import deidentified
 from mammo_monai.dicom.deidentification.pseudonyms import Pseudonyms
 from mammo_monai.dicom.deidentification.values import mapped
 from mammo_monai.errors import DicomError
+from mammo_monai.parts import part_name
 from tests.dicom_factory import grey_ramp, mammogram_dataset, write_mammogram
 
 NAMES = Pseudonyms("a salt of some length")
@@ -31,6 +32,14 @@ def test_sources_that_are_not_there_or_hold_nothing_are_refused(tmp_path: Path) 
     (tmp_path / "empty").mkdir()
     with pytest.raises(DicomError, match=r"empty: expected DICOM files, found none"):
         deidentify_files([tmp_path / "empty"], tmp_path / "out", NAMES)
+
+
+def test_what_a_killed_command_left_in_a_folder_is_not_copied(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    film = write_mammogram(tmp_path / "in" / "film.dcm")
+    (tmp_path / "in" / part_name("other.dcm")).write_bytes(film.read_bytes()[:-20])
+    found = deidentify_files([tmp_path / "in"], tmp_path / "out", NAMES)
+    assert (len(found.files), found.refused) == (1, {})
 
 
 def test_no_dicom_no_identity_and_documents_are_refused_with_their_reason(tmp_path: Path) -> None:

@@ -59,10 +59,16 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: py
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(disk.tempfile, "TemporaryDirectory", refuse)
+    monkeypatch.setattr(disk, "own_part_folder", refuse)
     assert look_at(tmp_path).error == "Permission denied"
     monkeypatch.setattr(disk.os, "statvfs", refuse)
     assert look_at(tmp_path).free_gb == 0.0
+
+
+def test_what_a_killed_look_left_is_gone_after_the_next(tmp_path: Path) -> None:
+    (tmp_path / ".mammo-monai-doctor.0a1b2c3d.part" / "half").mkdir(parents=True)
+    assert look_at(tmp_path).error == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_home_and_temporary_folder_there_are_faults(

@@ -269,6 +269,7 @@ VERBS = (
         begin=lambda m, out: shutil.copytree(m / "unpublished" / "light", out / "light"),
     ),
     Verb("review", _review),
+    Verb("apps copy", lambda m, out: command("apps", "copy", "monai-deploy", out / "app"), operations=4),
 )
 
 

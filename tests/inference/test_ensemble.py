@@ -15,6 +15,7 @@ from mammo_monai.inference import FusionRule, Member, fuse_files, fuse_members
 from mammo_monai.inference.fusion_calibration import MemberCalibration, calibration_for
 from mammo_monai.inference.fusion_files import told_apart
 from mammo_monai.inference.fusion_parts import Part, part_key
+from mammo_monai.inference.journal import journal_path
 from mammo_monai.metrics.calibration import hit_probabilities
 from mammo_monai.records import Detections, ImageRecord
 from mammo_monai.schema import (
@@ -245,7 +246,9 @@ def test_a_finished_part_stands_until_something_changes(tmp_path: Path) -> None:
     def finished(each: Part) -> None:
         assert each.begin()
         each.path.write_text("detections")
+        journal_path(each.path).touch()  # a kill before its journal was removed
         assert not each.begin()
+        assert sorted(path.name for path in each.path.parent.iterdir()) == ["a.json", "a.key.json"]
 
     finished(part())
     assert part().path == tmp_path / "d.parts" / "a.json"

@@ -107,3 +107,10 @@ def test_a_secret_half_that_a_kill_left_goes_with_the_next_run(tmp_path: Path) -
     dataset_salt(tmp_path, tmp_path / "m.json")
     assert [each.name for each in tmp_path.iterdir()] == ["m.salt"]
     assert (tmp_path / "m.salt").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_salt_that_a_kill_left_under_two_names_has_one_after_the_next_run(tmp_path: Path) -> None:
+    salt = salt_beside(tmp_path / "m.json")
+    (tmp_path / part_name("m.salt")).hardlink_to(tmp_path / "m.salt")
+    assert salt_beside(tmp_path / "m.json") == salt
+    assert [each.name for each in tmp_path.iterdir()] == ["m.salt"]

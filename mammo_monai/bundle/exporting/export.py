@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +28,7 @@ from mammo_monai.inference.runtimes.onnx_export import MAX_RELATIVE_DIFFERENCE, 
 from mammo_monai.inference.runtimes.onnx_session import onnx_run
 from mammo_monai.inference.runtimes.openvino_model import openvino_run
 from mammo_monai.inference.sources import Samples
+from mammo_monai.parts import own_part_folder
 from mammo_monai.records import ImageRecord
 from mammo_monai.schema import read_manifest
 
@@ -99,9 +98,7 @@ def export_bundle(
     check = options.check or _phantoms(root)
     parts, model = _parts(root, check, options.split, options)
     folder = options.output or root / "models"
-    part = folder / f".export.{secrets.token_hex(4)}.part"
-    try:
-        part.mkdir(parents=True)
+    with own_part_folder(folder / "export") as part:
         names = model_files(engine, int8=options.is_int8)
         run = _written(root, model, engine, part / names[0], options)
         found = compared(model, run, parts["dataset"], example_inputs(model.core))
@@ -119,8 +116,6 @@ def export_bundle(
                 f"{root.name}: the exported model is not kept: {' '.join(faults)} Take engine torch."
             )
         return _put_in_place(part, folder, record)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def faults_of(record: ExportRecord) -> list[str]:

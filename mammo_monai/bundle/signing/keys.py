@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mammo_monai.bundle.trust.own_folder import write_private
+from mammo_monai.bundle.trust.own_folder import changing, write_private
 from mammo_monai.errors import BundleError
 from mammo_monai.files import write_text_atomic
 
@@ -71,20 +71,35 @@ class SecretKey:
 def new_key(path: Path, passphrase: str) -> PublicKey:
     """Makes a key: the secret one at `path`, readable by this user alone, the public one at `path`.pub.
 
+    A secret key without its public half, as a kill between the two leaves it, gets that half and stays, where
+    the passphrase opens it.
+
     Raises:
         BundleError: a file is there already, or a passphrase of fewer than 8 characters.
         OSError: the folder cannot be written.
     """
     path = Path(path)
     public_path = public_path_of(path)
-    if there := [each for each in (path, public_path) if each.exists()]:
-        raise BundleError(f"{there[0]}: is there already, and a lost key is lost. Name another file.")
-    if len(passphrase) < MIN_PASSPHRASE:
-        raise BundleError(f"expected a passphrase of at least {MIN_PASSPHRASE} characters.")
-    key = SecretKey(secrets.token_bytes(_KEYNUM), secrets.token_bytes(32))
-    write_private(path, _secret_text(key, passphrase))
-    write_text_atomic(public_path, key.public.text())
-    return key.public
+    with changing(path):
+        if there := [each for each in (public_path, path) if each.exists()]:
+            if there == [path] and (kept := _opened(path, passphrase)):
+                write_text_atomic(public_path, kept.public.text())
+                return kept.public
+            raise BundleError(f"{there[-1]}: is there already, and a lost key is lost. Name another file.")
+        if len(passphrase) < MIN_PASSPHRASE:
+            raise BundleError(f"expected a passphrase of at least {MIN_PASSPHRASE} characters.")
+        key = SecretKey(secrets.token_bytes(_KEYNUM), secrets.token_bytes(32))
+        write_private(path, _secret_text(key, passphrase))
+        write_text_atomic(public_path, key.public.text())
+        return key.public
+
+
+def _opened(path: Path, passphrase: str) -> SecretKey | None:
+    """The key in a file, if it is one that this passphrase opens."""
+    try:
+        return read_secret_key(path, passphrase)
+    except BundleError:
+        return None
 
 
 def public_path_of(path: Path) -> Path:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mammo_monai.bundle.inspection import Code, Inspection, inspect_files
 from mammo_monai.bundle.inspection.logging_entries import logging_codes
 from mammo_monai.bundle.trust.snapshot import Snapshot, merged, snapshot_of
 from mammo_monai.bundle.trust.trusted_list import trusted_names
 from mammo_monai.errors import BundleError
+from mammo_monai.parts import is_part_name
 
 logger = logging.getLogger(__name__)
 _SHOWN = 3
@@ -75,6 +76,11 @@ def _check_readable(snapshot: Snapshot, found: Inspection) -> None:
     """Says of a configuration that cannot be read what is wrong with it: no trust would mend it."""
     for each in found.outside:
         if each.kind == "file" and each.file in snapshot.contents and not each.file.endswith(".conf"):
+            if is_part_name(PurePosixPath(each.file).name):
+                raise BundleError(
+                    f"{snapshot.root / each.file}: unfinished: a command that writes this bundle is at "
+                    "work or was killed. Wait until it ends, start a killed one again, or remove this file."
+                )
             merged(snapshot, [each.file])
 
 

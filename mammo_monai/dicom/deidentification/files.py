@@ -18,6 +18,7 @@ from mammo_monai.dicom.reading import damage_refused, first_text
 from mammo_monai.dicom.unquoted import MODALITIES
 from mammo_monai.errors import DicomError
 from mammo_monai.files import atomic_path
+from mammo_monai.parts import is_part_name
 
 # Documents may hold anything, in forms that no table reaches: PS3.15 E.1 leaves them to people.
 _DOCUMENTS = "1.2.840.10008.5.1.4.1.1.104."
@@ -91,7 +92,8 @@ def _dicom_files(sources: Sequence[Path], folder: Path) -> Iterator[Path]:
             raise DicomError(f"{folder}: lies in {source}, which is read. Write the copies elsewhere.")
         inside = sorted(each for each in source.rglob("*") if each.is_file()) if source.is_dir() else [source]
         for path in inside:
-            if path is source or (path.name.upper() != "DICOMDIR" and is_dicom(path)):
+            is_film = path.name.upper() != "DICOMDIR" and not is_part_name(path.name)
+            if path is source or (is_film and is_dicom(path)):
                 found[path] = None
     if not found:
         raise DicomError(f"{sources[0]}: expected DICOM files, found none. Give the folder that holds them.")

@@ -22,6 +22,7 @@ from mammo_monai.inference.runtimes.exported import (
     record_path,
 )
 from mammo_monai.inference.runtimes.onnx_export import check_equal, write_onnx
+from mammo_monai.parts import own_part_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -66,9 +67,7 @@ def cached_onnx(network: nn.Module, core: HeadMaps | BackboneMaps, opened: Calla
         logger.warning("%s It is exported again.", fault)
         _move_away(folder)
     logger.info("exporting the network for the engine, once for these weights, into %s", folder)
-    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.mkdir(parents=True)
+    with own_part_folder(folder) as part:
         write_onnx(core, part / model.name)
         check_equal(core, opened(part / model.name), "the exported network")
         record = ExportRecord(
@@ -76,8 +75,6 @@ def cached_onnx(network: nn.Module, core: HeadMaps | BackboneMaps, opened: Calla
         )
         record.save(record_path(part / model.name))
         _put_in_place(part, folder, digest)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return model
 
 
@@ -91,8 +88,8 @@ def _put_in_place(part: Path, folder: Path, digest: str) -> None:
 
 
 def _move_away(folder: Path) -> None:
-    """Out of the way at once, then deleted: another process may do the same."""
-    aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.damaged")
+    """Out of the way at once, then deleted: another process may do the same; a leftover after a kill."""
+    aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
     try:
         folder.rename(aside)
     except FileNotFoundError:

@@ -150,6 +150,17 @@ def test_a_secret_key_is_its_owners_and_opens_with_its_passphrase_only(tmp_path:
         new_key(tmp_path / "short.key", "short")
 
 
+def test_a_key_without_its_public_half_gets_it_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "site.key"
+    public = new_key(path, PASSPHRASE)
+    (tmp_path / "site.key.pub").unlink()  # a kill between the two
+    before = path.read_bytes()
+    with pytest.raises(BundleError, match=r"site\.key: is there already"):
+        new_key(path, "another passphrase")
+    assert new_key(path, PASSPHRASE) == public == read_public_key(tmp_path / "site.key.pub")
+    assert path.read_bytes() == before
+
+
 def test_a_key_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
     raw = b"EdScB2" + bytes(32) + (2**60).to_bytes(8, "little") + (2**50).to_bytes(8, "little") + bytes(104)
     (tmp_path / "huge").write_text(f"untrusted comment: x\n{base64.b64encode(raw).decode()}\n")
