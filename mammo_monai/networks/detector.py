@@ -56,7 +56,8 @@ class DetectorSettings:
         anchor_ratios: height / width of anchors.
         anchors_rounded: whole-pixel anchors (torchvision); False for Detectron2's weights.
         matcher: iou (RetinaNet: positive from `positive_iou`, negative below `negative_iou`, the best anchor
-            of every lesion is positive) or atss (Zhang et al., 2020, four candidates per level).
+            of every lesion is positive) or atss (Zhang et al., 2020, as in MONAI: per level the 36
+            nearest anchors, or as many as it has places; their centre need not lie in the lesion).
         focal_alpha: weight of positive anchors, 1 − alpha that of negative ones.
         focal_gamma: exponent that silences easy anchors.
         box_loss: l1 (torchvision v1), smooth_l1 (beta 1/9) or giou (torchvision v2).

@@ -27,7 +27,7 @@ MAX_ASPECT = 5
 
 
 class PrepareMammogramd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # monai carries no types
-    """Loads, crops to the breast, mirrors right breasts, resizes, rounds to 16 bits: all without chance.
+    """Loads, crops to the breast, brings the chest wall to the left, resizes, rounds to 16 bits: no chance.
 
     Where the recipe says so, artifacts are suppressed before the crop, and noise is reduced after it.
     `image` becomes float32 (1, H, W) on the grid k / 65535; `box`, `label`, `frame` as after

@@ -84,7 +84,7 @@ def _drawn(
     line = max(1, max(size) // 500)
     scales = (size[0] / width, size[1] / height) * 2
     for n, box in enumerate(marked.boxes * scales):
-        _draw_box(draw, box.tolist(), marked.caption(n), line)
+        _draw_box(draw, box.tolist(), marked.caption(n), line, size[0])
     words = footer_text(marked, facts)
     draw.text(
         (line, size[1] + line), words, fill=_AMBER, font=_fitting_font(draw, words, size[0], strip - 2 * line)
@@ -99,10 +99,18 @@ def _grey(stored: StoredMammogram) -> NDArray[np.uint8]:
     return np.asarray(np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)[stored.patterns])
 
 
-def _draw_box(draw: ImageDraw.ImageDraw, box: list[float], caption: str, line: int) -> None:
-    """The line lies outside the box, a dark one around it, so that nothing inside is hidden."""
+def _draw_box(draw: ImageDraw.ImageDraw, box: list[float], caption: str, line: int, width: int) -> None:
+    """The line lies outside the box, a dark one around it, so that nothing inside is hidden.
+
+    Where the picture ends with the box, the line lies within it: at the chest wall a box stays closed.
+    """
     x_min, y_min, x_max, y_max = (*map(math.floor, box[:2]), *map(math.ceil, box[2:]))
-    outer = (x_min - line, y_min - line, x_max + line - 1, y_max + line - 1)
+    outer = (
+        max(x_min - line, 0),
+        max(y_min - line, 0),
+        min(x_max + line, width) - 1,
+        y_max + line - 1,
+    )
     halo = (outer[0] - 1, outer[1] - 1, outer[2] + 1, outer[3] + 1)
     draw.rectangle(halo, outline=_BLACK, width=line + 1)
     draw.rectangle(outer, outline=_AMBER, width=line)

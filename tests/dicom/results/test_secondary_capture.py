@@ -3,7 +3,8 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from mammo_monai.dicom.results import build_result
+from mammo_monai.dicom.results import build_result, result_uid
+from mammo_monai.dicom.results.secondary_capture import LONGER_SIDE_PX
 from mammo_monai.errors import DicomError
 from tests.dicom.results.sources import MODEL, detections, digital_mammogram, marked, nothing_marked
 from tests.dicom_factory import mammogram_dataset
@@ -40,6 +41,16 @@ def test_the_line_lies_around_the_box_and_hides_nothing_in_it() -> None:
     assert drawn[200:260, 180].all()
 
 
+def test_a_box_at_the_edge_of_the_image_is_closed_there() -> None:
+    boxes = np.array([[0.0, 150, 80, 210], [220.0, 0, 300, 40], [100.0, 330, 160, 400]])
+    scores = np.array([0.5, 0.4, 0.3])
+    drawn = amber(picture(build_result("sc", [marked(flat(400, 300), detections(boxes, scores))], MODEL)))
+    assert drawn[150:210, 0].all()
+    assert drawn[0, 220:300].all()
+    assert drawn[0:40, 299].all()
+    assert drawn[399:401, 100:160].any(axis=0).all()
+
+
 def test_a_smaller_picture_has_its_boxes_in_the_same_place() -> None:
     box = np.array([[100.0, 200, 180, 260]])
     image = marked(flat(400, 300), detections(box, np.array([0.5])))
@@ -49,6 +60,20 @@ def test_a_smaller_picture_has_its_boxes_in_the_same_place() -> None:
     assert amber(pixels)[99, 52:88].all()
     full = build_result("sc", [image], MODEL, longer_side_px=None)
     assert (full.Rows, full.Columns) == (416, 300)
+
+
+def test_pictures_of_several_sizes_are_objects_of_their_own() -> None:
+    image = marked(flat(LONGER_SIDE_PX + 2, 30), nothing_marked())
+    made = [build_result("sc", [image], MODEL, longer_side_px=side) for side in (LONGER_SIDE_PX, None, 200)]
+    assert len({each.SOPInstanceUID for each in made}) == 3
+    assert made[0].SOPInstanceUID == result_uid("sc", [image.source.SOPInstanceUID], MODEL)
+    again = build_result("sc", [image], MODEL, longer_side_px=None)
+    assert again.SOPInstanceUID == made[1].SOPInstanceUID
+    small = marked(flat(400, 300), nothing_marked())
+    same = [build_result("sc", [small], MODEL, longer_side_px=side) for side in (LONGER_SIDE_PX, None)]
+    assert same[0].SOPInstanceUID == same[1].SOPInstanceUID
+    reports = [build_result("sr", [image], MODEL, longer_side_px=side) for side in (None, 200)]
+    assert reports[0].SOPInstanceUID == reports[1].SOPInstanceUID
 
 
 def test_the_picture_says_that_it_is_not_for_diagnosis() -> None:
