@@ -192,7 +192,7 @@ def is_positive(
         return any(lesion.label == label for lesion in record.lesions)
     if positive != "malignant":
         raise ValueError(f"positive must be lesion or malignant, got {positive!r}.")
-    verdicts = [_verdict(lesion.pathology) for lesion in record.lesions]
+    verdicts = [is_malignant(lesion.pathology) for lesion in record.lesions]
     if True in verdicts:
         return True
     unknown = [each.birads for each, verdict in zip(record.lesions, verdicts, strict=True) if verdict is None]
@@ -204,7 +204,7 @@ def is_positive(
     return False if worst in _BENIGN_BIRADS else None
 
 
-def _verdict(pathology: str | None) -> bool | None:
+def is_malignant(pathology: str | None) -> bool | None:
     """Whether a pathology, as the data set writes it, says malignant; None where it says neither."""
     word = (pathology or "").strip().upper()
     if word.startswith("MALIGNANT"):

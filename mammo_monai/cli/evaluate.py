@@ -36,6 +36,8 @@ def add_parser(subparsers: Any) -> None:
     thresholds = "made by `calibrate`: its thresholds, tried on the images without lesions"
     add("--operating-points", type=Path, metavar="POINTS", help=thresholds)
     add("-o", "--output", type=Path, required=True, metavar="METRICS", help="metrics.json to write")
+    subgroups = "also print sensitivity by view, side, density, pathology …, as far as the manifest tells"
+    add("--subgroups", action="store_true", help=subgroups)
     add_rule_options(parser)
     add_class_options(parser)
     parser.set_defaults(run=run)
@@ -47,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from mammo_monai.reports.runs import Run
     from mammo_monai.reports.tables.image_tables import image_lines
     from mammo_monai.reports.tables.run_tables import headline, normal_points_table, run_table
+    from mammo_monai.reports.tables.subgroup_tables import subgroup_false_positive_table, subgroup_table
     from mammo_monai.schema import write_metrics
 
     refuse_overwriting(args.output, (args.detections, args.manifest, args.operating_points))
@@ -54,8 +57,10 @@ def run(args: argparse.Namespace) -> int:
     metrics = evaluate_files(args.detections, args.manifest, require_lesions=True, **more)
     write_metrics(args.output, metrics)
     scored = Run(args.detections.name, metrics)
-    normals = normal_points_table([scored]) if args.operating_points else None
     lines = [run_table(scored).as_text()] if scored.points else []
-    lines += [normals.caption, normals.as_text()] if normals else []
+    tables = [normal_points_table([scored])] if args.operating_points else []
+    tables += [subgroup_table([scored]), subgroup_false_positive_table([scored])] if args.subgroups else []
+    for table in filter(None, tables):
+        lines += [table.caption, table.as_text(), *table.footnotes]
     print(*lines, *image_lines(scored), headline(scored), sep="\n")
     return 0

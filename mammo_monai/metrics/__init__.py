@@ -48,7 +48,7 @@ from mammo_monai.metrics.jafroc import JafrocFigure, jafroc_difference, jafroc_f
 from mammo_monai.metrics.levels import count_by_rule, group_lesions, match_by_rule
 from mammo_monai.metrics.matching import Matches, match_detections, match_lesions, match_pooled
 from mammo_monai.metrics.normal_curve import NormalCurve, normal_images_curve
-from mammo_monai.metrics.normals import NormalPoint, false_positives_on_normals, poisson_interval
+from mammo_monai.metrics.normals import FalsePositivePoint, false_positives_on_normals, poisson_interval
 from mammo_monai.metrics.operating_points import CALIBRATED_FPPI, choose_points, threshold_between
 from mammo_monai.metrics.overlap_sweep import OverlapSweep, sweep_overlap
 from mammo_monai.metrics.pairing import (
@@ -93,6 +93,7 @@ __all__ = [
     "ClassifiedUnits",
     "CocoAveragePrecision",
     "DifferenceCurve",
+    "FalsePositivePoint",
     "FalsePositivesOn",
     "Figure",
     "FoldSummary",
@@ -111,7 +112,6 @@ __all__ = [
     "McNemar",
     "NamedDifference",
     "NormalCurve",
-    "NormalPoint",
     "OverlapSweep",
     "PairedDifference",
     "PairedFigure",

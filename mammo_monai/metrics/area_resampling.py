@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from mammo_monai.metrics.ratings import Ratings, check_same_cases, rank_area, resampled_areas
 from mammo_monai.metrics.resampling import (
-    ROUNDING,
-    block_sizes,
     patient_draws,
+    patient_swaps,
     percentile_bounds,
+    permutation_p_value,
     why_no_bounds,
 )
 from mammo_monai.metrics.rule import FrocRule
@@ -127,13 +127,9 @@ def bootstrap_area_difference(
         rule,
     )
     low, high, why = _percentiles(drawn, rule)
-    p_value, notes = np.nan, [why] if why else []
-    swaps = _swapped(first, second, rule, n_permutations)
-    if len(swaps):
-        p_value = (1 + int((np.abs(swaps) >= abs(b - a) - ROUNDING).sum())) / (1 + len(swaps))
-    else:
-        notes.append("no p-value: no permutation was asked for")
-    return AreaDifference(a, b, b - a, low, high, float(p_value), "bootstrap", note="; ".join(notes))
+    p_value, why_not = permutation_p_value(b - a, _swapped(first, second, rule, n_permutations))
+    note = "; ".join(filter(None, (why, why_not)))
+    return AreaDifference(a, b, b - a, low, high, p_value, "bootstrap", note=note)
 
 
 def swapped_difference(first: Ratings, second: Ratings, is_swapped: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -179,12 +175,9 @@ def _percentiles(drawn: NDArray[np.float64], rule: FrocRule) -> tuple[float, flo
 
 def _swapped(first: Ratings, second: Ratings, rule: FrocRule, n_permutations: int) -> NDArray[np.float64]:
     """Differences with the detectors swapped in each patient by the toss of a coin, shape (B,)."""
-    generator = np.random.default_rng(rule.seed)
-    blocks = [np.zeros(0)]
-    for size in block_sizes(n_permutations, 2 * max(first.n_patients, _levels(first) + _levels(second))):
-        is_swapped = generator.integers(2, size=(size, first.n_patients)).astype(bool)
-        blocks.append(swapped_difference(first, second, is_swapped))
-    return np.concatenate(blocks)
+    width = 2 * (_levels(first) + _levels(second))
+    tosses = patient_swaps(first.n_patients, rule, n_permutations, width=width)
+    return np.concatenate([np.zeros(0), *(swapped_difference(first, second, each) for each in tosses)])
 
 
 def _ranked_among_negatives(ratings: Ratings) -> Ratings:

@@ -181,6 +181,9 @@ def fit_isotonic(scores: ArrayLike, is_hit: ArrayLike) -> IsotonicCurve:
 def hit_probabilities(curve: Curve, scores: ArrayLike) -> NDArray[np.float64]:
     """The probability that detections of these scores hit a lesion, in [0, 1], shape (N,).
 
+    Raises:
+        ValueError: a score outside [0, 1].
+
     >>> hit_probabilities(PlattCurve(1.0, 0.0), [0.25, 0.5]).round(6).tolist()
     [0.25, 0.5]
     """

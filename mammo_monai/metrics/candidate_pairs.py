@@ -52,8 +52,9 @@ def ordered_pairs(
     *,
     takes_last: bool = False,
 ) -> CandidatePairs:
-    """Pairs of rows, best first: in each image detections by score, highest first, equals in file order;
-    each with its closest lesion first.
+    """Pairs of rows, best first: in each image detections by score, each with its closest lesion first.
+
+    Detections of equal scores stand in file order.
 
     Args:
         takes_last: of lesions equally close the last one comes first, as in COCO; else the first one.

@@ -14,10 +14,10 @@ from mammo_monai.metrics.area_resampling import swapped_difference
 from mammo_monai.metrics.classification import ClassifiedUnits, FigureName, Ratio, per_patient, ratio_counts
 from mammo_monai.metrics.ratings import Ratings, resampled_areas
 from mammo_monai.metrics.resampling import (
-    ROUNDING,
-    block_sizes,
     patient_draws,
+    patient_swaps,
     percentile_bounds,
+    permutation_p_value,
     why_no_bounds,
 )
 from mammo_monai.metrics.roc import ratings_of
@@ -188,24 +188,15 @@ def _paired(
     drawn = np.concatenate(draws)
     drawn = drawn[~np.isnan(drawn)]
     low, high = percentile_bounds(drawn[:, None], rule.confidence)[0].tolist()
-    notes = [] if low < high else [why_no_bounds(drawn, rule, figure="difference", needs="both kinds")]
-    p_value = np.nan
-    swaps = _swaps(pair, n_patients, rule, n_permutations)
-    if len(swaps):
-        as_large = np.abs(swaps) >= abs(b - a) - ROUNDING
-        p_value = (1 + int(as_large.sum())) / (1 + len(swaps))
-    else:
-        notes.append("no p-value: no permutation was asked for")
-    return PairedFigure(name, a, b, b - a, low, high, float(p_value), "; ".join(notes))
+    why = "" if low < high else why_no_bounds(drawn, rule, figure="difference", needs="both kinds")
+    p_value, why_not = permutation_p_value(b - a, _swaps(pair, n_patients, rule, n_permutations))
+    return PairedFigure(name, a, b, b - a, low, high, p_value, "; ".join(filter(None, (why, why_not))))
 
 
 def _swaps(pair: _Pair, n_patients: int, rule: FrocRule, n_permutations: int) -> Values:
     """Differences with the classifiers swapped by the toss of a coin, those that are defined, shape (B,)."""
-    generator = np.random.default_rng(rule.seed)
-    blocks = [np.zeros(0)]
-    for size in block_sizes(n_permutations, max(2 * n_patients, pair.width)):
-        blocks.append(pair.swapped(generator.integers(2, size=(size, n_patients)).astype(bool)))
-    swaps = np.concatenate(blocks)
+    tosses = patient_swaps(n_patients, rule, n_permutations, width=pair.width)
+    swaps = np.concatenate([np.zeros(0), *map(pair.swapped, tosses)])
     return np.asarray(swaps[~np.isnan(swaps)])
 
 

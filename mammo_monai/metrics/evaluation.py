@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -13,16 +12,8 @@ from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics.average_precision import average_precision_entry
-from mammo_monai.metrics.bootstrap import Interval, sensitivity_intervals
 from mammo_monai.metrics.calibration import reliability_entry
-from mammo_monai.metrics.froc import (
-    MEAN_FPPI,
-    FrocCurve,
-    froc_curve,
-    mean_sensitivity,
-    score_at_fppi,
-    sensitivity_at_fppi,
-)
+from mammo_monai.metrics.froc import MEAN_FPPI, FrocCurve, froc_curve, mean_sensitivity, score_at_fppi
 from mammo_monai.metrics.image_entries import units_entry, without_boxes
 from mammo_monai.metrics.image_ratings import image_ratings, marks_nothing
 from mammo_monai.metrics.jafroc import jafroc_entry
@@ -31,12 +22,14 @@ from mammo_monai.metrics.matching import NOTHING, Matches, match_lesions, restri
 from mammo_monai.metrics.normal_curve import normal_curve_entry
 from mammo_monai.metrics.normals import false_positives_on_normals
 from mammo_monai.metrics.overlap_sweep import overlap_sweep_entry
+from mammo_monai.metrics.point_entries import or_none, point_entries
 from mammo_monai.metrics.pooling import PooledImages, patient_numbers, pool_records
 from mammo_monai.metrics.precision_recall import precision_recall_entry
-from mammo_monai.metrics.roc_levels import rated_roc_entries
+from mammo_monai.metrics.roc_levels import roc_entries
 from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.metrics.scored_units import UNIT_LEVELS
 from mammo_monai.metrics.size_bands import AREA_BANDS, SIZE_BANDS, area_bands_of, size_bands_of
+from mammo_monai.metrics.subgroups import subgroup_entries
 from mammo_monai.records import Detections, ImageRecord
 from mammo_monai.schema import METRICS_SCHEMA
 
@@ -89,7 +82,7 @@ def evaluate_detections(
         "n_lesions": len(images.lesion_image),
         "n_detections": len(images.scores),
         **of_boxes,
-        "roc": rated_roc_entries(ratings, rule),
+        "roc": roc_entries(ratings, rule),
         "units": units_entry(ratings, rule),
     }
 
@@ -111,6 +104,7 @@ def _of_boxes(
         "levels": _levels(found, images, patient, rule),
         "size_bands": _bands(found, images, patient, rule, SIZE_BANDS, size_bands_of(records)),
         "area_bands": _bands(found, images, patient, rule, AREA_BANDS, area_bands_of(records)),
+        "subgroups": subgroup_entries(records, found, images, patient, rule),
         "overlap": overlap_sweep_entry(images, patient, rule),
         "average_precision": average_precision_entry(images),
         "precision_recall": precision_recall_entry(found, curve, patient, rule),
@@ -125,28 +119,10 @@ def _froc(curve: FrocCurve, matches: Matches, patient: NDArray[np.int64], rule: 
     fppi, sensitivity, score = (column.tolist() for column in curve.corners().points.T)
     return {
         "fppi": fppi,
-        "sensitivity": [_or_none(each) for each in sensitivity],
-        "score": [_or_none(each) for each in score],
-        "points": _points(curve, matches, patient, rule),
+        "sensitivity": [or_none(each) for each in sensitivity],
+        "score": [or_none(each) for each in score],
+        "points": point_entries(curve, matches, patient, rule),
     }
-
-
-def _points(curve: FrocCurve, matches: Matches, patient: NDArray[np.int64], rule: FrocRule) -> list[Json]:
-    """The operating points; `score` is the lowest that is shown there, None where none may be."""
-    intervals: Sequence[Interval | None] = [None] * len(rule.fppi)
-    if curve.is_defined:
-        intervals = sensitivity_intervals(matches, patient, rule)
-    return [
-        {
-            "fppi": fppi,
-            "sensitivity": sensitivity_at_fppi(curve, fppi) if interval else None,
-            "low": interval.low if interval else None,
-            "high": interval.high if interval else None,
-            "interval": interval.method if interval else None,
-            "score": _or_none(score_at_fppi(curve, fppi)),
-        }
-        for fppi, interval in zip(rule.fppi, intervals, strict=True)
-    ]
 
 
 def _mean_sensitivity(curve: FrocCurve) -> Json:
@@ -163,7 +139,7 @@ def _levels(found: Matches, images: PooledImages, patient: NDArray[np.int64], ru
             logger.debug("no sensitivity per %s: %s", level, error)
             continue
         curve = froc_curve(grouped, count_double_hits=rule.count_double_hits)
-        points = _points(curve, grouped, patient, rule)
+        points = point_entries(curve, grouped, patient, rule)
         rows.append({"level": level, "n": grouped.n_lesions, "points": points})
     return rows
 
@@ -188,7 +164,7 @@ def _bands(
         kept = restrict_lesions(found, band_of == name)
         counted = count_by_rule(kept, images, rule)
         curve = froc_curve(counted, count_double_hits=rule.count_double_hits)
-        points = _points(curve, counted, patient, rule)
+        points = point_entries(curve, counted, patient, rule)
         rows.append({"band": name, "n_lesions": kept.n_lesions, "points": points})
     return rows
 
@@ -212,7 +188,7 @@ def _normal_images(
         "n_images": n_images,
         "score": list(_NORMAL_SCORES),
         "false_positives_per_image": [count / n_images if n_images else None for count in counts],
-        "points": [{**asdict(each), "score": _or_none(each.score)} for each in points],
+        "points": [{**asdict(each), "score": or_none(each.score)} for each in points],
         "curve": normal_curve_entry(found, is_normal, patient, rule),
     }
 
@@ -245,7 +221,3 @@ def _per_image(records: Sequence[ImageRecord], matches: Matches) -> dict[str, Js
 
 def _rows(*columns: NDArray[np.int64]) -> zip[tuple[int, ...]]:
     return zip(*(column.tolist() for column in columns), strict=True)
-
-
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
+from mammo_monai.files import counted
 from mammo_monai.metrics.matching import Matches
 
 # Doubling steps between .25 and 4, as the CAMELYON16 score (1/4, 1/2, 1, 2, 4, 8) without its last.
@@ -88,8 +89,8 @@ def froc_curve(matches: Matches, *, count_double_hits: bool = False) -> FrocCurv
     n_counted = int(matches.is_counted.sum())
     if not n_counted:
         raise UndefinedMetricError(
-            f"false positives per image are undefined: they count on none of the {matches.n_images} images. "
-            "Count them on all."
+            "false positives per image are undefined: they count on none of "
+            f"{counted(matches.n_images, 'image')}. Count them on all."
         )
     is_false = matches.is_false_positive(count_double_hits=count_double_hits)
     scores, hits, false_positives = cumulative_counts(matches, is_false)
@@ -106,11 +107,11 @@ def cumulative_counts(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """Distinct scores, descending, and the hits and false positives of at least each, shape (K,) each."""
     is_hit = matches.is_hit
-    counted = np.flatnonzero(is_hit | is_false)
-    counted = counted[np.argsort(-matches.scores[counted], kind="stable")]
-    scores = matches.scores[counted]
+    rows = np.flatnonzero(is_hit | is_false)
+    rows = rows[np.argsort(-matches.scores[rows], kind="stable")]
+    scores = matches.scores[rows]
     is_last = np.append(scores[1:] != scores[:-1], True)[: len(scores)]
-    hits, false_positives = np.cumsum(is_hit[counted]), np.cumsum(is_false[counted])
+    hits, false_positives = np.cumsum(is_hit[rows]), np.cumsum(is_false[rows])
     return scores[is_last], hits[is_last], false_positives[is_last]
 
 
@@ -136,6 +137,9 @@ def score_at_fppi(curve: FrocCurve, fppi: float) -> float:
     """Lowest score that may be shown with at most `fppi` false positives per image; infinity if none may.
 
     Defined without lesions too: false positives alone decide.
+
+    Raises:
+        ValueError: `fppi` is below the curve's first.
 
     >>> score_at_fppi(FrocCurve(fppi=[0.0, 1.0], sensitivity=[0.0, 0.8], score=[float("inf"), 0.7]), 2.0)
     0.7

@@ -39,7 +39,7 @@ def units_entry(ratings: ImageRatings, rule: FrocRule) -> Json:
 
 def without_boxes() -> Json:
     """The entries of metrics.json that need boxes, empty or None, with the reason under `no_boxes`."""
-    lists = ("levels", "size_bands", "area_bands")
+    lists = ("levels", "size_bands", "area_bands", "subgroups")
     nothing = ("overlap", "average_precision", "precision_recall", "normal_images", "jafroc", "reliability")
     return {
         "no_boxes": NO_BOXES,

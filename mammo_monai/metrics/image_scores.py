@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mammo_monai.errors import ManifestError
+from mammo_monai.files import counted
 from mammo_monai.schema import DetectionsFile
 
 _NAMED = 3  # ids spelled out in an error; the rest are counted
@@ -40,8 +41,8 @@ def mean_image_scores(files: Sequence[DetectionsFile]) -> dict[str, float]:
             )
         if missing := [each.record_id for each in file.detections if each.image_score is None]:
             raise ManifestError(
-                f"file {number} of {len(files)}: {len(missing)} images have no image_score: "
-                f"{_named(missing)}. Average models that score whole images."
+                f"file {number} of {len(files)}: {counted(len(missing), 'image')} without an "
+                f"image_score: {_named(missing)}. Average models that score whole images."
             )
     scores = [{each.record_id: each.image_score for each in file.detections} for file in files]
     # Sorted, so that the order of the files changes no rounding.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
+from mammo_monai.files import counted
 from mammo_monai.metrics.area_resampling import (
     AreaDifference,
     Method,
@@ -178,11 +179,12 @@ def _check(matches: Matches, patient: NDArray[np.int64], variant: str, weighting
         if value not in get_args(choices):
             raise ValueError(f"{name} must be {' or '.join(get_args(choices))}, got {value!r}.")
     if len(patient) != matches.n_images:
-        raise ValueError(f"expected a patient for each of {matches.n_images} images, got {len(patient)}.")
+        n_images = counted(matches.n_images, "image")
+        raise ValueError(f"expected a patient for each image, got {len(patient)} for {n_images}.")
     if not matches.is_counted.all():
         raise ValueError(
-            f"JAFROC needs the false positives of all {matches.n_images} images, got matches that count them "
-            f"on {int(matches.is_counted.sum())}. Match with false_positives_on all."
+            f"JAFROC needs the false positives of all {counted(matches.n_images, 'image')}, got matches that "
+            f"count them on {int(matches.is_counted.sum())}. Match with false_positives_on all."
         )
     if not matches.n_lesions:
         raise UndefinedMetricError("JAFROC is undefined: the images hold no lesion of the scored label.")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
+from mammo_monai.files import counted
 from mammo_monai.metrics.matching import NOTHING, Matches, match_lesions
 from mammo_monai.metrics.pooling import PooledImages
 from mammo_monai.metrics.rule import FrocRule
@@ -43,17 +44,17 @@ def count_by_rule(matches: Matches, images: PooledImages, rule: FrocRule) -> Mat
     Raises:
         As `match_by_rule`.
     """
-    counted = None if rule.false_positives_on == "all" else images.has_lesion
+    is_counted = None if rule.false_positives_on == "all" else images.has_lesion
     if rule.false_positives_on == "normal":
-        counted = ~images.has_lesion
-    if counted is not None and not counted.any():
+        is_counted = ~images.has_lesion
+    if is_counted is not None and not is_counted.any():
         kind = "without a lesion" if rule.false_positives_on == "normal" else "with a lesion"
         raise UndefinedMetricError(
-            f"false positives per image are undefined: none of the {images.n_images} images is {kind} of "
-            f"label {rule.label}, and false_positives_on {rule.false_positives_on} counts them there alone. "
-            "Count them on all."
+            f"false positives per image are undefined: none of {counted(images.n_images, 'image')} "
+            f"is {kind} of label {rule.label}, and false_positives_on {rule.false_positives_on} counts them "
+            "there alone. Count them on all."
         )
-    matches = replace(matches, counted_images=counted)
+    matches = replace(matches, counted_images=is_counted)
     if rule.level == "lesion":
         return matches
     if rule.level == "image":

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics.matching import Matches
-from mammo_monai.metrics.normals import poisson_interval
+from mammo_monai.metrics.normals import marks_on_normals, poisson_interval
 from mammo_monai.metrics.resampling import patient_draws, percentile_bounds
 from mammo_monai.metrics.rule import FrocRule
 
@@ -57,17 +56,9 @@ def normal_images_curve(
 
     Source: P2 (Jung et al., 2018), Fig. 5.
     """
-    if not is_normal.any():
-        raise UndefinedMetricError(
-            "false positives per normal image are undefined: every image has a lesion."
-        )
-    _, owner = np.unique(patient[is_normal], return_inverse=True)
-    images = np.bincount(owner)
-    number = np.cumsum(is_normal) - 1  # of each image among the normal ones
-    rows = is_normal[matches.image] & ~matches.is_hit
-    scores = matches.scores[rows]
-    least = _scores_shown(scores)
-    counts = _counts_at_least(owner[number[matches.image[rows]]], scores, least, len(images))
+    marks = marks_on_normals(matches, is_normal, patient)
+    images, least = marks.images, _scores_shown(marks.scores)
+    counts = _counts_at_least(marks.patient, marks.scores, least, len(images))
     totals, n_images = counts.sum(axis=0), int(images.sum())
     bounds = percentile_bounds(_resampled_means(counts, images, rule), rule.confidence)
     is_poisson = np.isnan(bounds[:, 0])

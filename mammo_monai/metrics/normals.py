@@ -1,4 +1,4 @@
-"""False positives on images without a lesion: per normal image, at the thresholds of operating points."""
+"""False positives per image of some images, normal ones foremost, at the thresholds of operating points."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from mammo_monai.metrics.rule import FrocRule
 
 
 @dataclass(frozen=True)
-class NormalPoint:
-    """False positives per normal image among detections of at least `score`.
+class FalsePositivePoint:
+    """False positives per image, of the images asked for, among detections of at least `score`.
 
     Attributes:
         fppi: the operating point the score stands for. score: infinity where nothing may be shown.
@@ -33,13 +33,27 @@ class NormalPoint:
     interval: Literal["bootstrap", "poisson"]
 
 
+@dataclass(frozen=True, eq=False)
+class MarksOnImages:
+    """False positives on some of the images, and the patients of these images, numbered from 0.
+
+    Attributes:
+        scores, patient: of each false positive, shape (N,).
+        images: how many of the images each patient has, shape (P,).
+    """
+
+    scores: NDArray[np.float64]
+    patient: NDArray[np.int64]
+    images: NDArray[np.int64]
+
+
 def false_positives_on_normals(
     matches: Matches,
     is_normal: NDArray[np.bool_],
     patient: NDArray[np.int64],
     thresholds: Mapping[float, float],
     rule: FrocRule,
-) -> tuple[NormalPoint, ...]:
+) -> tuple[FalsePositivePoint, ...]:
     """False positives per normal image at each threshold, with a bootstrap over the patients of those images.
 
     Where resampling says nothing (no draws asked for, fewer than two patients, both percentiles alike, as
@@ -57,24 +71,51 @@ def false_positives_on_normals(
     Source: P2 (Jung et al., 2018) gives false positives per normal image at two scores; the patient as the
     unit of resampling: protocol §2; Garwood, 1936 (Poisson interval).
     """
-    if not is_normal.any():
-        raise UndefinedMetricError(
-            "false positives per normal image are undefined: every image has a lesion."
-        )
-    _, owner = np.unique(patient[is_normal], return_inverse=True)
-    images = np.bincount(owner)
-    number = np.cumsum(is_normal) - 1  # of each image among the normal ones
-    rows = is_normal[matches.image] & ~matches.is_hit
-    of_patient, scores = owner[number[matches.image[rows]]], matches.scores[rows]
-    counts = np.stack(
-        [np.bincount(of_patient[scores >= least], minlength=len(images)) for least in thresholds.values()],
-        axis=1,
-    )
+    return false_positive_rates(marks_on_normals(matches, is_normal, patient), thresholds, rule)
+
+
+def false_positive_rates(
+    marks: MarksOnImages, thresholds: Mapping[float, float], rule: FrocRule
+) -> tuple[FalsePositivePoint, ...]:
+    """As `false_positives_on_normals`, of any images whose false positives are at hand."""
+    images, shown = marks.images, (marks.scores >= least for least in thresholds.values())
+    counts = np.stack([np.bincount(marks.patient[each], minlength=len(images)) for each in shown], axis=1)
     drawn = _resampled(counts, images, rule)
     return tuple(
         _point(fppi, least, counts[:, column], int(images.sum()), drawn[:, column], rule.confidence)
         for column, (fppi, least) in enumerate(thresholds.items())
     )
+
+
+def marks_on_normals(
+    matches: Matches, is_normal: NDArray[np.bool_], patient: NDArray[np.int64]
+) -> MarksOnImages:
+    """The false positives on images without a lesion; arguments as of `false_positives_on_normals`.
+
+    Raises:
+        UndefinedMetricError: no image is normal.
+    """
+    if not is_normal.any():
+        raise UndefinedMetricError(
+            "false positives per normal image are undefined: every image has a lesion."
+        )
+    return marks_on_images(matches, ~matches.is_hit, is_normal, patient)
+
+
+def marks_on_images(
+    matches: Matches, is_false: NDArray[np.bool_], is_member: NDArray[np.bool_], patient: NDArray[np.int64]
+) -> MarksOnImages:
+    """The false positives on some images.
+
+    Args:
+        is_false: which detections are false positives, shape (N,).
+        is_member: which images are asked for, shape (n_images,); at least one.
+        patient: number of each image's patient, shape (n_images,).
+    """
+    _, owner = np.unique(patient[is_member], return_inverse=True)
+    number = np.cumsum(is_member) - 1  # of each image among those asked for
+    rows = is_member[matches.image] & is_false
+    return MarksOnImages(matches.scores[rows], owner[number[matches.image[rows]]], np.bincount(owner))
 
 
 def poisson_interval(count: int, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
@@ -103,13 +144,13 @@ def _point(
     n_images: int,
     drawn: NDArray[np.float64],
     confidence: float,
-) -> NormalPoint:
+) -> FalsePositivePoint:
     mean = float(counts.sum() / n_images)
     low, high = percentile_bounds(drawn[:, None], confidence)[0].tolist()
     if low < high:
-        return NormalPoint(fppi, least, mean, low, high, "bootstrap")
+        return FalsePositivePoint(fppi, least, mean, low, high, "bootstrap")
     low, high = poisson_interval(int(counts.sum()), n_images, confidence=confidence)
-    return NormalPoint(fppi, least, mean, low, high, "poisson")
+    return FalsePositivePoint(fppi, least, mean, low, high, "poisson")
 
 
 def _resampled(counts: NDArray[np.int64], images: NDArray[np.int64], rule: FrocRule) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
+from mammo_monai.files import counted
 from mammo_monai.metrics.bootstrap import sensitivity_intervals
 from mammo_monai.metrics.froc import FrocCurve, froc_curve
 from mammo_monai.metrics.matching import Matches
@@ -44,7 +45,7 @@ def choose_points(matches: Matches, patient: NDArray[np.int64], rule: FrocRule) 
     """
     if not matches.n_lesions:
         raise UndefinedMetricError(
-            f"operating points are undefined: the {matches.n_images} images hold no lesion of label "
+            f"operating points are undefined: {counted(matches.n_images, 'image')} without a lesion of label "
             f"{rule.label}. Choose them on images with annotated lesions."
         )
     curve = froc_curve(matches, count_double_hits=rule.count_double_hits)
@@ -103,11 +104,12 @@ def _why_no_score(matches: Matches, rule: FrocRule) -> str:
     if not len(matches.scores):
         return (
             f"operating points are undefined: there is no detection of label {rule.label} on "
-            f"{matches.n_images} images, so there is no score to choose from."
+            f"{counted(matches.n_images, 'image')}, so there is no score to choose from."
         )
     return (
-        f"operating points are undefined: none of the {len(matches.scores)} detections hits a lesion, or is "
-        f"a false positive where false_positives_on {rule.false_positives_on} counts them. Count them on all."
+        f"operating points are undefined: none of {counted(len(matches.scores), 'detection')} hits a "
+        f"lesion, or is a false positive where false_positives_on {rule.false_positives_on} counts them. "
+        "Count them on all."
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import ManifestError, UndefinedMetricError
+from mammo_monai.files import counted
 from mammo_monai.metrics.froc import froc_curve, score_at_fppi
 from mammo_monai.metrics.levels import match_by_rule
 from mammo_monai.metrics.matching import NOTHING, Matches
@@ -51,13 +52,14 @@ class PairedMatches:
         if not is_pair:
             raise ValueError(
                 "both detectors must be matched against the same lesions of the same images, with a patient "
-                f"for each: got {self.first.n_images} images with {self.first.n_lesions} lesions, "
-                f"{self.second.n_images} with {self.second.n_lesions}, and {len(self.patient)} patients."
+                f"for each: got {counted(self.first.n_images, 'image')} with "
+                f"{counted(self.first.n_lesions, 'lesion')}, {self.second.n_images} with "
+                f"{self.second.n_lesions}, and {counted(len(self.patient), 'patient')}."
             )
         if not self.n_lesions:
             raise UndefinedMetricError(
-                f"a difference in sensitivity is undefined: the {self.first.n_images} images hold no lesion "
-                "of the scored label. Name another --split or --label."
+                f"a difference in sensitivity is undefined: {counted(self.first.n_images, 'image')} without "
+                "a lesion of the scored label. Name another --split or --label."
             )
 
     @property

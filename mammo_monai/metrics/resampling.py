@@ -1,4 +1,4 @@
-"""Draws of patients with replacement: the one bootstrap that every interval of a set of images shares."""
+"""Patients drawn with replacement, or swapped: the one bootstrap and the one permutation of all figures."""
 
 from __future__ import annotations
 
@@ -36,6 +36,37 @@ def patient_draws(n_patients: int, rule: FrocRule, *, width: int = 1) -> Iterato
         chosen = generator.integers(n_patients, size=(size, n_patients))
         chosen += n_patients * np.arange(size)[:, None]
         yield np.bincount(chosen.ravel(), minlength=size * n_patients).reshape(size, n_patients)
+
+
+def patient_swaps(
+    n_patients: int, rule: FrocRule, n_permutations: int, *, width: int = 1
+) -> Iterator[NDArray[np.bool_]]:
+    """In which patients two models are swapped, by the toss of a coin, in blocks of shape (B, P).
+
+    Args:
+        n_patients: P. n_permutations: rows in all.
+        width: numbers that one row needs beside its tosses; more make the blocks smaller.
+
+    >>> [block.shape for block in patient_swaps(3, FrocRule(), 5)]
+    [(5, 3)]
+    """
+    generator = np.random.default_rng(rule.seed)
+    for size in block_sizes(n_permutations, max(2 * n_patients, width)):
+        yield generator.integers(2, size=(size, n_patients)).astype(bool)
+
+
+def permutation_p_value(difference: float, swaps: NDArray[np.float64]) -> tuple[float, str]:
+    """Two-sided p-value of a difference, never 0, by those of the swaps, shape (B,); else NaN, and why.
+
+    Source: (1 + as large) / (1 + swaps), Phipson & Smyth, 2010.
+
+    >>> permutation_p_value(0.5, np.array([0.5, -0.5, 0.0]))
+    (0.75, '')
+    """
+    if not len(swaps):
+        return float("nan"), "no p-value: no permutation was asked for"
+    as_large = np.abs(swaps) >= abs(difference) - ROUNDING
+    return (1 + int(as_large.sum())) / (1 + len(swaps)), ""
 
 
 def block_sizes(n: int, width: int) -> Iterator[int]:

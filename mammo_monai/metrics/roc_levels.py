@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics.delong import auc_interval
-from mammo_monai.metrics.pooling import PooledImages
 from mammo_monai.metrics.roc import roc_auc, roc_curve, sensitivity_at_specificity
 from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.metrics.scored_units import (
@@ -18,10 +15,8 @@ from mammo_monai.metrics.scored_units import (
     ImageRatings,
     Pool,
     UnitScores,
-    detector_ratings,
     rate_units,
 )
-from mammo_monai.records import ImageRecord
 
 logger = logging.getLogger(__name__)
 
@@ -29,20 +24,7 @@ SPECIFICITIES = (0.8, 0.9, 0.95)  # no source known: round figures of the field;
 Json = dict[str, Any]
 
 
-def roc_entries(
-    records: Sequence[ImageRecord], images: PooledImages, rule: FrocRule, *, pool: Pool = "max"
-) -> list[Json]:
-    """The entries of a detector: images score as their highest detection; see `rated_roc_entries`.
-
-    A patient scores as the higher of the breasts.
-
-    Args:
-        records: of the pooled images, in their order. pool: over the images of a breast.
-    """
-    return rated_roc_entries(replace(detector_ratings(records, images), over_views=pool), rule)
-
-
-def rated_roc_entries(ratings: ImageRatings, rule: FrocRule) -> list[Json]:
+def roc_entries(ratings: ImageRatings, rule: FrocRule) -> list[Json]:
     """One entry per level that has positive and negative units; the others are left out.
 
     Breasts are left out too where an image's laterality is unknown, and patients with them where a mean is

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.errors import MammoError, ManifestError, UndefinedMetricError
-from mammo_monai.files import content_sha256, sha256_of
+from mammo_monai.files import content_sha256, counted, sha256_of
 from mammo_monai.metrics.evaluation import evaluate_detections
 from mammo_monai.metrics.image_ratings import marks_nothing
 from mammo_monai.metrics.rule import FrocRule
@@ -105,9 +105,10 @@ def _reject_without_truth(
     which = getattr(split, "value", split) or "all lists"
     there = f", those there have label {', '.join(map(str, labels))} (--label)" if labels else ""
     raise UndefinedMetricError(
-        f"{path}, {which}: expected lesions to score, none of the {len(records)} images has one of label "
-        f"{label}{there}. Make the manifest with its annotations (`mammo-monai manifest`); to count false "
-        "positives on images without lesions give the thresholds of other images (--operating-points)."
+        f"{path}, {which}: expected lesions to score, none of {counted(len(records), 'image')} has "
+        f"one of label {label}{there}. Make the manifest with its annotations (`mammo-monai manifest`); to "
+        "count false positives on images without lesions give the thresholds of other images "
+        "(--operating-points)."
     )
 
 

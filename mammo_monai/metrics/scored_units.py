@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
+from mammo_monai.files import counted
 from mammo_monai.metrics.pooling import PooledImages, patient_numbers
 from mammo_monai.records import ImageRecord, Laterality, Positive
 
@@ -95,7 +96,8 @@ def detector_ratings(records: Sequence[ImageRecord], images: PooledImages) -> Im
         ValueError: records and images differ in number.
     """
     if len(records) != images.n_images:
-        raise ValueError(f"expected one record per image, got {len(records)} for {images.n_images} images.")
+        n_images = counted(images.n_images, "image")
+        raise ValueError(f"expected one record per image, got {len(records)} for {n_images}.")
     scores = np.full(images.n_images, -np.inf)
     np.maximum.at(scores, images.image, images.scores)
     unmarked = float(images.scores.min(initial=0.0))
@@ -146,8 +148,8 @@ def _check_laterality(records: Sequence[ImageRecord], level: str) -> None:
     if unknown:
         named = ", ".join(unknown[:_NAMED]) + (", …" if len(unknown) > _NAMED else "")
         raise UndefinedMetricError(
-            f"scores per {level} need to know the breast, and {len(unknown)} images have no laterality: "
-            f"{named}. Name it in the manifest."
+            f"scores per {level} need to know the breast; without a laterality: "
+            f"{counted(len(unknown), 'image')}, {named}. Name it in the manifest."
         )
 
 

@@ -13,10 +13,10 @@ from mammo_monai.metrics.froc import MEAN_FPPI
 from mammo_monai.metrics.matching import NOTHING, Matches
 from mammo_monai.metrics.pairing import PairedMatches
 from mammo_monai.metrics.resampling import (
-    ROUNDING,
-    block_sizes,
     patient_draws,
+    patient_swaps,
     percentile_bounds,
+    permutation_p_value,
     why_no_bounds,
 )
 from mammo_monai.metrics.rule import FrocRule
@@ -116,8 +116,7 @@ def resampled_difference(
 def swapped_difference(
     pair: PairedMatches, is_swapped: NDArray[np.bool_], rule: FrocRule
 ) -> NDArray[np.float64]:
-    """Second minus first at each operating point when the detectors are swapped in patient p where
-    `is_swapped[b, p]`, shape (B, points).
+    """Second minus first when the detectors are swapped in patient p where `is_swapped[b, p]`, (B, points).
 
     Scores of two detectors are not on one scale, so they are put on one before anything is swapped: the
     number of false positives the detector makes, on all images where they count, from that score on. This
@@ -151,15 +150,10 @@ def _paired_difference(
 ) -> PairedDifference:
     first, second = sensitivities
     low, high = percentile_bounds(draws[:, None], rule.confidence)[0].tolist()
-    p_value, notes = np.nan, []
-    if np.isnan(low):
-        notes.append(why_no_bounds(draws, rule, figure="difference", needs="a lesion"))
-    if len(swaps):
-        as_large = np.abs(swaps) >= abs(second - first) - ROUNDING
-        p_value = (1 + int(as_large.sum())) / (1 + len(swaps))
-    else:
-        notes.append("no p-value: no permutation was asked for")
-    return PairedDifference(fppi, first, second, second - first, low, high, float(p_value), "; ".join(notes))
+    why = why_no_bounds(draws, rule, figure="difference", needs="a lesion") if np.isnan(low) else ""
+    p_value, why_not = permutation_p_value(second - first, swaps)
+    note = "; ".join(filter(None, (why, why_not)))
+    return PairedDifference(fppi, first, second, second - first, low, high, p_value, note)
 
 
 def _bootstrapped(pair: PairedMatches, rule: FrocRule) -> NDArray[np.float64]:
@@ -176,12 +170,9 @@ def _bootstrapped(pair: PairedMatches, rule: FrocRule) -> NDArray[np.float64]:
 
 def _permuted(pair: PairedMatches, rule: FrocRule, n_permutations: int) -> NDArray[np.float64]:
     """Differences with the detectors swapped in each patient by the toss of a coin, shape (B, points)."""
-    generator = np.random.default_rng(rule.seed)
-    blocks = [np.zeros((0, len(rule.fppi)))]
-    for size in block_sizes(n_permutations, 2 * max(pair.n_patients, pair.n_lesions)):
-        is_swapped = generator.integers(2, size=(size, pair.n_patients)).astype(bool)
-        blocks.append(swapped_difference(pair, is_swapped, rule))
-    return np.concatenate(blocks)
+    tosses = patient_swaps(pair.n_patients, rule, n_permutations, width=2 * pair.n_lesions)
+    swapped = [swapped_difference(pair, each, rule) for each in tosses]
+    return np.concatenate([np.zeros((0, len(rule.fppi))), *swapped])
 
 
 def _on_false_positive_scale(matches: Matches, rule: FrocRule) -> Matches:

@@ -10,11 +10,13 @@ from typing import Any
 from mammo_monai.errors import ManifestError
 from mammo_monai.files import content_sha256, sha256_of
 from mammo_monai.records import Detections
+from mammo_monai.reports.optional_parts import part_faults
 from mammo_monai.schema import Manifest, read_detections, read_metrics
-from mammo_monai.schema.model_line import model_line
+from mammo_monai.schema.model_line import model_line, names_model
 
 Json = Mapping[str, Any]
 SYNTHETIC = "Synthetic images (phantoms): these figures show that the machinery works, nothing clinical."
+_MOST_FAULTS = 3  # of the optional parts, in one message
 NOT_COMPARABLE = (
     "These runs were scored on different images or by different rules: do not compare them with each other."
 )
@@ -75,8 +77,8 @@ class Run:
     @property
     def told(self) -> str:
         """Bundle, version, weights, software and operating point of what marked; "" where no file says it."""
-        model = self.metrics.get("model") or self.model
-        return model_line(model) if model else ""
+        models = (self.metrics.get("model") or {}, self.model)
+        return next((model_line(model) for model in models if names_model(model)), "")
 
     @property
     def inputs(self) -> Json:
@@ -154,13 +156,15 @@ def _name_of(metrics_path: Path, model: Json) -> str:
 
 
 def _check_fields(path: Path, metrics: Json) -> None:
-    """Refuses metrics without the fields of design.md; other tools write them too."""
-    froc = metrics.get("froc")
+    """Refuses metrics without the fields that reports read; other tools write them too."""
+    rule, froc = metrics.get("rule"), metrics.get("froc")
     froc = froc if isinstance(froc, dict) else {}
     points = froc.get("points")
     curve = [froc.get("fppi"), froc.get("sensitivity")]
     wrong = {
-        "rule (an object)": not isinstance(metrics.get("rule"), dict),
+        "rule (an object)": not isinstance(rule, dict),
+        "rule.confidence (a number)": isinstance(rule, dict)
+        and not isinstance(rule.get("confidence", 0.95), (int, float)),
         "n_images (a number)": not isinstance(metrics.get("n_images"), int),
         "n_lesions (a number)": not isinstance(metrics.get("n_lesions"), int),
         "froc.fppi and froc.sensitivity (lists of numbers, of equal length)": not all(
@@ -170,7 +174,7 @@ def _check_fields(path: Path, metrics: Json) -> None:
         "froc.points (a list of objects with fppi and sensitivity, numbers)": not isinstance(points, list)
         or not all(map(_is_point, points)),
     }
-    missing = [name for name, is_wrong in wrong.items() if is_wrong]
+    missing = [*(name for name, is_wrong in wrong.items() if is_wrong), *part_faults(metrics)[:_MOST_FAULTS]]
     if missing:
         raise ManifestError(
             f"{path}: missing or not as expected: {'; '.join(missing)}. Write it with `mammo-monai evaluate`."

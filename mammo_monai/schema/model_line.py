@@ -6,18 +6,30 @@ from collections.abc import Mapping
 from typing import Any
 
 UNKNOWN = "unknown"
+NOT_NAMED = "the file does not say which model marked"
+_NAMES = ("name", "bundle", "version", "weights_sha256", "software")
 
 
 def model_line(model: Mapping[str, Any]) -> str:
     """Bundle and version, weights, software and operating point of a `model` of detections.json.
 
+    A sentence that says so where nothing names a model; a foreign model's own `name` stands for the bundle.
+
     >>> model_line({"bundle": "mass", "version": "1.2.0", "weights_sha256": "ab" * 32, "software": "x 1",
     ...             "operating_point": {"fppi": 0.5, "threshold": 0.3125}})
     'mass 1.2.0, weights abababababab, x 1, marks of score 0.3125 and above (0.5 false positives per image)'
     """
-    name = " ".join(str(model[each]) for each in ("bundle", "version") if model.get(each)) or UNKNOWN
+    if not names_model(model):
+        return f"{NOT_NAMED}, {shown_text(model)}"
+    bundle = " ".join(str(model[each]) for each in ("bundle", "version") if model.get(each))
     weights = str(model.get("weights_sha256") or UNKNOWN)[:12]
-    return f"{name}, weights {weights}, {model.get('software') or UNKNOWN}, {shown_text(model)}"
+    software = model.get("software") or f"software {UNKNOWN}"
+    return f"{bundle or model.get('name') or UNKNOWN}, weights {weights}, {software}, {shown_text(model)}"
+
+
+def names_model(model: Mapping[str, Any]) -> bool:
+    """Whether anything in a `model` tells which model it is."""
+    return any(model.get(each) for each in _NAMES)
 
 
 def shown_text(model: Mapping[str, Any]) -> str:

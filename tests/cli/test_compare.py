@@ -60,7 +60,7 @@ def test_errors_are_one_line_and_leave_nothing_behind(
         (("--name", "one"), "expected two different names"),
         (("--name", "one", "--name", "two", "--name", "one"), "expected two different names"),
         (("--split", "training"), "the split is empty"),
-        (("--label", 3), "hold no lesion of the scored label"),
+        (("--label", 3), "without a lesion of the scored label"),
         (("--fppi", -1), "fppi must be"),
         (("--permutations", -1), "n_permutations must be 0 or more"),
         (("--min-iou", 2), "min_iou must be at least 0 and below 1, got 2"),

@@ -45,6 +45,16 @@ def test_evaluate_writes_metrics_and_prints_a_table(folder: Path, capsys: pytest
     assert lines[-1].startswith("sensitivity 0.50 (95 % CI ")
 
 
+def test_evaluate_prints_subgroups_when_asked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = evaluated(folder, "--subgroups")
+    lines = capsys.readouterr().out.splitlines()
+    first = next(n for n, line in enumerate(lines) if line.startswith("subgroup"))
+    assert lines[first].endswith("  detections.json")
+    assert "by subgroup, 95 % interval, of n lesions" in lines[first - 1]
+    assert lines[first + 1].startswith("view: MLO  ")
+    assert "view_position" in {each["by"] for each in metrics["subgroups"]}
+
+
 def test_evaluate_takes_the_rule_from_its_options(folder: Path) -> None:
     rule = evaluated(folder, "--min-iou", 0.5, "--count-double-hits", "--level", "image", "--seed", 3)["rule"]
     assert (rule["min_iou"], rule["count_double_hits"], rule["level"]) == (0.5, True, "image")
@@ -57,9 +67,7 @@ def test_evaluate_refuses_a_rule_that_cannot_be(folder: Path) -> None:
 
 
 def test_evaluate_refuses_images_without_a_lesion_to_score(folder: Path, tmp_path: Path) -> None:
-    wanted = (
-        r"manifest\.json, all lists: .* none of the 3 images has one of label 1, those there have label 0"
-    )
+    wanted = r"manifest\.json, all lists: .* none of 3 images has one of label 1, those there have label 0"
     with pytest.raises(UndefinedMetricError, match=wanted):
         evaluated(folder, "--label", 1)
     (tmp_path / "bare").mkdir()

@@ -232,8 +232,8 @@ def test_the_mean_of_models_is_taken_image_by_image() -> None:
             [[("a", 0.5)], [("b", 0.5)]],
             r"file 2 of 2: expected the images of the first file, 2 differ: a, b\.",
         ),
-        ([[("a", 0.5)], [("a", None)]], r"file 2 of 2: 1 images have no image_score: a\."),
-        ([[(f"{n}", None) for n in range(5)]], r"5 images have no image_score: 0, 1, 2, …\."),
+        ([[("a", 0.5)], [("a", None)]], r"file 2 of 2: 1 image without an image_score: a\."),
+        ([[(f"{n}", None) for n in range(5)]], r"5 images without an image_score: 0, 1, 2, …\."),
     ],
 )
 def test_models_of_other_images_or_without_scores_are_not_averaged(models, message: str) -> None:

@@ -164,7 +164,7 @@ def test_what_is_not_asked_for_rightly_is_refused(scene: Scene) -> None:
         jafroc_figure(matches, np.arange(4), QUICK, variant="JAFROC3")
     with pytest.raises(ValueError, match="weighting must be lesion or image, got 'area'"):
         jafroc_figure(matches, np.arange(4), QUICK, weighting="area")
-    with pytest.raises(ValueError, match="a patient for each of 4 images, got 3"):
+    with pytest.raises(ValueError, match="a patient for each image, got 3 for 4 images"):
         jafroc_figure(matches, np.arange(3), QUICK)
 
 

@@ -220,13 +220,13 @@ def test_lesions_of_another_label_leave_an_image_normal() -> None:
         (
             (record(0, [HIT]), record(1, [HIT])),
             "normal",
-            "false positives per image are undefined: none of the 2 images is without a lesion of label 0, "
+            "false positives per image are undefined: none of 2 images is without a lesion of label 0, "
             "and false_positives_on normal counts them there alone. Count them on all.",
         ),
         (
             (record(0), record(1)),
             "with_lesions",
-            "false positives per image are undefined: none of the 2 images is with a lesion of label 0, and "
+            "false positives per image are undefined: none of 2 images is with a lesion of label 0, and "
             "false_positives_on with_lesions counts them there alone. Count them on all.",
         ),
     ],
@@ -239,7 +239,7 @@ def test_without_an_image_to_count_on_false_positives_are_undefined(records, ima
 
 def test_matches_that_count_no_image_have_no_curve() -> None:
     matches = match_by_rule(pooled(two_patients()), LESION)
-    with pytest.raises(UndefinedMetricError, match="they count on none of the 5 images"):
+    with pytest.raises(UndefinedMetricError, match="they count on none of 5 images"):
         froc_curve(replace(matches, counted_images=np.zeros(5, dtype=bool)))
 
 

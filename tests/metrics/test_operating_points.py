@@ -135,7 +135,7 @@ def test_detections_that_count_for_nothing_have_no_point() -> None:
     with pytest.raises(UndefinedMetricError) as caught:
         choose_points(match_by_rule(pooled(scene), rule), np.arange(2), rule)
     assert str(caught.value) == (
-        "operating points are undefined: none of the 1 detections hits a lesion, or is a false positive "
+        "operating points are undefined: none of 1 detection hits a lesion, or is a false positive "
         "where false_positives_on normal counts them. Count them on all."
     )
 
@@ -197,7 +197,7 @@ def test_one_score_for_everything_has_no_point() -> None:
 
 
 def test_without_lesions_points_are_undefined() -> None:
-    with pytest.raises(UndefinedMetricError, match="the 1 images hold no lesion of label 0"):
+    with pytest.raises(UndefinedMetricError, match="1 image without a lesion of label 0"):
         chosen(Scene((record(0),), (found(0, (ASIDE, 0.5)),)))
 
 

@@ -135,7 +135,7 @@ def test_without_images_or_lesions_a_difference_is_undefined() -> None:
     with pytest.raises(UndefinedMetricError, match="the split is empty"):
         paired(first=(), second=(), records=())
     normal = (record(1, patient="a"), record(2, [Lesion(HIT, label=1)]))
-    with pytest.raises(UndefinedMetricError, match=r"the 2 images hold no lesion of the scored label\. Name"):
+    with pytest.raises(UndefinedMetricError, match=r"2 images without a lesion of the scored label\. Name"):
         paired(first=(found(1), found(2)), second=(found(1), found(2)), records=normal)
 
 

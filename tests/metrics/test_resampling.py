@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from mammo_monai.metrics import resampling as module
-from mammo_monai.metrics.resampling import patient_draws, percentile_bounds
+from mammo_monai.metrics.resampling import (
+    patient_draws,
+    patient_swaps,
+    percentile_bounds,
+    permutation_p_value,
+)
 from mammo_monai.metrics.rule import FrocRule
 
 
@@ -50,3 +55,22 @@ def test_bounds_of_no_draw_or_of_draws_alike_are_undefined() -> None:
     assert np.isnan(percentile_bounds(np.ones((4, 1)), 0.95)).all()
     assert np.isnan(percentile_bounds(np.array([[0.0], *[[1.0]] * 99]), 0.95)).all()  # both percentiles are 1
     assert percentile_bounds(np.arange(101.0)[:, None], 0.9)[0].tolist() == pytest.approx([5.0, 95.0])
+
+
+def test_swaps_block_by_block_are_those_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = np.concatenate(list(patient_swaps(6, FrocRule(), 20)))
+    assert whole.shape == (20, 6)
+    assert 0.3 < whole.mean() < 0.7
+    monkeypatch.setattr(module, "_CELLS", 200)
+    blocks = list(patient_swaps(6, FrocRule(), 20, width=100))
+    assert [len(each) for each in blocks] == [2] * 10
+    np.testing.assert_array_equal(np.concatenate(blocks), whole)
+
+
+def test_a_p_value_counts_swaps_as_large_in_either_direction_and_is_never_0() -> None:
+    swaps = np.array([0.2, -0.2, 0.2 - 1e-12, 0.1])
+    assert permutation_p_value(-0.2, swaps) == (4 / 5, "")
+    assert permutation_p_value(0.9, swaps) == (1 / 5, "")
+    p_value, why = permutation_p_value(0.2, np.zeros(0))
+    assert np.isnan(p_value)
+    assert why == "no p-value: no permutation was asked for"

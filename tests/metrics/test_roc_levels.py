@@ -12,7 +12,7 @@ import pytest
 from mammo_monai.metrics import FrocRule, pool_images
 from mammo_monai.metrics.roc import roc_auc
 from mammo_monai.metrics.roc_levels import SPECIFICITIES, roc_entries
-from mammo_monai.metrics.scored_units import unit_scores
+from mammo_monai.metrics.scored_units import Pool, detector_ratings, unit_scores
 from mammo_monai.records import Laterality
 from tests.metrics.scenes import Scene, found, record
 
@@ -36,9 +36,10 @@ def screening(n_patients: int = 30, *, views: int = 2) -> Scene:
     return Scene(tuple(records), tuple(detections))
 
 
-def entries(scene: Scene, **options) -> list[dict]:
+def entries(scene: Scene, *, pool: Pool = "max") -> list[dict]:
     images = pool_images(scene.detections, [each.lesions for each in scene.records])
-    return roc_entries(scene.records, images, QUICK, **options)
+    ratings = replace(detector_ratings(scene.records, images), over_views=pool)
+    return roc_entries(ratings, QUICK)
 
 
 @pytest.mark.parametrize("pool", ["max", "mean"])
@@ -84,7 +85,7 @@ def test_breasts_are_left_out_where_laterality_is_unknown(caplog: pytest.LogCapt
     with caplog.at_level(logging.DEBUG):
         assert [each["level"] for each in entries(unknown)] == ["image", "patient"]
         assert [each["level"] for each in entries(unknown, pool="mean")] == ["image"]
-    assert "scores per breast need to know the breast, and 1 images have no laterality" in caplog.text
+    assert "scores per breast need to know the breast; without a laterality: 1 image," in caplog.text
     assert "p000" not in caplog.text
 
 

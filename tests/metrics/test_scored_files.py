@@ -127,7 +127,7 @@ def test_thresholds_of_another_class_are_refused(files) -> None:
         ({"operating_point": {"threshold": "high"}}, "no operating point: every mark the model gives"),
         ({"operating_point": {"threshold": 0.25, "fppi": None}}, "marks of score 0.25 and above"),
         ({"score_threshold": True}, "no operating point: every mark the model gives"),
-        (None, "unknown, weights unknown, unknown, no operating point: every mark the model gives"),
+        (None, "the file does not say which model marked, no operating point: every mark the model gives"),
     ],
 )
 def test_whatever_a_model_says_of_itself_its_marks_are_scored(files, model: object, told: str) -> None:

@@ -146,12 +146,12 @@ def test_breasts_of_unknown_laterality_are_never_guessed(four_views: Scene) -> N
     records = (replace(four_views.records[0], laterality=None), *four_views.records[1:])
     scene = Scene(records, four_views.detections)
     for options in ({"level": "breast"}, {"level": "patient", "pool": "mean"}):
-        with pytest.raises(UndefinedMetricError, match=r"1 images have no laterality: 0{16}\."):
+        with pytest.raises(UndefinedMetricError, match=r"without a laterality: 1 image, 0{16}\."):
             scored(scene, **options)
     assert scored(scene, level="patient").scores.tolist() == [0.9, NOTHING]
     unknown = (*(replace(each, laterality=None) for each in records), record(5), record(6))
     many = Scene(unknown, (*four_views.detections, found(5), found(6)))
-    with pytest.raises(UndefinedMetricError, match=r"7 images have no laterality: .*0004, …\. Name it"):
+    with pytest.raises(UndefinedMetricError, match=r"without a laterality: 7 images, .*0004, …\. Name it"):
         scored(many, level="breast")
 
 

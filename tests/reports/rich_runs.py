@@ -26,6 +26,13 @@ def point(fppi: float, sensitivity: float | None, reach: float = 0.05) -> dict[s
     }
 
 
+def rate(fppi: float, value: float) -> dict[str, Any]:
+    return {
+        **{"fppi": fppi, "score": 0.5, "false_positives_per_image": value},
+        **{"low": value - 0.1, "high": value + 0.1, "interval": "bootstrap"},
+    }
+
+
 def plain_metrics(sensitivity: float = 0.8) -> dict[str, Any]:
     """What every metrics.json holds, as files of other tools do: nothing more."""
     return {
@@ -58,6 +65,28 @@ def rich_metrics(sensitivity: float = 0.8) -> dict[str, Any]:
             {"band": "<2cm", "n_lesions": 13, "points": [point(0.5, sensitivity - 0.1)]},
             {"band": ">=2cm", "n_lesions": 7, "points": [point(0.5, sensitivity)]},
             {"band": "unknown", "n_lesions": 0, "points": [point(0.5, None)]},
+        ],
+        "subgroups": [
+            {
+                **{"by": "view_position", "group": "CC", "n_images": 12, "n_lesions": 9},
+                "points": [point(0.5, sensitivity)],
+                "false_positives": [rate(0.5, 0.4)],
+            },
+            {
+                **{"by": "view_position", "group": "MLO", "n_images": 18, "n_lesions": 11},
+                "points": [point(0.5, sensitivity - 0.1)],
+                "false_positives": [rate(0.5, 0.6)],
+            },
+            {
+                **{"by": "subtlety", "group": "1", "n_images": 1, "n_lesions": 1},
+                "points": [point(0.5, 0.0)],
+                "false_positives": [],
+            },
+            {
+                **{"by": "subtlety", "group": "unknown", "n_images": 0, "n_lesions": 0},
+                "points": [point(0.5, None)],
+                "false_positives": [],
+            },
         ],
         "area_bands": [
             {"band": "<1cm2", "n_lesions": 1, "points": [point(0.5, sensitivity - 0.2)]},

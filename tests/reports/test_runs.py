@@ -10,8 +10,11 @@ import pytest
 from mammo_monai.errors import ManifestError
 from mammo_monai.files import sha256_of
 from mammo_monai.reports import write_report
+from mammo_monai.reports.optional_parts import part_faults
 from mammo_monai.reports.runs import are_comparable, read_run
 from mammo_monai.schema import write_detections, write_metrics
+from tests.reports.full_runs import full_metrics
+from tests.reports.rich_runs import plain_metrics, rich_metrics
 from tests.reports.scene import detections_of, score, write_scene
 
 HEAD = {"rule": {}, "n_images": 1, "n_lesions": 1}
@@ -77,6 +80,47 @@ def test_missing_fields_are_named(tmp_path: Path, broken: dict, missing: str) ->
     write_metrics(tmp_path / "metrics.json", broken)
     with pytest.raises(ManifestError, match=missing):
         read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "fault"),
+    [
+        ({"size_bands": [{"band": "<2cm", "n_lesions": 3}]}, r"size_bands\[0\]\.points \(a list\)\. W"),
+        ({"levels": [{"level": "image", "points": []}]}, r"levels\[0\]\.n \(a number\)\. W"),
+        ({"roc": "none"}, r"roc \(a list\)\. W"),
+        ({"jafroc": 0.8}, r"jafroc \(an object\)\. W"),
+        ({"jafroc": {"variant": 1}}, r"jafroc\.variant \(a text\)\. W"),
+        ({"rule": {"confidence": None}}, r"rule\.confidence \(a number\)\. W"),
+        (
+            {"normal_images": {"n_images": 3, "score": [0.5]}},
+            r"normal_images\.score and normal_images\.false_positives_per_image \(lists of equal len.*W",
+        ),
+        (
+            {
+                "levels": [
+                    {"level": "image", "n": 1, "points": [{"fppi": 1, "sensitivity": None, "low": 0.1}]}
+                ]
+            },
+            r"levels\[0\]\.points\[0\]\.low and levels\[0\]\.points\[0\]\.high \(both or none\)\. W",
+        ),
+        (
+            {"size_bands": [1] * 9},
+            r"expected: size_bands\[0\] [^;]*; [^;]*; size_bands\[2\] \(an object\)\. W",
+        ),
+    ],
+)
+def test_an_optional_part_that_reports_could_not_read_is_named(
+    tmp_path: Path, part: dict, fault: str
+) -> None:
+    write_metrics(tmp_path / "metrics.json", HEAD | {"froc": GOOD} | part)
+    with pytest.raises(ManifestError, match=rf"metrics\.json: .*{fault}rite it with `mammo-monai evaluate`"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize("metrics", [full_metrics(), rich_metrics(), plain_metrics()])
+def test_every_optional_part_as_evaluate_writes_it_may_also_be_null(metrics: dict) -> None:
+    assert part_faults(metrics) == []
+    assert part_faults(dict.fromkeys(metrics)) == []
 
 
 def test_a_folder_without_metrics_is_named(tmp_path: Path) -> None:

@@ -22,8 +22,10 @@ from mammo_monai.reports.plots.normals import normals_curve, save_normals_plot
 from mammo_monai.reports.plots.overlap import overlap_fppi, save_overlap_plot
 from mammo_monai.reports.plots.reliability import reliability_of, save_reliability_plot
 from mammo_monai.reports.plots.roc import roc_levels, save_roc_plot
+from mammo_monai.reports.plots.subgroups import save_subgroups_plot, subgroup_rows
 from mammo_monai.reports.plots.training import has_history, save_training_plot
 from mammo_monai.reports.runs import Run
+from mammo_monai.reports.subgroups import SUBGROUP_FPPI
 from mammo_monai.reports.tables.image_tables import against_words, marks_boxes, score_words
 
 
@@ -101,6 +103,15 @@ def _lesion_plots(runs: Sequence[Run], kind: DataKind | None) -> list[PdfPlot]:
                 lambda path: save_bands_plot(
                     path, runs, size_in=(7.0, height), literature=bands_literature(kind)
                 ),
+                share=0.8,
+            )
+        )
+    if subgroup_rows(runs):
+        plots.append(
+            PdfPlot(
+                f"Sensitivity by subgroup with intervals, all at the score of {SUBGROUP_FPPI:g} FPPI over "
+                "all images.",
+                lambda path: save_subgroups_plot(path, runs),
                 share=0.8,
             )
         )

@@ -163,6 +163,9 @@ def _units(metrics: Json) -> Iterator[CsvRow]:
         for each in metrics.get(kind) or ():
             quantity = f"sensitivity {kind.removesuffix('s')} {each['band']}"
             yield from _sensitivities(quantity, each["points"], each["n_lesions"])
+    for each in metrics.get("subgroups") or ():
+        quantity = f"sensitivity {each['by']} {each['group']}"
+        yield from _sensitivities(quantity, each["points"], each["n_lesions"])
 
 
 def _overlap(metrics: Json) -> Iterator[CsvRow]:

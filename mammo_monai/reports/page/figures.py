@@ -20,8 +20,10 @@ from mammo_monai.reports.plots.normals import normals_svg
 from mammo_monai.reports.plots.overlap import overlap_fppi, overlap_svg
 from mammo_monai.reports.plots.reliability import reliability_svg
 from mammo_monai.reports.plots.roc import auc_text, roc_levels, roc_of, roc_svg
+from mammo_monai.reports.plots.subgroups import subgroups_height_in, subgroups_svg
 from mammo_monai.reports.plots.training import training_svg
 from mammo_monai.reports.runs import Run
+from mammo_monai.reports.subgroups import SUBGROUP_FPPI
 from mammo_monai.reports.tables.image_tables import (
     against_words,
     auc_of,
@@ -142,6 +144,20 @@ def bands_figure(runs: Sequence[Run], kind: DataKind | None = None) -> str:
         caption=f"Sensitivity at {BAND_FPPI:g} FPPI by size and area of the lesion, with intervals.{grey}",
         key=several_key(runs),
         sizes=((5.6, height), (4.4, height)),
+    )
+
+
+def subgroups_figure(runs: Sequence[Run]) -> str:
+    """Sensitivity by view, side, density and what is known of each lesion; "" where no run has a subgroup."""
+    height = subgroups_height_in(runs)
+    return plot_figure(
+        "subgroups",
+        lambda size, salt: subgroups_svg(runs, size_in=size, salt=salt),
+        label=f"Sensitivity by subgroup, for {', '.join(run.name for run in runs)}",
+        caption=f"Sensitivity by subgroup with intervals, all at the score of {SUBGROUP_FPPI:g} FPPI over "
+        "all images.",
+        key=several_key(runs),
+        sizes=((9.8, height), (4.4, height)),
     )
 
 

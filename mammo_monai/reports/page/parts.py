@@ -63,7 +63,10 @@ def figure_parts(
                 tables.normal_tables(runs),
             ),
         ),
-        *_parts(("roc", "Images, breasts, patients", roc)),
+        *_parts(
+            ("subgroups", "Subgroups", figures.subgroups_figure(runs) + tables.subgroup_tables(runs)),
+            ("roc", "Images, breasts, patients", roc),
+        ),
         *_halves(
             (
                 "reliability",

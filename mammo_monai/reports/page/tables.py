@@ -27,6 +27,7 @@ from mammo_monai.reports.tables.run_tables import (
     size_band_table,
     summary_table,
 )
+from mammo_monai.reports.tables.subgroup_tables import subgroup_false_positive_table, subgroup_table
 from mammo_monai.reports.tables.table import Table
 
 
@@ -44,6 +45,11 @@ def precision_tables(runs: Sequence[Run]) -> str:
 def band_tables(runs: Sequence[Run]) -> str:
     """Sensitivity by size and by area of the lesions."""
     return tables_html([size_band_table(runs), area_band_table(runs)])
+
+
+def subgroup_tables(runs: Sequence[Run]) -> str:
+    """Sensitivity and false positives per image by subgroup."""
+    return tables_html([subgroup_table(runs), subgroup_false_positive_table(runs)])
 
 
 def normal_tables(runs: Sequence[Run]) -> str:

@@ -70,7 +70,10 @@ def draw_overlay(
 
 
 def region_around(box: Box, width: int, height: int, *, factor: float = 3.0) -> Box:
-    """A square inside the image about a box: `factor` times its longest side, at least 1/8 of the image's."""
+    """A square inside the image about a box: `factor` times its longest side, at least 1/8 of the image's.
+
+    Box and square are `(x_min, y_min, x_max, y_max)` in original pixels.
+    """
     wanted = max(factor * max(box[2] - box[0], box[3] - box[1]), max(width, height) / 8)
     side_x, side_y = min(wanted, width), min(wanted, height)
     x_min = min(max((box[0] + box[2] - side_x) / 2, 0.0), width - side_x)

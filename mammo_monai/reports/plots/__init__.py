@@ -11,6 +11,7 @@ from mammo_monai.reports.plots.patients import patients_svg, save_patients_plot
 from mammo_monai.reports.plots.reliability import reliability_svg, save_reliability_plot
 from mammo_monai.reports.plots.roc import roc_svg, save_roc_plot
 from mammo_monai.reports.plots.style import RUN_COLOURS, RUN_COLOURS_DARK, check_plot_path
+from mammo_monai.reports.plots.subgroups import save_subgroups_plot, subgroups_svg
 from mammo_monai.reports.plots.training import save_training_plot, training_svg
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
     "save_points_plot",
     "save_reliability_plot",
     "save_roc_plot",
+    "save_subgroups_plot",
     "save_training_plot",
+    "subgroups_svg",
     "training_svg",
 ]

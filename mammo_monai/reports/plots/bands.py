@@ -39,7 +39,8 @@ class BandRow:
     """One row of the plot: a band, and each run's point there, None where it has no such lesion.
 
     Attributes:
-        kind: "size_bands" or "area_bands". n_lesions: per run, 0 where it has none.
+        kind: what bands are of, such as "size_bands". band: as metrics.json or a person names it.
+        n_lesions: per run, 0 where it has none.
     """
 
     kind: str
@@ -48,12 +49,20 @@ class BandRow:
     n_lesions: tuple[int, ...]
 
     @property
-    def text(self) -> str:
-        """The band and how many lesions lie in it: one number where all runs agree, else the range."""
+    def name(self) -> str:
+        """The band in words."""
+        return without_formulas(_NAMES.get(self.kind, {}).get(self.band, self.band))
+
+    @property
+    def count_text(self) -> str:
+        """How many lesions lie in it: one number where all runs agree, else the range."""
         counts = sorted({n for n in self.n_lesions if n})
-        n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
-        name = without_formulas(_NAMES[self.kind].get(self.band, self.band))
-        return f"{name}\n{n} lesion{'' if counts == [1] else 's'}"
+        return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
+
+    @property
+    def text(self) -> str:
+        """The band, and how many lesions lie in it."""
+        return f"{self.name}\n{self.count_text} lesion{'' if self.count_text == '1' else 's'}"
 
 
 def band_rows(runs: Sequence[Run], *, fppi: float = BAND_FPPI) -> list[BandRow]:
@@ -109,9 +118,9 @@ def _bands(runs: Sequence[Run], literature: Sequence[LiteratureBand]) -> Draw:
         axes = figure.subplots(len(kinds), 1, squeeze=False, sharex=True, height_ratios=heights).ravel()
         for panel, kind in zip(axes, kinds, strict=True):
             own = [row for row in rows if row.kind == kind]
-            _prepare(panel, own, palette)
+            prepare_panel(panel, [row.text for row in own], _TITLES[kind], palette)
             for place, row in enumerate(own):
-                _draw_row(panel, place, row, palette)
+                draw_row(panel, place, row, palette)
                 published = [each for each in literature if each.band == row.band]
                 _draw_literature(panel, place, published, palette)
         axes[-1].set_xlabel(f"lesion sensitivity at {BAND_FPPI:g} FPPI", color=palette.ink)
@@ -120,18 +129,20 @@ def _bands(runs: Sequence[Run], literature: Sequence[LiteratureBand]) -> Draw:
     return draw
 
 
-def _prepare(axes: Axes, rows: Sequence[BandRow], palette: Palette) -> None:
+def prepare_panel(axes: Axes, labels: Sequence[str], title: str, palette: Palette) -> None:
+    """Axes for one row per label, sensitivity from 0 to 1 along x."""
     plain_axes(axes, palette)
     axes.grid(visible=False, axis="y")
     axes.set_xlim(-0.01, 1.02)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    for place in range(1, len(rows)):
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    for place in range(1, len(labels)):
         axes.axhline(place - 0.5, color=palette.grid, linewidth=0.8, zorder=0.5)
-    axes.set_yticks(range(len(rows)), [row.text for row in rows], color=palette.ink, linespacing=1.35)
-    axes.set_title(_TITLES[rows[0].kind], loc="left", fontsize=10.5, color=palette.ink, pad=6)
+    axes.set_yticks(range(len(labels)), labels, color=palette.ink, linespacing=1.35)
+    axes.set_title(title, loc="left", fontsize=10.5, color=palette.ink, pad=6)
 
 
-def _draw_row(axes: Axes, place: int, row: BandRow, palette: Palette) -> None:
+def draw_row(axes: Axes, place: int, row: BandRow, palette: Palette) -> None:
+    """The runs' dots of one row with their intervals, one below the other."""
     for number, point in enumerate(row.points):
         if point is None:
             continue

@@ -23,6 +23,9 @@ def patients_svg(
     Args:
         runs: by the number of patients each was fine-tuned on, scored on the same images.
         level: image, breast or patient.
+
+    Raises:
+        ValueError: a number below 1.
     """
     points = _points(runs, level)
     return themed_svg(_patients(points, level), size_in=size_in, salt=salt) if points else ""

@@ -18,6 +18,7 @@ from mammo_monai.schema.fields import (
     number_from_0_to_1,
     pixel_count,
     read_field,
+    string,
     text_,
 )
 
@@ -64,15 +65,7 @@ class SaliencyNote:
         return f"{self.record_id}_{self.number}"
 
 
-def string(value: object) -> str:
-    """A string, filled or not."""
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
-
-
-def box(value: Any) -> Box | None:
-    """Four numbers, or null."""
+def _box(value: Any) -> Box | None:
     if value is None:
         return None
     x_min, y_min, x_max, y_max = (finite_number(each) for each in value)
@@ -83,7 +76,7 @@ _FIELDS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("record_id", "method", "unit", "fingerprint"), text_),
     **dict.fromkeys(("width", "height", "number"), pixel_count),
     "score": number_from_0_to_1,
-    "box": box,
+    "box": _box,
     "label": class_index,
     "layer": string,
     "raw_maximum": finite_number,

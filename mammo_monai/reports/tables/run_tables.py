@@ -161,6 +161,11 @@ def sensitivity_text(point: Mapping[str, Any] | None) -> str:
     return f"{point['sensitivity']:.2f} ({point['low']:.2f}–{point['high']:.2f}){mark}"
 
 
+def false_positives_text(point: Mapping[str, Any]) -> str:
+    """`0.52 (0.44–0.60)` false positives per image."""
+    return f"{point['false_positives_per_image']:.2f} ({point['low']:.2f}–{point['high']:.2f})"
+
+
 def confidence_text(runs: Sequence[Run]) -> str:
     """Of the runs' intervals, such as 95 %."""
     levels = {run.metrics["rule"].get("confidence", 0.95) for run in runs}
@@ -199,9 +204,7 @@ def _normal_points(run: Run) -> Sequence[Mapping[str, Any]]:
 
 
 def _normal_text(point: Mapping[str, Any] | None) -> str:
-    if point is None:
-        return UNDEFINED
-    return f"{point['false_positives_per_image']:.2f} ({point['low']:.2f}–{point['high']:.2f})"
+    return UNDEFINED if point is None else false_positives_text(point)
 
 
 def _count(metrics: Mapping[str, Any], name: str) -> str:

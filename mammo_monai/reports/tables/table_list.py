@@ -26,6 +26,7 @@ from mammo_monai.reports.tables.run_tables import (
     size_band_table,
     summary_table,
 )
+from mammo_monai.reports.tables.subgroup_tables import subgroup_false_positive_table, subgroup_table
 from mammo_monai.reports.tables.table import Table
 
 
@@ -38,6 +39,8 @@ def measured_tables(runs: Sequence[Run]) -> list[Table]:
         level_table(runs),
         size_band_table(runs),
         area_band_table(runs),
+        subgroup_table(runs),
+        subgroup_false_positive_table(runs),
         precision_recall_table(runs),
         average_precision_table(runs),
         roc_table(runs),

@@ -146,7 +146,7 @@ def test_unknown_images_are_refused_by_name(folder: Path) -> None:
 
 
 def test_without_lesions_the_difference_is_undefined(tmp_path: Path) -> None:
-    with pytest.raises(UndefinedMetricError, match="the 6 images hold no lesion of the scored label"):
+    with pytest.raises(UndefinedMetricError, match="6 images without a lesion of the scored label"):
         compared(write_pair(tmp_path, has_lesions=False))
 
 

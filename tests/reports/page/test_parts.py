@@ -19,6 +19,7 @@ from mammo_monai.reports.page.figures import (
     overlap_figure,
     reliability_figure,
     roc_figure,
+    subgroups_figure,
     training_figure,
 )
 from mammo_monai.reports.page.parts import Part, contents_html, figure_parts, parts_html
@@ -52,13 +53,14 @@ def test_a_rich_page_holds_every_part_in_order(page: Page) -> None:
         "overlap",
         "sizes",
         "normals",
+        "subgroups",
         "roc",
         "reliability",
         "training",
         "images",
         "provenance",
     ]
-    assert len(page.all("figure", class_="plot")) == 9
+    assert len(page.all("figure", class_="plot")) == 10
     assert page.open == []
 
 
@@ -78,23 +80,23 @@ def test_every_id_stands_once_and_every_reference_leads_to_one(page: Page) -> No
 
 def test_every_plot_is_told_in_words_in_both_shapes(page: Page) -> None:
     shown = [each for each in page.all("div") if each.get("role") == "img"]
-    assert len(shown) == 2 * 9
+    assert len(shown) == 2 * 10
     assert all(each["aria-label"] for each in shown)
-    assert [each["class"] for each in shown] == ["wide", "narrow"] * 9
+    assert [each["class"] for each in shown] == ["wide", "narrow"] * 10
 
 
 def test_plain_metrics_give_a_page_of_froc_and_points_alone() -> None:
     assert anchors([bare_run()]) == ["froc", "points"]
     assert anchors([empty_run()]) == ["froc", "points"]
     none = (overlap_figure, bands_figure, normals_figure, roc_figure, reliability_figure, training_figure)
-    for figure in (*none, fold_figure):
+    for figure in (*none, subgroups_figure, fold_figure):
         assert figure([bare_run()]) == ""
     assert literature_figure([empty_run()], "digital") == ""
     assert literature_figure(RUNS, None) == ""
 
 
 def test_published_points_stand_in_plots_of_their_own_kind_of_images_only() -> None:
-    kept = ("size_bands", "area_bands", "normal_images")
+    kept = ("size_bands", "area_bands", "subgroups", "normal_images")
     few = bare_run().metrics | {name: RUNS[0].metrics[name] for name in kept}
     run = replace(RUNS[0], metrics=few, folds=(), histories={})
 

@@ -22,6 +22,7 @@ from mammo_monai.reports.plots import reliability as reliability_plot
 from mammo_monai.reports.plots import roc as roc_plot
 from mammo_monai.reports.plots import training
 from mammo_monai.reports.plots.style import RUN_COLOURS, STAND_INS
+from mammo_monai.reports.plots.subgroups import subgroup_rows
 from mammo_monai.reports.runs import EpochPoint, Run
 from tests.reports.plots.drawn import HALF, NARROW, WIDE, figure_of, overlapping_texts
 from tests.reports.rich_runs import MIN_IOU, bare_run, empty_run, rich_run, roc
@@ -31,6 +32,7 @@ KINDS: dict[str, tuple[Svg, Callable[..., None], str]] = {
     "overlap": (plots.overlap_svg, plots.save_overlap_plot, "minimum IoU of a hit"),
     "normals": (plots.normals_svg, plots.save_normals_plot, "false positives per normal image"),
     "bands": (plots.bands_svg, plots.save_bands_plot, "lesion sensitivity at 0.5 FPPI"),
+    "subgroups": (plots.subgroups_svg, plots.save_subgroups_plot, "1, subtle (1)"),
     "roc": (plots.roc_svg, plots.save_roc_plot, "1 − specificity"),
     "training": (plots.training_svg, plots.save_training_plot, "epoch"),
     "reliability": (plots.reliability_svg, plots.save_reliability_plot, "share that hit a lesion"),
@@ -205,6 +207,16 @@ def test_bands_of_another_tool_keep_their_name_and_their_missing_interval() -> N
     run = Run("other", metrics)
     assert [row.text for row in bands_plot.band_rows([run])] == ["tiny\n2 lesions"]
     assert "tiny" in plots.bands_svg([run], size_in=HALF, salt="x")
+
+
+def test_subgroups_are_named_in_words_and_those_without_a_lesion_have_no_row() -> None:
+    rows = subgroup_rows(RUNS)
+    assert [(row.kind, row.name, row.count_text) for row in rows] == [
+        ("view", "CC", "9"),
+        ("view", "MLO", "11"),
+        ("subtlety", "1, subtle", "1"),
+    ]
+    assert subgroup_rows([bare_run()]) == []
 
 
 def test_roc_names_level_counts_and_area() -> None:
