@@ -68,7 +68,11 @@ def initialised_network(
 
 
 def resolve_init(init: str, bundle_root: str | Path) -> str | Path:
-    """`init` itself where it is published or a file, else the weights of the bundle it names."""
+    """`init` itself where it is published or a file, else the weights of the bundle it names.
+
+    Raises:
+        WeightsError: no such file, or the bundle has no weights. BundleError: no such bundle.
+    """
     if init in PUBLISHED or Path(init).is_file():
         return init
     if Path(init).suffix in (".safetensors", ".pt", ".pth"):

@@ -40,20 +40,23 @@ def counting_bar(what: str, unit: str = "image") -> Iterator[Callable[[int, int]
 
 
 def image_bar() -> Callable[[Progress], None] | None:
-    """What `Predictor` calls after each image: a bar with the time left, or None without a terminal."""
+    """What `Predictor` calls after each image: a bar with the time left, or None without a terminal.
+
+    It is drawn at the first image, so that an error before it is alone on its line.
+    """
     if not sys.stderr.isatty():
         return None
     from tqdm import tqdm
 
-    bar = tqdm(unit="image", desc="predicting")
+    bars: list[tqdm[Any]] = []
 
     def show(progress: Progress) -> None:
-        if bar.total is None:
+        if not bars:
             # Images done before this run must not count as fast ones.
-            bar.initial = bar.n = progress.done - 1
-            bar.total = progress.total
-        bar.update(progress.done - bar.n)
+            before = progress.done - 1
+            bars.append(tqdm(unit="image", desc="predicting", initial=before, total=progress.total))
+        bars[0].update(progress.done - bars[0].n)
         if progress.done == progress.total:
-            bar.close()
+            bars[0].close()
 
     return show

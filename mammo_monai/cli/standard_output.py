@@ -29,7 +29,7 @@ def delivered(code: int) -> int:
 
 
 def left() -> int:
-    """`LEFT`, once what is still buffered has been let go."""
+    """The exit code where the reader, such as `head`, is gone; what is still buffered goes nowhere."""
     _drop()
     return LEFT
 

@@ -12,6 +12,7 @@ import torch
 
 from mammo_monai.data.samples import load_samples, records_of
 from mammo_monai.errors import ManifestError
+from mammo_monai.files import counted
 from mammo_monai.records import MASS_LABEL, Positive, Split, ViewPosition, is_positive
 
 logger = logging.getLogger(__name__)
@@ -58,9 +59,9 @@ def load_image_samples(
     which = getattr(split, "value", split) or "all lists"
     if not labelled:
         raise ManifestError(
-            f"{path}, {which}: none of the {len(samples)} images says whether it is {positive}: it takes a "
-            "lesion's pathology, or a BI-RADS assessment other than 0 and 3. Use positive=lesion, or another "
-            "manifest."
+            f"{path}, {which}: none of {counted(len(samples), 'image')} says whether it is "
+            f"{positive}: it takes a lesion's pathology, or a BI-RADS assessment other than 0 and 3. Use "
+            "positive=lesion, or another manifest."
         )
     if max_patients is not None:
         truth = [(each["patient_id"], bool(each["class_index"])) for each in labelled]

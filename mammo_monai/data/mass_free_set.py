@@ -14,6 +14,7 @@ from mammo_monai import __version__
 from mammo_monai.data.mass_free import MARGIN, mass_free_rectangle
 from mammo_monai.data.prepared_image import prepared_path
 from mammo_monai.errors import ManifestError
+from mammo_monai.files import counted
 from mammo_monai.records import ImageRecord, Split, record_id_of
 from mammo_monai.schema import Manifest, read_manifest, write_manifest
 from mammo_monai.transforms.prepared_file import read_prepared, write_prepared
@@ -91,8 +92,9 @@ def write_mass_free_set(
             on_progress(number, len(films))
     if not fractions:
         raise ManifestError(
-            f"{manifest.path}: none of {len(films)} images with lesions has {min_fraction:g} of its breast "
-            "free of them. Lower min_fraction, or give a manifest, or a list of it, with lesions."
+            f"{manifest.path}: none of {counted(len(films), 'image')} with lesions has "
+            f"{min_fraction:g} of its breast free of them. Lower min_fraction, or give a manifest, or a list "
+            "of it, with lesions."
         )
     how = {"min_fraction": min_fraction, "margin": MARGIN, "software": f"mammo-monai {__version__}"}
     training, validation, test = (tuple(lists[each]) for each in Split)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mammo_monai.data.phantoms import cache_folder
 from mammo_monai.data.prepared_image import file_stem
 from mammo_monai.errors import GeometryError
-from mammo_monai.files import atomic_path, bytes_text, write_json_atomic
+from mammo_monai.files import atomic_path, bytes_text, counted, write_json_atomic
 from mammo_monai.geometry import Crop, Flip, ImageFrame, Scale, rowcol_to_xyxy
 from mammo_monai.records import Boxes
 from mammo_monai.schema.json_text import json_value
@@ -262,6 +262,7 @@ def _full_disk(error: OSError, kept: Sequence[KeptImage | None], folder: Path) -
     missing = len(kept) - len(done)
     return OSError(
         errno.ENOSPC,
-        f"{folder}: the disk is full; {missing} of {len(kept)} images, about {bytes_text(mean * missing)}, "
-        "are still to be written. Give cache_dir a folder on another disk; what is written is used again.",
+        f"{folder}: the disk is full; {missing} of {counted(len(kept), 'image')}, about "
+        f"{bytes_text(mean * missing)}, still to be written. Give cache_dir a folder on another "
+        "disk; what is written is used again.",
     )

@@ -1,4 +1,7 @@
-"""Windows at lesions as Shen's sets have them: one centred on each, or ten around it; and off all lesions."""
+"""Windows at lesions as Shen's sets have them: one centred on each, or ten around it; and off all lesions.
+
+Centres are `(x, y)`, in pixels of the prepared image.
+"""
 
 from __future__ import annotations
 

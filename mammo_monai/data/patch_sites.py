@@ -14,6 +14,7 @@ from mammo_monai.data.patch_lesion_sites import background_centres, lesion_centr
 from mammo_monai.data.patch_plan import BACKGROUND, PatchPlan, class_of_lesion
 from mammo_monai.data.patch_regions import LesionRegion, Points, is_inside
 from mammo_monai.errors import ManifestError
+from mammo_monai.files import counted
 from mammo_monai.records import Boxes, ImageRecord
 
 logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ def choose_sites(images: Sequence[SiteImage], plan: PatchPlan) -> list[PatchSite
     _report_lesions(images, positives, plan)
     if not any(positives):
         raise ManifestError(
-            f"no patch: none of the {len(images)} images has a lesion of the classes "
+            f"no patch: none of {counted(len(images), 'image')} has a lesion of the classes "
             f"{', '.join(plan.class_names[1:])} under a window of {plan.patch_px} px every {plan.stride_px} "
             "px. Look at the lesions in the manifest, or give smaller patch_px and stride_px."
         )
@@ -148,7 +149,7 @@ def _grid_negatives(
         source = "normals" if is_normal.any() else "same_images"
     if source == "normals" and not is_normal.any():
         raise ManifestError(
-            f"negatives from normals: each of the {len(images)} images has a lesion. Set negatives to "
+            f"negatives from normals: each of {counted(len(images), 'image')} has a lesion. Set negatives to "
             "same_images, or give normal images."
         )
     counts = np.array([len(each) for each in positives])

@@ -19,6 +19,7 @@ from mammo_monai.data.patch_regions import lesion_regions
 from mammo_monai.data.patch_sites import PatchSite, SiteImage, choose_sites
 from mammo_monai.data.samples import load_samples, records_of
 from mammo_monai.errors import ManifestError
+from mammo_monai.files import counted
 from mammo_monai.imaging import candidate_regions
 from mammo_monai.records import Boxes, ImageRecord, Split
 from mammo_monai.transforms import CandidateRegionsd, NormaliseIntensityd, PrepareMammogramd, image_recipe
@@ -59,7 +60,8 @@ class PatchDataset(Dataset[Sample]):
         seed: int = 0,
     ) -> None:
         if len(images) != len(records):
-            raise ValueError(f"expected one record per image, got {len(records)} for {len(images)} images.")
+            n_images = counted(len(images), "image")
+            raise ValueError(f"expected one record per image, got {len(records)} for {n_images}.")
         draw_placement(augment, np.random.default_rng(0))  # refuses what is none
         self.images, self.records, self.sites = list(images), list(records), tuple(sites)
         self.plan = plan

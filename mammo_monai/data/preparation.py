@@ -31,7 +31,7 @@ from mammo_monai.data.prepared_image import (
     prepared_path,
 )
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import bytes_text, in_words
+from mammo_monai.files import bytes_text, counted, in_words
 from mammo_monai.processes import DIED, WorkerPool
 from mammo_monai.records import ImageRecord, Split
 from mammo_monai.schema import Action, Finding, Manifest, Quarantined, write_audit, write_manifest
@@ -109,8 +109,8 @@ def prepare_manifest(
         except OSError as error:
             raise OSError(
                 error.errno,
-                f"{in_words(error)} {len(kept) + len(made)} of {total} images are prepared and stay; "
-                "the same command goes on from there.",
+                f"{in_words(error)} {len(kept) + len(made)} of {counted(total, 'image')} are prepared and "
+                "stay; the same command goes on from there.",
             ) from error
         failed.sort(key=lambda each: each.record_id)
         used = [*kept, *made]
@@ -179,12 +179,15 @@ def _check_room(out: Path, sizes: Sequence[int], remaining: int) -> None:
     free = shutil.disk_usage(out).free
     if need * (1 + SPARE_SHARE) + SPARE_BYTES > free:
         raise OSError(
-            f"{out}: the remaining {remaining} images need about {bytes_text(need)} (measured on "
+            f"{out}: {counted(remaining, 'image')} to prepare, about {bytes_text(need)} (measured on "
             f"{len(sizes)}), {bytes_text(free)} are free. Make room (--prune deletes copies of other "
             "recipes once all are prepared) or choose another --out."
         )
     logger.info(
-        "%d images to prepare need about %s; %s are free", remaining, bytes_text(need), bytes_text(free)
+        "%s to prepare, about %s; %s are free",
+        counted(remaining, "image"),
+        bytes_text(need),
+        bytes_text(free),
     )
 
 
@@ -213,7 +216,8 @@ def _write(
         write_audit(out / "audit.csv", MANIFEST_NAME, findings)
     if not prepared:
         raise ManifestError(
-            f"{manifest.path}: none of {len(images)} images can be prepared; the first: {failed[0].reason}"
+            f"{manifest.path}: none of {counted(len(images), 'image')} can be prepared; the first: "
+            f"{failed[0].reason}"
         )
     training, validation, test = (
         tuple(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mammo_monai.data.files import image_files
 from mammo_monai.data.phantoms import PHANTOMS_PREFIX, phantom_manifest
 from mammo_monai.errors import ManifestError
+from mammo_monai.files import counted
 from mammo_monai.records import ImageRecord, Laterality, Split, ViewPosition, record_id_of
 from mammo_monai.schema import Manifest, read_manifest
 
@@ -236,8 +237,9 @@ def _reject_twice(samples: Sequence[Sample], path: object) -> None:
     twice = [record_id for record_id, count in counts.items() if count > 1]
     if twice:
         raise ManifestError(
-            f"{path}: {len(twice)} images stand in normals_from too, the first {twice[0]}: its normal images "
-            "are in the list already. Leave out normals_from, or give another manifest."
+            f"{path}: normals_from holds {counted(len(twice), 'image')} of the list too, the first "
+            f"{twice[0]}: its normal images are in the list already. Leave out normals_from, or give another "
+            "manifest."
         )
 
 
@@ -248,7 +250,7 @@ def _check_files(records: Sequence[ImageRecord], path: object, split: Split | st
         return
     named = ", ".join(str(record.image) for record in missing[:MISSING_NAMED])
     text = (
-        f"{path}: {len(missing)} of {len(records)} image files are missing: {named}"
+        f"{path}: {len(missing)} of {counted(len(records), 'image file')} are missing: {named}"
         f"{' …' if len(missing) > MISSING_NAMED else ''}. "
         "Paths in a manifest are relative to its folder: move both together, or make it again."
     )

@@ -126,11 +126,14 @@ def _frame_laterality(dataset: Dataset, _: Path) -> Laterality | None:
     return None
 
 
-def _view_name(dataset: Dataset, _: Path) -> ViewPosition | None:
+def _view_name(dataset: Dataset, path: Path) -> ViewPosition | None:
+    """None for a word that is no view where the View Code Sequence tells one."""
     name = first_text(dataset, "ViewPosition").upper()
     if not name:
         return None
-    return ViewPosition(name) if name in ViewPosition.__members__ else ViewPosition.OTHER
+    if name in ViewPosition.__members__:
+        return ViewPosition(name)
+    return None if _view_code(dataset, path) not in (None, ViewPosition.OTHER) else ViewPosition.OTHER
 
 
 def _view_code(dataset: Dataset, _: Path) -> ViewPosition | None:

@@ -4,7 +4,7 @@ Measured by `scripts/bench/bench_decode.py`: for RLE the Rust decoder of pylibjp
 time of pydicom's own Python loop, with the same bits. dicomsdl is faster still but is not used: its RLE
 decoder writes past its buffer on damaged files ("double free or corruption", within 3000 random changes of
 a 4 kB file) and takes the whole process with it, which no exception handler can undo. gdcm does that too: it
-is never asked in this process, but in one of its own (`gdcm_apart`), for lossless JPEG.
+is never asked in this process, but in one of its own (`gdcm_apart`), for lossless and 12-bit JPEG.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ def decode_stored_values(path: Path, dataset: Dataset) -> NDArray[np.integer]:
     with damage_refused(path):
         _refuse_no_pixels(path, dataset)
         decoder = _decoder_of(path, dataset)
-        _refuse_12_bit_jpeg(path, dataset, decoder.UID)
+        plugins = _plugins_for(path, dataset, decoder)
         _check_frame(dataset, decoder.UID, 0)
     failures = []
-    for plugin in _plugins_of(decoder):
+    for plugin in plugins:
         try:
             return _decode(decoder, dataset, plugin)
         # A panic of a Rust decoder derives from BaseException alone; it is a decoding error like the others.
@@ -102,9 +102,8 @@ def plugin_for_frame(path: Path, dataset: Dataset, index: int) -> str:
     with damage_refused(path):
         _refuse_no_pixels(path, dataset)
         decoder = _decoder_of(path, dataset)
-        _refuse_12_bit_jpeg(path, dataset, decoder.UID)
         _check_frame(dataset, decoder.UID, index)
-        return _plugins_of(decoder)[0]
+        return _plugins_for(path, dataset, decoder)[0]
 
 
 def plugin_for_all(path: Path, dataset: Dataset, *, n_frames: int | None = None) -> str:
@@ -119,11 +118,10 @@ def plugin_for_all(path: Path, dataset: Dataset, *, n_frames: int | None = None)
     """
     _refuse_no_pixels(path, dataset)
     decoder = _decoder_of(path, dataset)
-    _refuse_12_bit_jpeg(path, dataset, decoder.UID)
     samples = int(first_text(dataset, "SamplesPerPixel") or 1)
     for index in range(n_frames or int(first_text(dataset, "NumberOfFrames") or 1)):
         _check_frame(dataset, decoder.UID, index, samples=samples)
-    return _plugins_of(decoder)[0]
+    return _plugins_for(path, dataset, decoder)[0]
 
 
 def _check_frame(dataset: Dataset, syntax: UID, index: int, *, samples: int = 1) -> None:
@@ -152,18 +150,25 @@ def _refuse_no_pixels(path: Path, dataset: Dataset) -> None:
         )
 
 
-def _refuse_12_bit_jpeg(path: Path, dataset: Dataset, syntax: UID) -> None:
-    """Lossy JPEG of more than 8 bits: Pillow reads none, GDCM ends the process at damaged ones.
+def _plugins_for(path: Path, dataset: Dataset, decoder: Decoder) -> tuple[str, ...]:
+    """As `_plugins_of`; of JPEG Extended at more than 8 bits GDCM alone, at 8 bits the others.
 
-    Measured: python-gdcm 3.2.6 gives the same pixels as DCMTK from whole files, and "terminate called" within
-    a second of random changes to one; pylibjpeg-libjpeg is GPL-3.
+    Pillow reads its 8-bit form only; GDCM (python-gdcm 3.2.6) gives the same 12-bit pixels as DCMTK.
     """
-    if syntax == JPEGExtended12Bit and int(first_text(dataset, "BitsStored") or 8) > 8:
+    plugins = _plugins_of(decoder)
+    syntax = decoder.UID
+    if syntax != JPEGExtended12Bit:
+        return plugins
+    bits = int(first_text(dataset, "BitsStored") or 8)
+    fitting = tuple(each for each in plugins if (each == gdcm_apart.LABEL) == (bits > 8))
+    if not fitting:
+        package = "python-gdcm" if bits > 8 else _PACKAGES[JPEGExtended12Bit]
         raise DicomError(
-            f"{path}: expected pixels that a decoder here reads, got {_shown(syntax)} of "
-            f"{first_text(dataset, 'BitsStored')} bits. Convert the file to Explicit VR Little Endian, for "
-            "instance with dcmdjpeg of DCMTK; no package to install reads it here."
+            f"{path}: expected pixels that a decoder here reads, got {_shown(decoder.UID)} of {bits} bits. "
+            f"Install the decoder (pip install {package}), or convert the file to Explicit VR Little Endian, "
+            "for instance with dcmdjpeg of DCMTK."
         )
+    return fitting
 
 
 def _decoder_of(path: Path, dataset: Dataset) -> Decoder:

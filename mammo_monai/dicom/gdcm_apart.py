@@ -1,4 +1,4 @@
-"""A decoder for pydicom: GDCM in a process of its own, for lossless JPEG, which nothing else here reads.
+"""A decoder for pydicom: GDCM in a process of its own, for JPEG that is lossless or of 12 bits.
 
 GDCM 3.2 ends the process that calls it at one of 150 damaged bodies ("terminate called after throwing an
 instance of gdcm::Exception"), which no look at the header prevents and no exception handler undoes. Here that
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydicom.pixels.decoders import gdcm as in_process
 from pydicom.pixels.decoders.base import DecodeRunner, get_decoder
-from pydicom.uid import JPEGLossless, JPEGLosslessSV1
+from pydicom.uid import JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1
 
 from mammo_monai.dicom import gdcm_child
 from mammo_monai.dicom.unquoted import AttributeValueError
@@ -26,7 +26,7 @@ from mammo_monai.dicom.unquoted import AttributeValueError
 logger = logging.getLogger(__name__)
 
 LABEL = "gdcm apart"
-SYNTAXES = (JPEGLossless, JPEGLosslessSV1)
+SYNTAXES = (JPEGLossless, JPEGLosslessSV1, JPEGExtended12Bit)
 DECODER_DEPENDENCIES = {syntax: in_process.DECODER_DEPENDENCIES[syntax] for syntax in SYNTAXES}
 """Asked for by pydicom of every decoder."""
 
@@ -49,7 +49,7 @@ def offer() -> None:
 
 
 def is_available(uid: str) -> bool:
-    """Whether frames of a transfer syntax can be decoded here: it is lossless JPEG, and GDCM is installed."""
+    """Whether frames of a transfer syntax can be decoded: it is one of `SYNTAXES`, and GDCM is installed."""
     return uid in DECODER_DEPENDENCIES and in_process.is_available(uid)
 
 
@@ -82,10 +82,10 @@ def decode_frame(frame: bytes, runner: DecodeRunner) -> bytes:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        logger.warning("lossless JPEG: no answer within %g s", _MOST_S)
+        logger.warning("JPEG by GDCM: no answer within %g s", _MOST_S)
         raise
     except OSError as error:
-        logger.warning("lossless JPEG: no process could be started to decode it: %s", error.strerror)
+        logger.warning("JPEG by GDCM: no process could be started to decode it: %s", error.strerror)
         raise
     if done.returncode:
         raise AttributeValueError(f"GDCM ended with exit code {done.returncode}")

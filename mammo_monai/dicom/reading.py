@@ -187,6 +187,12 @@ def _refuse_other_objects(path: Path, dataset: Dataset) -> None:
             "modality",
         )
     frames = int(first_text(dataset, "NumberOfFrames") or 1)
+    if frames < 1:
+        raise UnsuitableImageError(
+            f"{path}: expected Number of Frames (0028,0008) of 1, got {frames}. Correct the tag if the file "
+            "holds an image, or export it again.",
+            "no-image",
+        )
     if sop_class in _TOMOSYNTHESIS_CLASSES or frames != 1:
         raise UnsuitableImageError(
             f"{path}: expected one frame, got {frames} (tomosynthesis or multi-frame). Use the 2-D mammogram "

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mammo_monai.errors import ManifestError
 from mammo_monai.experiments.field_checks import (
@@ -20,6 +20,7 @@ from mammo_monai.schema.folds import SOURCE_LETTERS, FoldScheme
 
 PHANTOMS_PREFIX = "phantoms:"
 ONCE = "once"
+_Manifest = TypeVar("_Manifest")
 _FOLDS = {"scheme", "n_folds", "validation_fraction", "seed"}
 
 
@@ -118,6 +119,23 @@ def is_letter(name: str) -> bool:
     (True, False, False)
     """
     return len(name) == 1 and name in SOURCE_LETTERS
+
+
+def lettered(manifests: Sequence[_Manifest]) -> dict[str, _Manifest]:
+    """Manifests by their letters: A is the first.
+
+    Raises:
+        ExperimentError: more than there are letters.
+
+    >>> lettered(["one.json", "two.json"])
+    {'A': 'one.json', 'B': 'two.json'}
+    """
+    if len(manifests) > len(SOURCE_LETTERS):
+        raise ExperimentError(
+            f"expected at most {len(SOURCE_LETTERS)} manifests, A to {SOURCE_LETTERS[-1]}, got "
+            f"{len(manifests)}. Join some into one manifest, or make several experiments."
+        )
+    return dict(zip(SOURCE_LETTERS, manifests, strict=False))
 
 
 def folds_request(where: str, value: Any, folder: Path) -> Path | FoldsRequest | None:

@@ -22,7 +22,7 @@ from mammo_monai.experiments.table import (
     runs_tables,
     scored_runs,
 )
-from mammo_monai.files import write_text_atomic
+from mammo_monai.files import counted, write_text_atomic
 from mammo_monai.reports import INTENDED_USE, Run, Table
 from mammo_monai.reports.page.figures import froc_section
 from mammo_monai.reports.page.shell import html_page, stylesheet
@@ -132,7 +132,7 @@ def _basis(results: Results) -> str:
         "difference is on the folds that both have finished. "
     )
     return (
-        f"{run.name}: {metrics['n_images']} images ({metrics['n_normal_images']} normal), "
+        f"{run.name}: {counted(metrics['n_images'], 'image')} ({metrics['n_normal_images']} normal), "
         f"{metrics['n_lesions']} lesions, {metrics['n_patients']} patients. {note if unlike else ''}"
         f"{metrics['rule']['text']} Times: {'; '.join(machines)}."
     )

@@ -8,7 +8,14 @@ from functools import cached_property
 from pathlib import Path
 
 from mammo_monai.experiments.configuration import config_hash
-from mammo_monai.experiments.data_request import ONCE, PHANTOMS_PREFIX, DataRequest, FoldsRequest, is_letter
+from mammo_monai.experiments.data_request import (
+    ONCE,
+    PHANTOMS_PREFIX,
+    DataRequest,
+    FoldsRequest,
+    is_letter,
+    lettered,
+)
 from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.readers import splits
 from mammo_monai.records import ImageRecord, Split
@@ -91,13 +98,13 @@ class DataSets:
         names: the experiment's manifests, A first. folds: the experiment's. stage: the experiment's.
 
     Raises:
-        ManifestError: a manifest that cannot be read.
+        ExperimentError: more manifests than letters.
     """
 
     def __init__(self, names: Sequence[str], folds: Path | FoldsRequest | None, stage: str | None) -> None:
         self.folds = folds
         self.stage = stage
-        self._names: dict[str, str] = dict(zip(SOURCE_LETTERS, names, strict=False))
+        self._names = lettered(names)
         self._manifests: dict[str, Manifest] = {}
         self._folds: dict[tuple[tuple[str, ...], Path | FoldsRequest], Folds] = {}
 
@@ -152,9 +159,9 @@ class DataSets:
                 )
             return asked
         known = next((letter for letter, name in self._names.items() if name == asked), None)
-        letter = known or SOURCE_LETTERS[len(self._names)]
-        self._names[letter] = asked
-        return letter
+        if known is None:
+            self._names = lettered([*self._names.values(), asked])
+        return known or [*self._names][-1]
 
     def _manifest(self, letter: str) -> Manifest:
         if letter not in self._manifests:

@@ -29,6 +29,7 @@ from mammo_monai.files import write_json_atomic
 from mammo_monai.schema.json_text import read_json
 
 FAILED, INTERRUPTED = 2, 130
+SCORING = "mammo_monai.metrics.score_files"
 
 
 def run_step(step: Step) -> None:
@@ -94,7 +95,7 @@ def _predict(step: Step) -> dict[str, Any]:
     timed = {"predictor#on_progress": clock} if "predictor" in config else {}
     # A patch classifier's `evaluating` scores patches; what it marks on whole images is another id.
     run_id = "detecting" if "detecting" in config else "evaluating"
-    overrides = {**step.overrides, **timed}
+    overrides = {**step.overrides, **timed, **_unscored(run_id, config.get(run_id))}
     workflow = run_bundle(
         step.bundle, "train", run_id, overrides, overlays=[EVALUATE], is_trusted=step.is_trusted
     )
@@ -104,6 +105,14 @@ def _predict(step: Step) -> dict[str, Any]:
         "seconds_per_image": clock.seconds_per_image,
         "images_timed": max(0, len(clock.times) - 1),
     }
+
+
+def _unscored(run_id: str, entries: Any) -> dict[str, Any]:
+    """The id without the scoring in it: the runner scores by the experiment's own rule."""
+    if not isinstance(entries, list):
+        return {}
+    kept = [each for each in entries if not (isinstance(each, dict) and each.get("_target_") == SCORING)]
+    return {run_id: kept} if kept != entries else {}
 
 
 def _note_environment(path: Path, kind: str) -> None:

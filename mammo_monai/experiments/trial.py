@@ -13,6 +13,7 @@ from mammo_monai.experiments.configuration import training_config
 from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.plan import Plan
 from mammo_monai.experiments.run_spec import RunSpec
+from mammo_monai.files import counted
 from mammo_monai.schema import Manifest
 
 # In this order; a bundle may lack some.
@@ -39,8 +40,8 @@ def _check_films(manifest: Manifest, where: str) -> None:
     missing = [record.image for record in records if not record.image.is_file()]
     if missing:
         raise ExperimentError(
-            f"{where}: {manifest.path}: {len(missing)} of {len(records)} image files are missing, such as "
-            f"{missing[0]}. Paths in a manifest are relative to its folder: move both together."
+            f"{where}: {manifest.path}: {len(missing)} of {counted(len(records), 'image file')} are missing, "
+            f"such as {missing[0]}. Paths in a manifest are relative to its folder: move both together."
         )
 
 

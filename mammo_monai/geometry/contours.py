@@ -29,6 +29,9 @@ def contour_box(points: ArrayLike) -> Box:
 def contour_area_px(points: ArrayLike) -> float:
     """Area inside a closed contour in px², by the shoelace formula; the last point joins the first.
 
+    Raises:
+        GeometryError: not points `(x, y)`, or none.
+
     >>> contour_area_px([(0, 0), (4, 0), (4, 3), (0, 3)])
     12.0
     """

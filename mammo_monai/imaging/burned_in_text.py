@@ -26,7 +26,11 @@ _LEAST_LETTERS = 5  # lead markers spell RCC, LMLO, at most four
 
 @dataclass(frozen=True)
 class TextLine:
-    """A row of letters. Attributes: box: in pixels of the image. n_letters: parts in it."""
+    """A row of letters.
+
+    Attributes:
+        box: pixels of the image, half-open. n_letters: parts in it.
+    """
 
     box: Box
     n_letters: int

@@ -39,7 +39,7 @@ class Network(nn.Module):
     architecture: ClassVar[str]
     if TYPE_CHECKING:  # torch.jit.script reads annotations
         settings: Any
-    __jit_unused_properties__: ClassVar[tuple[str, ...]] = ("frozen_norm", "parts")  # they have no graph
+    __jit_unused_properties__: ClassVar[tuple[str, ...]] = ("frozen_norm", "fresh_norms", "parts")  # no graph
 
     @property
     def parts(self) -> NetworkParts:
@@ -48,7 +48,7 @@ class Network(nn.Module):
 
     @property
     def frozen_norm(self) -> bool:
-        """Whether all batch norms keep their statistics and weights, also after `.train()`."""
+        """Whether batch norms that weights came for keep statistics and weights, also after `.train()`."""
         return bool(self.__dict__.get("_frozen_norm", False))
 
     @frozen_norm.setter
@@ -56,11 +56,23 @@ class Network(nn.Module):
         self.__dict__["_frozen_norm"] = frozen
         self.train(self.training)
 
+    @property
+    def fresh_norms(self) -> frozenset[str] | None:
+        """Names of the batch norms that no weights came for: never frozen. None before any were loaded."""
+        found: frozenset[str] | None = self.__dict__.get("_fresh_norms")
+        return found
+
+    @fresh_norms.setter
+    def fresh_norms(self, names: frozenset[str]) -> None:
+        self.__dict__["_fresh_norms"] = names
+
     def train(self, mode: bool = True) -> Self:
         """Sets the mode of all layers but the frozen batch norms, which stay in evaluation mode."""
         super().train(mode)
-        for layer in self.modules():
-            if isinstance(layer, nn.BatchNorm2d) and (self.frozen_norm or not layer.weight.requires_grad):
+        fresh = self.fresh_norms or ()
+        for name, layer in self.named_modules():
+            is_frozen = self.frozen_norm and name not in fresh
+            if isinstance(layer, nn.BatchNorm2d) and (is_frozen or not layer.weight.requires_grad):
                 layer.eval()
         return self
 

@@ -1,4 +1,4 @@
-"""Which parts of a network a transfer stage trains."""
+"""Which parts of a network a transfer stage trains; a policy is named after what it trains, not freezes."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def apply_freezing(
     What these parts are called is the network's to say (`Network.parts`).
 
     Batch norms in frozen parts keep their statistics, also after `.train()`; with `frozen_norm` all of them
-    do, and their weights are frozen too. Group norms of the heads belong to their head.
+    do that weights came for (not those of a pyramid or head drawn anew), and their weights are frozen too.
+    Group norms of the heads belong to their head.
 
     Args:
         network: changed in place.
@@ -84,9 +85,9 @@ def apply_freezing(
         raise ValueError(f"freezing policy must be one of {', '.join(POLICIES)}, got {policy!r}.")
     if frozen_norm is not None:
         network.frozen_norm = frozen_norm
-    norms = (
-        {id(p) for norm in batch_norms(network) for p in norm.parameters()} if network.frozen_norm else set()
-    )
+    fresh = {network.get_submodule(name) for name in network.fresh_norms or ()}
+    kept = [norm for norm in batch_norms(network) if network.frozen_norm and norm not in fresh]
+    norms = {id(parameter) for norm in kept for parameter in norm.parameters()}
     is_trained = _chooser(network, policy)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(is_trained(name) and id(parameter) not in norms)

@@ -1,4 +1,7 @@
-"""From head outputs to detections: best candidates per level, decoded, clipped, overlaps removed."""
+"""From head outputs to detections: best candidates per level, decoded, clipped, overlaps removed.
+
+Boxes are in MONAI axis order (row, col, row, col), pixels of the batch.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from mammo_monai.errors import WeightsError
 from mammo_monai.networks.architectures import RETINANET, SETTINGS, architecture_name
@@ -162,6 +162,13 @@ def _fill(network: Network, weights: ConvertedWeights, source: str) -> None:
         name: value + shift if name.endswith("running_var") else value for name, value in typed.items()
     }
     network.load_state_dict(shifted, strict=not weights.is_body_only)
+    unfilled = {
+        name
+        for name, layer in network.named_modules()
+        if isinstance(layer, nn.BatchNorm2d) and f"{name}.running_mean" not in shifted
+    }
+    before = unfilled if network.fresh_norms is None else network.fresh_norms
+    network.fresh_norms = frozenset(unfilled & before)
     logger.info("weights from %s: %s, %d tensors", source, weights.layout, len(state))
 
 

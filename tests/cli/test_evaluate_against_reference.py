@@ -94,9 +94,7 @@ def test_without_a_lesion_of_the_label_nothing_is_scored(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert evaluated(random_scene(0), tmp_path, "--label", "9") == 2
-    assert (
-        "none of the 16 images has one of label 9, those there have label 0, 1, 2" in capsys.readouterr().err
-    )
+    assert "none of 16 images has one of label 9, those there have label 0, 1, 2" in capsys.readouterr().err
     assert not (tmp_path / "metrics.json").exists()
 
 

@@ -277,6 +277,7 @@ def test_a_terminal_shows_a_bar_with_the_images_done_before(
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     show = image_bar()
     assert show is not None
+    assert capsys.readouterr().err == ""  # an error before the first image is alone on its line
     for done in (4, 5, 6):
         show(Progress(done, 6, "r", 1.0))
     assert "6/6" in capsys.readouterr().err

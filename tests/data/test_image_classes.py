@@ -47,7 +47,7 @@ def test_malignant_images_are_positive_and_unknown_ones_left_out_with_a_count(
 
 
 def test_without_a_known_class_there_is_nothing_to_learn(manifest: Path) -> None:
-    with pytest.raises(ManifestError, match="none of the 2 images says whether it is malignant"):
+    with pytest.raises(ManifestError, match="none of 2 images says whether it is malignant"):
         load_image_samples(manifest, "test", positive="malignant")
 
 

@@ -125,7 +125,7 @@ def test_what_does_not_fit_is_refused(manifest: Path, tmp_path: Path) -> None:
     patches = make(manifest, tmp_path)
     with pytest.raises(ValueError, match="one record per image, got 1 for 4 images"):
         PatchDataset(patches.images, patches.records[:1], patches.sites, plan=PLAN)
-    with pytest.raises(ManifestError, match=r"manifest.json, training: no patch: none of the 4 images"):
+    with pytest.raises(ManifestError, match=r"manifest.json, training: no patch: none of 4 images"):
         make(manifest, tmp_path, plan=PatchPlan(patch_px=12, stride_px=500))
 
 

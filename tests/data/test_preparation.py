@@ -368,7 +368,7 @@ def test_a_disk_that_will_not_hold_the_set_is_refused_after_the_first_images(
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(preparation, "MEASURED", 2)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1, 1, 1000))
-    with pytest.raises(OSError, match=r"remaining 4 images need .* \(measured on 2\), 1\.00 kB are free"):
+    with pytest.raises(OSError, match=r"4 images to prepare, about .* \(measured on 2\), 1\.00 kB are free"):
         prepared(manifest, tmp_path / "out")
     assert len(images_in(tmp_path / "out")) == 2
     monkeypatch.undo()
@@ -382,7 +382,7 @@ def test_the_room_needed_is_logged_before_most_is_done(
     monkeypatch.setattr(preparation, "MEASURED", 2)
     with caplog.at_level(logging.INFO):
         prepared(manifest, tmp_path / "out")
-    assert re.search(r"4 images to prepare need about [\d.]+ kB; [\d.]+ [MGT]B are free", caplog.text)
+    assert re.search(r"4 images to prepare, about [\d.]+ kB; [\d.]+ [MGT]B are free", caplog.text)
 
 
 def test_a_disk_that_fills_up_keeps_what_is_done(

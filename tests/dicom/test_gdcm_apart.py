@@ -14,7 +14,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import Decoder, get_decoder
-from pydicom.uid import JPEGLossless, JPEGLosslessSV1, JPEGLSLossless
+from pydicom.uid import JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless
 
 from mammo_monai.dicom import gdcm_apart, gdcm_child
 from mammo_monai.dicom.decoders import decode_stored_values
@@ -38,6 +38,17 @@ def film(frame: bytes) -> Dataset:
 def test_whole_frames_come_back_bit_for_bit(syntax: str) -> None:
     dataset, expected = made_image(syntax)
     np.testing.assert_array_equal(decode_stored_values(Path("1.dcm"), dataset), expected)
+
+
+def test_a_12_bit_frame_cut_in_its_middle_or_of_8_bits_is_refused() -> None:
+    dataset, _ = made_image("JPEGExtended12Bit")
+    frame = base64.b64decode(samples()["JPEGExtended12Bit"])
+    scan = frame.index(b"\xff\xda")
+    half = frame[: scan + (len(frame) - scan) // 2] + b"\xff\xd9"
+    for body in (half, base64.b64decode(samples()["JPEGBaseline8Bit"])):
+        dataset.PixelData = encapsulate([body])
+        with pytest.raises(DicomError, match=r"1\.dcm: .*cannot be decoded|1\.dcm: .*JPEG"):
+            decode_stored_values(Path("1.dcm"), dataset)
 
 
 def test_a_frame_that_ends_gdcm_is_refused_and_the_process_lives() -> None:
@@ -90,9 +101,9 @@ def test_a_child_that_hangs_or_cannot_be_started_is_told(
     assert said in caplog.text
 
 
-def test_it_is_offered_once_and_for_lossless_jpeg_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_offered_once_and_for_lossless_and_12_bit_jpeg_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     gdcm_apart.offer()
-    for syntax in (JPEGLossless, JPEGLosslessSV1):
+    for syntax in (JPEGLossless, JPEGLosslessSV1, JPEGExtended12Bit):
         assert get_decoder(syntax).available_plugins.count(gdcm_apart.LABEL) == 1
     assert not gdcm_apart.is_available(JPEGLSLossless)
     monkeypatch.setattr(gdcm_apart.in_process, "is_available", lambda _: False)

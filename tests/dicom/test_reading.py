@@ -26,6 +26,7 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
         r"expected Modality \(0008,0060\) MG, got none",
     ),
     "several frames": ({"NumberOfFrames": 40}, r"expected one frame, got 40 \(tomosynthesis.*2-D mammogram"),
+    "no frame": ({"NumberOfFrames": 0}, r"Number of Frames \(0028,0008\) of 1, got 0\. Correct the tag"),
     "a tomosynthesis object": (
         {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.13.1.3"},
         "expected one frame, got 1 .*2-D mammogram or the synthesised view",

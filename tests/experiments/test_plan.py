@@ -10,6 +10,7 @@ import pytest
 
 from mammo_monai.errors import ManifestError
 from mammo_monai.experiments import Choice, ExperimentError, Plan, fold_selection, make_plan, read_experiment
+from mammo_monai.experiments.sweeps.held_back import without_test_lists
 from mammo_monai.records import Split
 from mammo_monai.schema import Manifest, write_manifest
 from mammo_monai.schema.folds import Folds, write_folds
@@ -154,6 +155,14 @@ def test_a_letter_and_the_manifest_it_stands_for_are_the_same_images(tmp_path: P
     # A manifest that a run alone names gets the next letter.
     plan = planned(tmp_path, runs=[{"name": "c"}, {"name": "b", "manifest": "film.json"}])
     assert [[*each.manifests] for each in plan.data.values()] == [["A"], ["B"]]
+
+
+def test_more_manifests_than_letters_are_refused_not_dropped(tmp_path: Path) -> None:
+    files = tuple(f"{n}.json" for n in range(27))
+    with pytest.raises(ExperimentError, match="at most 26 manifests, A to Z, got 27"):
+        planned(tmp_path, Choice(manifests=files))
+    with pytest.raises(ExperimentError, match="at most 26 manifests"):
+        without_test_lists([Path(each) for each in files], tmp_path)
 
 
 def test_setups_of_one_set_are_scored_on_the_same_images(tmp_path: Path) -> None:

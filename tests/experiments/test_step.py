@@ -95,6 +95,7 @@ def test_a_training_and_its_prediction_leave_weights_detections_and_what_they_to
     assert report["seconds_per_image"] > 0
     found = read_detections(tmp_path / "detections.json").detections
     assert {each.record_id for each in found} == {f"{n:016x}" for n in (5, 6)}
+    assert not (tmp_path / "metrics.json").exists()  # the runner's work, by the experiment's rule
     assert set(json.loads((tmp_path / "environment.json").read_text())) == {TRAINING, PREDICTION}
 
 

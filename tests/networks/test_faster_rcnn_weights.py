@@ -19,6 +19,7 @@ from mammo_monai.files import sha256_of
 from mammo_monai.geometry.axes import rowcol_to_xyxy
 from mammo_monai.networks import (
     MammoFasterRCNN,
+    apply_freezing,
     convert_faster_rcnn,
     convert_file,
     faster_rcnn_detector,
@@ -129,6 +130,22 @@ def test_imagenet_fills_the_body_and_nothing_else(hub: Path, monkeypatch: pytest
     rest = {name for name in before if ".body." not in name}
     assert all(torch.equal(network.state_dict()[name], before[name]) for name in rest)
     assert network.frozen_norm
+
+
+def test_norms_that_no_weights_came_for_are_trained_though_norms_are_frozen(
+    hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(monkeypatch, resnet18(weights=None).state_dict())
+    network = initialise(small_network(version="v2"), "imagenet").train()
+    own = {name for name, layer in network.named_modules() if isinstance(layer, nn.BatchNorm2d)}
+    fresh = {name for name in own if ".body." not in name}
+    for policy in ("all", "top_and_heads"):
+        apply_freezing(network, policy, frozen_norm=True)
+        layers = {name: network.get_submodule(name) for name in own}
+        assert {name for name, layer in layers.items() if layer.training} == fresh
+        assert {name for name, layer in layers.items() if layer.weight.requires_grad} == fresh
+    apply_freezing(network, "classifier", frozen_norm=True)
+    assert not any(layer.training for layer in layers.values())
 
 
 def test_offline_the_error_says_which_file_to_put_where(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:

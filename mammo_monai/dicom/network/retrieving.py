@@ -32,11 +32,11 @@ from mammo_monai.dicom.network.peers import Listening, Peer
 from mammo_monai.dicom.network.queries import identifier_of
 from mammo_monai.dicom.network.received import ReceivedInstance
 from mammo_monai.dicom.network.statuses import PENDING, status_words
-from mammo_monai.dicom.network.transfer_syntaxes import FETCHED_SYNTAXES
+from mammo_monai.dicom.network.transfer_syntaxes import STORED_SYNTAXES
 
 _GET, _MOVE = StudyRootQueryRetrieveInformationModelGet, StudyRootQueryRetrieveInformationModelMove
 _PER_REQUEST = 50  # UIDs
-_CLASSES_PER_ASSOCIATION = (MAX_CONTEXTS - 1) // len(FETCHED_SYNTAXES)
+_CLASSES_PER_ASSOCIATION = (MAX_CONTEXTS - 1) // len(STORED_SYNTAXES)
 _MAX_BREAKS = 3  # in a row, without an image between them
 _NOT_OFFERED = (0x0122, 0x0211)  # SOP class not supported, operation not recognised
 _UNKNOWN_DESTINATION = 0xA801
@@ -100,7 +100,7 @@ def fetch_by_get(
             name="C-GET",
             model=_GET,
             ask=lambda association, identifier: association.send_c_get(identifier, _GET),
-            contexts=[build_context(each, [syntax]) for each in classes for syntax in FETCHED_SYNTAXES],
+            contexts=[build_context(each, [syntax]) for each in classes for syntax in STORED_SYNTAXES],
             roles=[build_role(UID(each), scp_role=True) for each in classes],
             handlers=[(evt.EVT_C_STORE, on_store)],
         )

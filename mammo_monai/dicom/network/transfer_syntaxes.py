@@ -1,8 +1,4 @@
-"""The transfer syntaxes in which instances are taken and kept as they are: those that can be read here.
-
-JPEG Extended is not among them: nothing here reads its 12 bits, so a sender is asked for another. What is
-fetched from an archive may be in it: files are kept as the archive has them, for whoever reads them.
-"""
+"""The transfer syntaxes in which instances are taken and kept as they are: those that can be read here."""
 
 from __future__ import annotations
 
@@ -41,8 +37,8 @@ STORED_SYNTAXES: list[UID] = [
     HTJ2KLossless,
     HTJ2KLosslessRPCL,
     JPEGBaseline8Bit,
+    JPEGExtended12Bit,
     JPEGLSNearLossless,
     JPEG2000,
     HTJ2K,
 ]
-FETCHED_SYNTAXES: list[UID] = [*STORED_SYNTAXES, JPEGExtended12Bit]

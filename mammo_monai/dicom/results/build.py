@@ -37,7 +37,7 @@ def build_result(
     """A result, ready for `save_as(enforce_file_format=True)` or C-STORE.
 
     Its SOP Instance UID is `result_uid` of the kind, the sources and the model; where reviewed, also of the
-    marks, for a person's next edit is another object.
+    marks, for a person's next edit is another object; of a Secondary Capture also of a size of its own.
 
     Args:
         kind: "sr" (Comprehensive SR, TID 1500), "cad" (Mammography CAD SR, TID 4000), "gsps", "sc"
@@ -55,6 +55,8 @@ def build_result(
     _check_call(kind, images, reviewed=reviewed, observer=observer)
     checked = [checked_image(each, are_scores_needed=not reviewed) for each in images]
     content = _content(checked, observer) if reviewed else ""
+    if kind == "sc":
+        content += _size_text(checked[0], longer_side_px)
     facts = ResultFacts(kind, model, created or datetime.now(), reviewed, observer, content)
     with header_refused(checked[0].name):
         if kind == "cad":
@@ -79,6 +81,13 @@ def _check_call(kind: str, images: Sequence[MarkedImage], *, reviewed: bool, obs
         raise ValueError(f"{kind} is made of {expected}, got {len(images)}.")
     if observer is not None and not reviewed:
         raise ValueError("an observer verifies marks they have reviewed: pass reviewed=True with observer.")
+
+
+def _size_text(image: CheckedImage, longer_side_px: int | None) -> str:
+    """Tells a picture of a size of its own from the usual one; "" where both are the same."""
+    longest = max(image.attributes.rows, image.attributes.columns)
+    side = min(longer_side_px or longest, longest)
+    return "" if side == min(LONGER_SIDE_PX, longest) else f" longer side {side} px"
 
 
 def _content(images: list[CheckedImage], observer: str | None) -> str:

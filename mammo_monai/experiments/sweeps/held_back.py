@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mammo_monai.experiments.data_request import PHANTOMS_PREFIX
+from mammo_monai.experiments.data_request import PHANTOMS_PREFIX, lettered
 from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.files import sha256_of
 from mammo_monai.schema import read_manifest, write_manifest
-from mammo_monai.schema.folds import SOURCE_LETTERS
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +40,11 @@ def without_test_lists(files: Sequence[Path], folder: Path) -> list[Path]:
     A file that is there is left: `Sweeper` has found the manifests to be those it was made of.
 
     Raises:
-        ManifestError: a manifest that breaks its format. OSError: a file cannot be written.
+        ExperimentError: more manifests than letters. ManifestError: a manifest that breaks its format.
+        OSError: a file cannot be written.
     """
     written = []
-    for letter, file in zip(SOURCE_LETTERS, files, strict=False):
+    for letter, file in lettered(files).items():
         path = folder / f"{letter}.json"
         if not path.is_file():
             manifest = read_manifest(file)

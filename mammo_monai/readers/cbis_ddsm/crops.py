@@ -1,4 +1,7 @@
-"""Finds the place in a film that a crop was cut from, by its content: the proof of where a lesion lies."""
+"""Finds the place in a film that a crop was cut from, by its content: the proof of where a lesion lies.
+
+Boxes are `(x_min, y_min, x_max, y_max)` in original pixels, half-open.
+"""
 
 from __future__ import annotations
 

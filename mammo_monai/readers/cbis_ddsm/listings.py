@@ -1,5 +1,6 @@
-"""Listings that come with two of the downloads: `metadata.csv` of the NBIA Data Retriever, `dicom_info.csv`
-of the JPEG re-release. They name files by series and case where folder names do not.
+"""Listings that come with two of the downloads: they name files by series and case where folders do not.
+
+`metadata.csv` is the NBIA Data Retriever's, `dicom_info.csv` that of the JPEG re-release.
 
 Findings: listing-unusable, table-empty (warned).
 

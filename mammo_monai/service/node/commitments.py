@@ -26,8 +26,7 @@ SAME_ASSOCIATION_AFTER_S = 1.0
 
 
 class Commitments:
-    """Requests and reports. What is committed to is on disk for as long as the node keeps images: see its
-    configuration's `keeping`; it is no archive.
+    """Requests and reports. No archive: what is committed to lies here as long as `keeping` says.
 
     Args:
         peers: where reports go, by AE title; a sender that is not among them gets its report on the

@@ -34,7 +34,11 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Reviewed:
-    """One reviewed image: the marks its readers stand for, inside the image, none without an area."""
+    """One reviewed image: the marks its readers stand for, inside the image, none without an area.
+
+    Attributes:
+        boxes: of the marks, original pixels, shape (N, 4).
+    """
 
     image: ReviewImage
     review: ImageReview

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.records import LESION_LABELS
-from mammo_monai.schema.model_line import model_line
+from mammo_monai.schema.model_line import model_line, names_model
 from mammo_monai.service.review.export import KINDS, export_reviews
 from mammo_monai.service.review.marks import ImageReview, ReviewError, fresh_review, review_json
 from mammo_monai.service.review.pixels import MAX_LEVEL, GreyImage, PixelCache
@@ -46,7 +46,7 @@ class ReviewSession:
             "points": [asdict(each) for each in self.points],
             "score_range": [min([0.0, *scores]), max([1.0, *scores])],
             "model": str(self.worklist.model.get("bundle") or self.worklist.model.get("name") or ""),
-            "made_by": model_line(self.worklist.model) if self.worklist.model else "",
+            "made_by": model_line(self.worklist.model) if names_model(self.worklist.model) else "",
             "max_level": MAX_LEVEL,
         }
 
