@@ -203,7 +203,8 @@ class CheckpointHandler:
                 raise ValueError(f"it keeps the {content['keep']} weights, asked for keep {self.keep}")
             _check_batches(content, trainer)
             for name, part in _parts_of(trainer).items():
-                part.load_state_dict(content[name])
+                if name != "loss_scaler" or content[name]:  # empty of a run without fp16
+                    part.load_state_dict(content[name])
             trainer.state.epoch, trainer.state.iteration = content["epoch"], content["iteration"]
             restore_random_state(_own_state([content["random"], *content.get("random_of_others", [])]))
         except _UNREADABLE as error:

@@ -95,8 +95,11 @@ class ClassificationEvaluator(Evaluator):  # type: ignore[misc]  # monai carries
     def _score(self, sample: Mapping[str, Any], answer: Mapping[str, torch.Tensor]) -> ClassScore:
         patient = self._patients.setdefault(str(sample["patient_id"]), len(self._patients))
         probabilities = answer["probabilities"].double().cpu().tolist()
+        site = sample.get("site")
+        if site is not None:
+            site = (float(site[0]), float(site[1]))  # a list where torch 2.8 pinned the memory
         return ClassScore(
-            sample["record_id"], patient, int(sample["class_index"]), tuple(probabilities), sample.get("site")
+            sample["record_id"], patient, int(sample["class_index"]), tuple(probabilities), site
         )
 
 

@@ -26,21 +26,32 @@ def process_device() -> torch.device:
     One GPU per process with NCCL, or the CPU with Gloo without a GPU. Calling it again changes nothing.
 
     Raises:
-        RuntimeError: not started by `torchrun`.
+        RuntimeError: not started by `torchrun`, or with more processes than GPUs.
     """
     if "LOCAL_RANK" not in os.environ:
         raise RuntimeError(
             "several processes are started by torchrun: torchrun --nproc_per_node N -m monai.bundle …"
         )
-    uses_gpu = torch.cuda.is_available()
+    device = _own_device(int(os.environ["LOCAL_RANK"]))
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # before the group: NCCL sends what is no tensor through this GPU
     if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if uses_gpu else "gloo")
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         logger.info("process %d of %d", distributed.get_rank(), distributed.get_world_size())
-    if not uses_gpu:
-        return torch.device("cpu")
-    device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-    torch.cuda.set_device(device)
     return device
+
+
+def _own_device(local_rank: int) -> torch.device:
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    count = torch.cuda.device_count()
+    if local_rank >= count:
+        raise RuntimeError(
+            f"expected a GPU for every process on this machine, got process {local_rank + 1} and {count} "
+            f"GPUs. Give --nproc_per_node {count}, or show torch more (CUDA_VISIBLE_DEVICES; of a GPU in "
+            "parts, MIG, it uses one part)."
+        )
+    return torch.device("cuda", local_rank)
 
 
 def leave_process_group() -> None:

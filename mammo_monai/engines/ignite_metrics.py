@@ -1,5 +1,7 @@
-"""Mean sensitivity, average precision and AUC per image as Ignite metrics: detections and truth in original
-pixels, scored by `metrics` once per epoch."""
+"""Mean sensitivity, average precision and AUC per image as Ignite metrics, scored once per epoch.
+
+Detections and truth are boxes `(x_min, y_min, x_max, y_max)` in original pixels.
+"""
 
 from __future__ import annotations
 

@@ -84,12 +84,16 @@ class ModelTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
         """Trains; what `while_running` holds is given back at the end, however that comes.
 
         Raises:
-            TrainingError: the loader has no batch, and so nothing would be learned.
+            TrainingError: the loader has no batch, and so nothing would be learned; or the GPU's memory is
+                full.
         """
         if hasattr(self.data_loader, "__len__") and len(self.data_loader) < 1:
             raise TrainingError(_no_batch(self.data_loader))
-        with self.while_running:
-            super().run()
+        try:
+            with self.while_running:
+                super().run()
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(_too_little_memory(self.state, error)) from error
 
     @property
     def network(self) -> nn.Module:
@@ -150,8 +154,9 @@ class ModelTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
         trained = [each for group in self.optimizer.param_groups for each in group["params"]]
         limit = math.inf if self.max_gradient_norm is None else self.max_gradient_norm
         norm = float(torch.nn.utils.clip_grad_norm_(trained, limit))  # clipped to infinity they are the same
-        # Under loss scaling this happens, and the scaler passes over the step.
-        if not (math.isfinite(norm) or self.loss_scaler.is_enabled()):
+        # Under loss scaling this happens, and the scaler passes over the step with half the scale; a scale
+        # below 1 says that it is not the scale.
+        if not math.isfinite(norm) and self.loss_scaler.get_scale() <= 1:
             raise self._not_finite("gradient", f"its norm is {norm}, the loss {float(loss)}", batch)
         self.loss_scaler.step(self.optimizer)
         self.loss_scaler.update()
@@ -159,6 +164,16 @@ class ModelTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
             self.scheduler.step()
         if self.average is not None:
             self.average.update(self.network)
+
+
+def _too_little_memory(state: Any, error: Exception) -> str:
+    told = str(error).split(". ")[0]
+    return (
+        f"the GPU's memory does not hold a step of training (epoch {state.epoch}, iteration "
+        f"{state.iteration}): {told}. Train with --precision bf16, a smaller --batch_size or a smaller "
+        "--size_px, into another output_dir; or end what else computes on this GPU (nvidia-smi) and start "
+        "again: the last checkpoint is intact."
+    )
 
 
 def _no_batch(loader: Any) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from mammo_monai.errors import MammoError, ManifestError, UnsuitableImageError, causes
 
 
@@ -13,8 +15,22 @@ def explained_error(error: Exception, record_id: str, image: Path) -> MammoError
     cause = next((each for each in chain if isinstance(each, MammoError)), root)
     reason = str(cause) if isinstance(cause, MammoError) else f"{type(cause).__name__}: {cause}"
     where = f"record {record_id}" if str(image) in reason else f"{image} (record {record_id})"
+    if isinstance(root, torch.OutOfMemoryError):
+        reason += (
+            ". Give precision bf16, a smaller batch_size of the inferer or --device cpu; or end what else "
+            "computes on this GPU (nvidia-smi)"
+        )
     text = readable(f"{where}: {reason}")
     return retold(cause, text) if isinstance(cause, MammoError) else MammoError(text)
+
+
+def is_of_device(error: BaseException) -> bool:
+    """Whether a GPU failed in a way that every later image meets too: not this image's fault.
+
+    >>> is_of_device(ValueError("a film without pixels"))
+    False
+    """
+    return any(isinstance(each, torch.AcceleratorError) for each in causes(error))
 
 
 def readable(text: str) -> str:

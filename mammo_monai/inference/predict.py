@@ -17,7 +17,14 @@ from mammo_monai.errors import GeometryError, MammoError
 from mammo_monai.files import check_file_place
 from mammo_monai.geometry import ImageFrame, Scale, box_area, clip_boxes, rowcol_to_xyxy
 from mammo_monai.inference.decode_ahead import Loaded, decoded_ahead
-from mammo_monai.inference.failures import check_name, code_of, explained_error, readable, retold
+from mammo_monai.inference.failures import (
+    check_name,
+    code_of,
+    explained_error,
+    is_of_device,
+    readable,
+    retold,
+)
 from mammo_monai.inference.fingerprint import describe, fingerprint
 from mammo_monai.inference.fusion import Candidates, drop_small
 from mammo_monai.inference.image_checks import image_checks
@@ -202,6 +209,9 @@ class Predictor:
     def _failure(self, error: Exception, source: Source) -> Failure:
         """An image's error, to be listed; raises it instead where the run is to stop."""
         explained = explained_error(error, source.record_id, source.image)
+        if is_of_device(error):
+            remedy = "The GPU failed, not the image: start the command again; what is done is kept."
+            raise retold(explained, f"{explained} {remedy}") from error
         if self.on_error == "stop":
             remedy = "Mend the image or leave it out; on_error='skip' predicts on the others."
             raise retold(explained, f"{explained} {remedy}") from error

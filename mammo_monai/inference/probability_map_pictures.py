@@ -60,10 +60,11 @@ def save_probability_maps(
         OSError: an image cannot be read, or a picture cannot be written. DicomError: as `load_display_image`.
     """
     pictures, told = [], PngInfo()
+    device = next(inferer.classifier.network.parameters()).device
     if model is not None:
         told.add_itxt("Software", model_line(model))
     for sample in samples:
-        image, record_id = sample["image"], str(sample["record_id"])
+        image, record_id = sample["image"].to(device), str(sample["record_id"])
         grid = inferer.patch_probabilities(image)
         found = detections_in_original(
             sample, inferer.candidates(grid, image), min_area_mm2=inferer.min_area_mm2

@@ -79,7 +79,9 @@ def test_the_picture_says_whose_map_it_is_and_draws_what_the_operating_point_sho
         shown = {**model, "operating_point": {"threshold": threshold, "fppi": 0.25}}
         (path,) = save_probability_maps(inferer, samples, tmp_path, model=shown)
         picture = Image.open(path)
-        line = f"patches 0.2.0, weights abababababab, unknown, marks of score {threshold:.4g} and above"
+        line = (
+            f"patches 0.2.0, weights abababababab, software unknown, marks of score {threshold:.4g} and above"
+        )
         assert picture.info["Software"] == f"{line} (0.25 false positives per image)"
         amber.append(_share(np.asarray(picture), AMBER))
     assert amber[0] > 0 == amber[1]

@@ -1,4 +1,4 @@
-"""The score of a RetinaNet's detection, traced back to the anchor whose box it was."""
+"""The score of a RetinaNet's detection, traced to the anchor whose box it was; boxes (row, col, row, col)."""
 
 from __future__ import annotations
 
