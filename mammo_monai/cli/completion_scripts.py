@@ -38,11 +38,15 @@ def completion_script(shell: str) -> str:
     parser, names = build_parser(), shipped_bundles()
     for each in walk(parser):
         each.epilog = None
+        if each is not parser:
+            each.description = None  # shells show one line of a verb: its help
         for action in each._actions:
             completer = _completer(action, names)
             if completer is not None:
                 action.complete = completer  # type: ignore[attr-defined]  # where shtab looks
-    return str(shtab.complete(parser, shell=shell)).rstrip("\n")
+    script = str(shtab.complete(parser, shell=shell)).rstrip("\n")
+    # shtab's "(*):" completes the first of several values alone; zsh's "*:" completes each.
+    return re.sub(r'(?m)^  "\(\*\)::?', '  "*:', script) if shell == "zsh" else script
 
 
 def shipped_bundles() -> list[str]:
@@ -72,7 +76,8 @@ def _completer(action: argparse.Action, bundles: Sequence[str]) -> Any:
 
 def bundle_completer(names: Sequence[str]) -> dict[str, Any]:
     """How each shell completes a bundle: one of these names, which must be plain words, or a folder."""
-    words, function = " ".join(names), "_mammo_monai_bundles"
+    # shtab's script for bash escapes the names that a function finds only if it is called "dir" or "file".
+    words, function = " ".join(names), "_mammo_monai_bundle_dirs"
     alternatives = f"'bundles:bundle:({words})' 'folders:folder:_files -/'"
     return {
         "bash": function,

@@ -24,6 +24,8 @@ def finding_lines(
 ) -> list[str]:
     """One block per kind, one line per finding, with why it matters and what mends it; then the count.
 
+    Neighbours of one remedy, such as decoders of one package, tell it once, below the last.
+
     Args:
         has_notes: whether what is well says more than one line.
         has_colours: None: on a terminal that wants them (no NO_COLOR, https://no-color.org).
@@ -34,10 +36,17 @@ def finding_lines(
     lines = []
     for kind, group in groupby(findings, key=lambda each: each.kind):
         lines.append(kind)
-        for each in group:
-            shown = each if has_notes or each.level.value != "ok" else replace(each, why="", fix="")
+        alike = list(group)
+        for each, below in zip(alike, [*alike[1:], None], strict=True):
+            is_told_below = below is not None and _remedy(below) == _remedy(each)
+            is_brief = is_told_below or (each.level.value == "ok" and not has_notes)
+            shown = replace(each, why="", fix="") if is_brief else each
             lines += _lines(shown, width, has_colours)
     return [*lines, "", _count(findings)]
+
+
+def _remedy(finding: Finding) -> tuple[str, str, str]:
+    return finding.level.value, finding.why, finding.fix
 
 
 def _lines(finding: Finding, width: int, has_colours: bool) -> list[str]:

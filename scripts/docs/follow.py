@@ -234,8 +234,13 @@ def _steps(page: Page, seconds: dict[int, float], output: str, code: int) -> lis
 
 
 def _headings(path: Path) -> tuple[str, list[tuple[int, str]]]:
-    """The page's title, and its headings with their lines."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    """The page's title, and its headings with their lines; what looks like one in a block of code is none."""
+    text = re.sub(
+        r"(?ms)^( *)(`{3,}|~{3,}).*?^ *\2 *$",
+        lambda found: "\n" * found[0].count("\n"),
+        path.read_text(encoding="utf-8"),
+    )
+    lines = text.splitlines()
     title = next(line[2:] for line in lines if line.startswith("# "))
     return title, [(n, line.lstrip("# ")) for n, line in enumerate(lines, 1) if line.startswith("##")]
 

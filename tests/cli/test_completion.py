@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import pty
+import re
+import select
 import shlex
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -36,6 +40,17 @@ zpty -r shell shown '*{expected}*'
 print -r -- $shown
 zpty -d shell
 """
+
+
+# How a shell starts without its user's settings, loads a script, and says by its prompt that it takes keys.
+STARTS = {
+    "bash": (["bash", "--norc", "--noprofile", "-i"], "source {script}; PS1='re''ady>'"),
+    "zsh": (
+        ["zsh", "-f", "-i"],
+        "fpath=({script.parent} $fpath); autoload -Uz compinit; compinit -u -D; PS1='re''ady>'",
+    ),
+    "tcsh": (["tcsh", "-f"], "source {script}; set prompt='re''ady>'"),
+}
 
 
 def script_for(shell: str, folder: Path) -> Path:
@@ -120,6 +135,66 @@ def test_zsh_completes_a_verb(tmp_path: Path) -> None:
     words = ["zsh", "-f", "-c", text]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert "saliency" in done.stdout, done.stderr
+
+
+def typed(shell: str, line: str, expected: str, folder: Path) -> str:
+    """What a terminal shows after a line and Tab, until it shows what is expected, twenty seconds at most."""
+    script = script_for(shell, folder)
+    if shell == "zsh":
+        script = script.rename(folder / "_mammo-monai")
+    words, load = STARTS[shell]
+    main_end, shell_end = pty.openpty()
+    process = subprocess.Popen(
+        ["setsid", "--ctty", *words],  # tcsh and fish edit lines on a controlling terminal alone
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "TERM": "vt100", "LANG": "C.UTF-8"},
+        stdin=shell_end,
+        stdout=shell_end,
+        stderr=shell_end,
+    )
+    os.close(shell_end)
+
+    def shown(wanted: str) -> str:
+        text, until = "", time.monotonic() + 20
+        while wanted not in text and time.monotonic() < until:
+            if select.select([main_end], [], [], 0.2)[0]:
+                text += os.read(main_end, 65536).decode(errors="replace")
+            text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\0", "", text)  # bold, and the padding of a terminal
+        return text
+
+    try:
+        os.write(main_end, f"{load.format(script=script)}\n".encode())
+        assert "ready>" in shown("ready>")
+        os.write(main_end, f"{line}\t".encode())
+        return shown(expected)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(main_end)
+
+
+@pytest.mark.parametrize(
+    ("shell", "line", "expected"),
+    [
+        ("bash", "mammo-monai predict --bundle two", r"two\ words/"),
+        ("bash", "mammo-monai predict --bundle inbreast_m", "inbreast_mass_detection"),
+        ("zsh", "mammo-monai predict --bundle two", r"two\ words/"),
+        ("zsh", "mammo-monai predict films man", "manifest.json"),
+        ("tcsh", "mammo-monai sali", "saliency"),
+        ("tcsh", "mammo-monai predict films --bundle inbreast_m", "inbreast_mass_detection"),
+    ],
+)
+def test_a_terminal_completes(shell: str, line: str, expected: str, tmp_path: Path) -> None:
+    (tmp_path / "two words").mkdir()
+    (tmp_path / "manifest.json").touch()
+    assert expected in typed(shell, line, expected, tmp_path)
+
+
+def test_zsh_is_told_the_short_help_and_that_a_verb_takes_several_files() -> None:
+    lines = completion_script("zsh").splitlines()
+    assert "    predict:'mark masses on images, write detections.json'" in lines
+    assert any(each.startswith('  "*:images, folders') for each in lines)
+    assert not any(each.startswith('  "(*)') for each in lines)
 
 
 def test_folders_that_anybody_made_are_no_part_of_a_script(

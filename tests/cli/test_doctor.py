@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,15 @@ def test_lines_fit_the_terminal_and_commands_stay_whole(monkeypatch: pytest.Monk
     assert max(len(line) for line in lines if "mend" not in line) <= 80
     assert lines[-1] == "3 findings: 1 ok, 1 warning, 1 fault"
     assert "\x1b" not in "".join(lines)
+
+
+def test_neighbours_of_one_remedy_tell_it_once() -> None:
+    alike = [replace(POOR, name=name) for name in ("first", "second", "third")]
+    other = replace(POOR, name="other", fix="Another")
+    text = "\n".join(finding_lines([*alike, other, replace(BAD, fix=POOR.fix, why=POOR.why)]))
+    assert [each.name in text for each in alike] == [True] * 3
+    assert text.count("why   Little.") == 3
+    assert text.index("third") < text.index("End others") < text.index("other ") < text.index("Another")
 
 
 def test_what_is_well_takes_a_line_unless_notes_are_asked_for(

@@ -34,6 +34,10 @@ from pathlib import Path
 print("lines:", len(Path("reader.txt").read_text().split()))
 ```
 
+```markdown
+## No heading of the page
+```
+
 <!-- not run: nobody can do this here -->
 ```bash
 exit 9
