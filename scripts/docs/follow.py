@@ -104,7 +104,7 @@ def follow(path: Path, options: Options) -> Followed:
         tuple(found),
         code,
         notes,
-        machine(ROOT),
+        machine(ROOT, options.environment),
         **seconds,
     )
 

@@ -7,11 +7,21 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+_ASK = """
+from importlib.metadata import PackageNotFoundError, version
+from platform import python_version
+print(python_version())
+for name in ("torch", "monai"):
+    try:
+        print(name, version(name).partition("+")[0])
+    except PackageNotFoundError:
+        print(name, "not installed")
+"""
 HEAD = """\
 # The tutorials, followed
 
@@ -102,25 +112,31 @@ def write_record(page: Path, followed: Followed) -> None:
     page.write_text(HEAD + body, encoding="utf-8")
 
 
-def machine(root: Path) -> str:
-    """The machine and the software in words: no name of a host, no path."""
+def machine(root: Path, environment: Path | None = None) -> str:
+    """The machine and the software in words: no name of a host, no path.
+
+    Args:
+        environment: the virtual environment that was used; this process's own if None.
+    """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
     gpu = "a GPU" if Path("/dev/nvidia0").exists() else "no GPU"
-    names = {name: _version(name) for name in ("torch", "monai")}
-    words = ", ".join(f"{name} {number}" for name, number in names.items())
+    python, *packages = _versions(environment)
     return (
         f"{cores} cores ({platform.machine()}), {memory:.0f} GB of memory, {gpu}, {system}, "
-        f"Python {platform.python_version()}; mammo-monai {_commit(root)} ({words} of its constraints)"
+        f"Python {python}; mammo-monai {_commit(root)} ({', '.join(packages)} of its constraints)"
     )
 
 
-def _version(name: str) -> str:
+def _versions(environment: Path | None) -> list[str]:
+    """The version of Python, then `NAME VERSION` of torch and MONAI."""
+    python = str(environment / "bin" / "python") if environment else sys.executable
     try:
-        return version(name).partition("+")[0]
-    except PackageNotFoundError:
-        return "not installed"
+        done = subprocess.run([python, "-c", _ASK], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ["unknown", "packages"]
+    return done.stdout.splitlines()
 
 
 def _commit(root: Path) -> str:

@@ -119,6 +119,18 @@ def test_the_machine_is_told_in_words_without_a_path_or_a_host(follower: ModuleT
     assert "/" not in words.replace("/Linux", "")
 
 
+def test_the_interpreter_told_of_is_that_of_the_environment_used(
+    follower: ModuleType, tmp_path: Path
+) -> None:
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text("#!/bin/sh\nprintf '3.99.1\\ntorch 9.9\\nmonai 8.8\\n'\n")
+    python.chmod(0o755)
+    words = import_module("follow_record").machine(SCRIPTS.parents[1], tmp_path)
+    assert "Python 3.99.1; " in words
+    assert "(torch 9.9, monai 8.8 of its constraints)" in words
+
+
 def test_a_page_that_is_served_until_ctrl_c_is_opened_and_ended(tmp_path: Path) -> None:
     server = tmp_path / "server.py"
     server.write_text(
