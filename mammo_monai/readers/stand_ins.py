@@ -32,10 +32,14 @@ def refuse_stand_in(path: Path, code: str, said: str) -> None:
 
     Raises:
         InvalidRecordError: says what stands there and what to do.
-        OSError: the file cannot be opened.
     """
-    with path.open("rb") as stream:
-        start = stream.read(_READ_BYTES)
+    if not path.is_file():  # to open a pipe would wait for ever
+        return
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(_READ_BYTES)
+    except OSError:  # the error before has said so
+        return
     if not start:
         raise InvalidRecordError(code, str(path), f"{said}: it holds no byte", "Copy it again.")
     for beginning, (found, remedy) in _BEGINNINGS.items():

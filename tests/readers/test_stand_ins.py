@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from mammo_monai.errors import ManifestError
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.image_header import read_image_header
 from mammo_monai.readers.reading import Reading
+from mammo_monai.readers.stand_ins import refuse_stand_in
 from mammo_monai.readers.vindr.reader import read_vindr
 from mammo_monai.schema import Action
 from tests.readers.annotations.in_house import InHouse
@@ -65,3 +67,23 @@ def test_a_page_in_place_of_a_film_is_told_by_a_published_set(vindr: Any) -> Non
     audit = Audit()
     assert len(read_vindr(vindr.write_tables(), Reading("s", audit)).records) == 1
     assert "a web page stands in its place" in audit.findings[0].found
+
+
+def test_a_pipe_is_not_opened_to_see_what_it_holds(tmp_path: Path) -> None:
+    """To open one for reading waits for a writer that never comes: a manifest of a whole data set hung."""
+    pipe = tmp_path / "a.dcm"
+    os.mkfifo(pipe)
+    refuse_stand_in(pipe, "dicom-unusable", "not usable")
+
+
+def test_a_file_that_cannot_be_opened_keeps_its_own_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.dcm"
+    path.write_bytes(b"")
+
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)
+    refuse_stand_in(path, "dicom-unusable", "not usable")
