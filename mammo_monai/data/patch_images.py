@@ -263,6 +263,6 @@ def _full_disk(error: OSError, kept: Sequence[KeptImage | None], folder: Path) -
     return OSError(
         errno.ENOSPC,
         f"{folder}: the disk is full; {missing} of {counted(len(kept), 'image')}, about "
-        f"{bytes_text(mean * missing)}, still to be written. Give cache_dir a folder on another "
+        f"{bytes_text(mean * missing)}, are still to be written. Give cache_dir a folder on another "
         "disk; what is written is used again.",
     )

@@ -62,5 +62,5 @@ def test_the_rules_level_and_images_of_false_positives_do_not_matter() -> None:
 
 def test_without_a_lesion_the_difference_is_undefined() -> None:
     normal = [replace(each, lesions=()) for each in RECORDS]
-    with pytest.raises(UndefinedMetricError, match="no lesion"):
+    with pytest.raises(UndefinedMetricError, match="12 images without a lesion"):
         area_differences(normal, marks(0, 0.3), marks(1, 0.3), rule=RULE)
