@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mammo_monai.reports.literature.points import LiteratureBand
 from mammo_monai.reports.plots.style import (
@@ -109,27 +109,45 @@ def save_bands_plot(
 
 
 def _bands(runs: Sequence[Run], literature: Sequence[LiteratureBand]) -> Draw:
-    """A panel for sizes above one for areas, each as high as its rows."""
+    """A panel for sizes above one for areas."""
 
     def draw(figure: Figure, palette: Palette) -> None:
-        rows = band_rows(runs)
-        kinds = list(dict.fromkeys(row.kind for row in rows))
-        heights = [sum(row.kind == kind for row in rows) for kind in kinds]
-        axes = figure.subplots(len(kinds), 1, squeeze=False, sharex=True, height_ratios=heights).ravel()
-        for panel, kind in zip(axes, kinds, strict=True):
-            own = [row for row in rows if row.kind == kind]
-            prepare_panel(panel, [row.text for row in own], _TITLES[kind], palette)
-            for place, row in enumerate(own):
-                draw_row(panel, place, row, palette)
+        for panel, rows in draw_panels(figure, band_rows(runs), palette, label=lambda row: row.text):
+            panel.set_title(_TITLES[rows[0].kind], **title_style(palette))
+            for place, row in enumerate(rows):
                 published = [each for each in literature if each.band == row.band]
                 _draw_literature(panel, place, published, palette)
-        axes[-1].set_xlabel(f"lesion sensitivity at {BAND_FPPI:g} FPPI", color=palette.ink)
+        panel.set_xlabel(f"lesion sensitivity at {BAND_FPPI:g} FPPI", color=palette.ink)
         add_key(figure, runs, palette)
 
     return draw
 
 
-def prepare_panel(axes: Axes, labels: Sequence[str], title: str, palette: Palette) -> None:
+def draw_panels(
+    figure: Figure, rows: Sequence[BandRow], palette: Palette, *, label: Callable[[BandRow], str]
+) -> list[tuple[Axes, list[BandRow]]]:
+    """A panel for each kind, as high as its rows, one above the other; each with the rows drawn in it.
+
+    Args:
+        rows: at least one. label: what stands beside a row.
+    """
+    kinds = list(dict.fromkeys(row.kind for row in rows))
+    of_kind = [[row for row in rows if row.kind == kind] for kind in kinds]
+    heights = [len(own) for own in of_kind]
+    axes = figure.subplots(len(kinds), 1, squeeze=False, sharex=True, height_ratios=heights).ravel()
+    for panel, own in zip(axes, of_kind, strict=True):
+        _prepare(panel, [label(row) for row in own], palette)
+        for place, row in enumerate(own):
+            _draw_row(panel, place, row, palette)
+    return list(zip(axes, of_kind, strict=True))
+
+
+def title_style(palette: Palette) -> dict[str, Any]:
+    """Of a panel's title."""
+    return {"loc": "left", "fontsize": 10.5, "color": palette.ink, "pad": 6}
+
+
+def _prepare(axes: Axes, labels: Sequence[str], palette: Palette) -> None:
     """Axes for one row per label, sensitivity from 0 to 1 along x."""
     plain_axes(axes, palette)
     axes.grid(visible=False, axis="y")
@@ -138,10 +156,9 @@ def prepare_panel(axes: Axes, labels: Sequence[str], title: str, palette: Palett
     for place in range(1, len(labels)):
         axes.axhline(place - 0.5, color=palette.grid, linewidth=0.8, zorder=0.5)
     axes.set_yticks(range(len(labels)), labels, color=palette.ink, linespacing=1.35)
-    axes.set_title(title, loc="left", fontsize=10.5, color=palette.ink, pad=6)
 
 
-def draw_row(axes: Axes, place: int, row: BandRow, palette: Palette) -> None:
+def _draw_row(axes: Axes, place: int, row: BandRow, palette: Palette) -> None:
     """The runs' dots of one row with their intervals, one below the other."""
     for number, point in enumerate(row.points):
         if point is None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mammo_monai.reports.plots.bands import BandRow, draw_row, prepare_panel
+from mammo_monai.reports.plots.bands import BandRow, draw_panels, title_style
 from mammo_monai.reports.plots.style import Draw, Palette, add_key, save_plot, themed_svg
 from mammo_monai.reports.runs import Run
 from mammo_monai.reports.subgroups import SUBGROUP_FPPI, point_of, subgroups_of
@@ -52,20 +52,16 @@ def save_subgroups_plot(
 
 
 def _subgroups(runs: Sequence[Run]) -> Draw:
-    """A panel for each kind, as high as its rows."""
+    """A panel for each kind."""
 
     def draw(figure: Figure, palette: Palette) -> None:
-        rows = subgroup_rows(runs)
-        kinds = list(dict.fromkeys(row.kind for row in rows))
-        heights = [sum(row.kind == kind for row in rows) for kind in kinds]
-        axes = figure.subplots(len(kinds), 1, squeeze=False, sharex=True, height_ratios=heights).ravel()
-        for panel, kind in zip(axes, kinds, strict=True):
-            own = [row for row in rows if row.kind == kind]
-            labels = [f"{row.name} ({row.count_text})" for row in own]
-            prepare_panel(panel, labels, kind, palette)
-            for place, row in enumerate(own):
-                draw_row(panel, place, row, palette)
-        axes[-1].set_xlabel(f"lesion sensitivity at {SUBGROUP_FPPI:g} FPPI (lesions)", color=palette.ink)
+        for panel, rows in draw_panels(figure, subgroup_rows(runs), palette, label=_label):
+            panel.set_title(rows[0].kind, **title_style(palette))
+        panel.set_xlabel(f"lesion sensitivity at {SUBGROUP_FPPI:g} FPPI (lesions)", color=palette.ink)
         add_key(figure, runs, palette)
 
     return draw
+
+
+def _label(row: BandRow) -> str:
+    return f"{row.name} ({row.count_text})"
