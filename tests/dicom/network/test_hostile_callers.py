@@ -217,6 +217,7 @@ def test_slow_callers_of_every_kind_are_cut_off_and_a_good_one_is_served_beside_
     refused: Refused,
 ) -> None:
     limits = ReceptionLimits(association_timeout_s=1)
+    before = threading.active_count()  # tests before this one leave some
     with serving(refused, limits) as server, ExitStack() as stack:
         alone_s = min(served_s(server) for _ in range(3))
         slow = [stack.enter_context(RawCaller(server.port, source="127.0.0.2")) for _ in range(60)]
@@ -224,7 +225,7 @@ def test_slow_callers_of_every_kind_are_cut_off_and_a_good_one_is_served_beside_
             caller.send(association_request()[:9])
         beside_s = min(served_s(server) for _ in range(3))
         assert beside_s < 5 * alone_s + 0.2
-        assert threading.active_count() < 60  # forty wait at most
+        assert threading.active_count() - before < 55  # forty wait at most
         assert all(caller.is_ended() for caller in slow)
     assert refused["connections"] >= 5  # 20, where all come before the first is given up
     assert refused["connections"] + refused["silent"] == 60
