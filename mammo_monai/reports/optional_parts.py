@@ -29,6 +29,7 @@ class Fields:
 _BOUNDS: dict[str, Shape] = {"low": NUMBER, "high": NUMBER, "interval": TEXT}
 _FREE_POINT: dict[str, Shape] = {**_BOUNDS, "score": NUMBER}
 _POINT = Fields({"fppi": GIVEN, "sensitivity": NUMBER}, _FREE_POINT)
+_RATE = Fields(dict.fromkeys(("fppi", "false_positives_per_image", "low", "high"), GIVEN))
 _BAND = Fields({"band": TEXT, "n_lesions": NUMBER, "points": [_POINT]})
 _RATIOS = ("precision", "recall", "f1", "accuracy", "sensitivity", "specificity")
 _COUNTS = ("true_positives", "false_positives", "false_negatives")
@@ -57,7 +58,17 @@ PARTS: Mapping[str, Shape] = {
     "mean_sensitivity": Fields(free={"fppi": [NUMBER], "value": NUMBER}),
     "size_bands": [_BAND],
     "area_bands": [_BAND],
-    "subgroups": [Fields({"n_lesions": NUMBER, "points": [_POINT]})],
+    "subgroups": [
+        Fields(
+            {
+                **dict.fromkeys(("by", "group"), TEXT),
+                "n_lesions": GIVEN,
+                "n_images": GIVEN,
+                "points": [_POINT],
+            },
+            {"false_positives": [_RATE]},
+        )
+    ],
     "levels": [Fields({"level": TEXT, "n": NUMBER, "points": [_POINT]})],
     "overlap": Fields(
         {"fppi": [NUMBER], "min_iou": [NUMBER], "sensitivity": [[NUMBER]]},

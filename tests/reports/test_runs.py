@@ -88,6 +88,10 @@ def test_missing_fields_are_named(tmp_path: Path, broken: dict, missing: str) ->
         ({"size_bands": [{"band": "<2cm", "n_lesions": 3}]}, r"size_bands\[0\]\.points \(a list\)\. W"),
         ({"levels": [{"level": "image", "points": []}]}, r"levels\[0\]\.n \(a number\)\. W"),
         ({"roc": "none"}, r"roc \(a list\)\. W"),
+        (
+            {"subgroups": [{"group": "CC", "n_images": 1, "n_lesions": 1, "points": []}]},
+            r"subgroups\[0\]\.by \(a text\)\. W",
+        ),
         ({"jafroc": 0.8}, r"jafroc \(an object\)\. W"),
         ({"jafroc": {"variant": 1}}, r"jafroc\.variant \(a text\)\. W"),
         ({"rule": {"confidence": None}}, r"rule\.confidence \(a number\)\. W"),
