@@ -8,6 +8,7 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
+from mammo_monai.bundle.devices import check_device
 from mammo_monai.bundle.faults import check_ids, own_error
 from mammo_monai.bundle.find import find_bundle
 from mammo_monai.bundle.run import path_value
@@ -34,14 +35,15 @@ def bundle_parts(
 
     Raises:
         UntrustedBundleError: it would do more than is known, and is not trusted.
-        BundleError: no such bundle, file or overridden id; or a component cannot be made: the message names
-            its id and the root cause. Errors of this package come out as they are.
+        BundleError: no such bundle, file, overridden id or device; or a component cannot be made: the
+            message names its id and the root cause. Errors of this package come out as they are.
     """
     root, overrides = find_bundle(bundle), dict(overrides or {})
     name = f"configs/{config}.json"
     snapshot, _ = admitted(root, is_trusted=is_trusted)
     content = merged(snapshot, [name])
     check_ids(overrides, content, f"{config}.json")
+    check_device(overrides.get("device"))
     parser = ConfigParser()
     parser.read_config(content)
     parser.update({"bundle_root": path_value(root), **overrides})

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from monai.bundle import ConfigWorkflow
 
+from mammo_monai.bundle.devices import check_device
 from mammo_monai.bundle.faults import check_ids, own_error
 from mammo_monai.bundle.find import find_bundle
 from mammo_monai.bundle.trust import Snapshot, admitted
@@ -40,14 +41,15 @@ def run_bundle(
 
     Raises:
         UntrustedBundleError: it would, and is neither trusted now nor on the user's list.
-        BundleError: no such bundle, file or id; or a component cannot be made or run: the message names its
-            id and the root cause. Errors of this package inside the run come out as they are.
+        BundleError: no such bundle, file, id or device; or a component cannot be made or run: the message
+            names its id and the root cause. Errors of this package inside the run come out as they are.
     """
     root = Path(path_value(find_bundle(bundle)))
     snapshot, is_trusted = admitted(root, is_trusted=is_trusted)
     files = [f"configs/{config}.json", *(_config_file(snapshot, name) for name in overlays)]
     content = merged(snapshot, files)
     check_ids(overrides, content, " + ".join(Path(name).name for name in files))
+    check_device(overrides.get("device"))
     given = deepcopy(content)
     try:
         workflow = SnapshotWorkflow(

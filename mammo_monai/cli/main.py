@@ -25,6 +25,7 @@ VERBS = (
     "normals",
     "train",
     "predict",
+    "detections",
     "fuse",
     "saliency",
     "evaluate",
@@ -118,7 +119,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (MammoError, OSError, ValueError) as error:
         if parsed.verbose:
             raise
-        meant = misspelt(unknown, innermost) if isinstance(error, BundleError) else ""
+        refused = [word for word in unknown if f"{word.partition('=')[0]}: no such id" in str(error)]
+        meant = misspelt(refused, innermost) if isinstance(error, BundleError) else ""
         print(f"mammo-monai {parsed.verb}: {in_words(error)}{meant}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
