@@ -209,6 +209,20 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'es' if noun.endswith(('s', 'x', 'ch')) else 's'}"
 
 
+def flush_tree_to_disk(folder: Path) -> None:
+    """A folder with all that is in it, before it is moved to its name: a power cut then leaves no half of it.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    for each in folder.rglob("*"):
+        if each.is_dir():
+            _flush_folder_to_disk(each)
+        elif each.is_file():
+            _flush_to_disk(each)
+    _flush_folder_to_disk(folder)
+
+
 def _flush_to_disk(path: Path) -> None:
     with path.open("rb") as stream:
         os.fsync(stream.fileno())

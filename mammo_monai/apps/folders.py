@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mammo_monai.errors import BundleError
-from mammo_monai.files import could_not_write
+from mammo_monai.files import could_not_write, flush_tree_to_disk
 from mammo_monai.parts import own_part_folder
 
 APPS: Mapping[str, str] = MappingProxyType(
@@ -84,6 +84,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         raise BundleError(there)
     with own_part_folder(target) as part:
         yield part
+        flush_tree_to_disk(part)
         try:
             part.rename(target)
         except OSError as error:

@@ -33,6 +33,7 @@ from mammo_monai.bundle.trust import admitted
 from mammo_monai.bundle.trust.snapshot import merged
 from mammo_monai.errors import BundleError, WeightsError
 from mammo_monai.files import atomic_path, bytes_text, sha256_of, write_text_atomic
+from mammo_monai.locks import only_writer
 from mammo_monai.networks import Network, WeightsFile, load_weights, read_weights
 from mammo_monai.networks.weight_files import serialised_state
 from mammo_monai.parts import remove_leftovers
@@ -98,42 +99,47 @@ def publish_bundle(
         BundleError: no such bundle, weights of another recipe, too large, a version that is none, another
             manifest than the training's, or operating points in the bundle that belong to other weights.
         ManifestError: operating points or a manifest that break their format.
-        OSError: a file cannot be written.
+        OSError: a file cannot be written, or another process is publishing into the bundle.
     """
     root = find_bundle(bundle)
-    remove_leftovers(root / "configs")  # half a configuration would keep the bundle from being read
-    old = _metadata(root)
-    metadata = {**old, "version": _checked_version(root, version or str(old.get("version")))}
-    file, network = _fitting(root, Path(weights), is_trusted)
-    tensors = halved(network.state_dict())
-    kept = {name: file.metadata[name] for name in _ORIGIN if name in file.metadata}
-    kept[TRAINED_SHA256] = file.metadata.get(TRAINED_SHA256, file.sha256)
-    folds = _folds(manifest, kept, old.get("lineage", {}))
-    content = serialised_state(tensors, network.settings, kept)
-    published = Publication(
-        root / WEIGHTS,
-        sha256(content).hexdigest(),
-        len(content),
-        len(tensors),
-        sum(value.dtype == torch.float32 for value in tensors.values()),
-        metadata["version"],
-    )
-    if published.n_bytes > MAX_BYTES and not is_large_allowed:
-        raise BundleError(
-            f"{weights}: {bytes_text(published.n_bytes)} as float16, expected at most "
-            f"{bytes_text(MAX_BYTES)}. Put the file elsewhere and name it in large_files.yml, or publish it "
-            "anyway with --large."
+    with only_writer(root / WEIGHTS, doing="publishing into the bundle"):
+        remove_leftovers(root / "configs")  # half a configuration would keep the bundle from being read
+        old = _metadata(root)
+        metadata = {**old, "version": _checked_version(root, version or str(old.get("version")))}
+        file, network = _fitting(root, Path(weights), is_trusted)
+        tensors = halved(network.state_dict())
+        kept = {name: file.metadata[name] for name in _ORIGIN if name in file.metadata}
+        kept[TRAINED_SHA256] = file.metadata.get(TRAINED_SHA256, file.sha256)
+        folds = _folds(manifest, kept, old.get("lineage", {}))
+        content = serialised_state(tensors, network.settings, kept)
+        published = Publication(
+            root / WEIGHTS,
+            sha256(content).hexdigest(),
+            len(content),
+            len(tensors),
+            sum(value.dtype == torch.float32 for value in tensors.values()),
+            metadata["version"],
         )
-    _warn_of_reuse(old, published)
-    points = _points(root, operating_points, published.sha256, file)
-    with atomic_path(published.weights) as part:
-        part.write_bytes(content)
-    if points is not None:
-        write_operating_points(root / OPERATING_POINTS, points)
-    write_text_atomic(root / SUMS, expected_sums(root))
-    write_text_atomic(root / METADATA, _text(_described(metadata, published, kept, folds)))
-    logger.info("published %s %s: %s", root.name, published.version, published.sha256)
-    return published
+        if not is_large_allowed:
+            _check_size(weights, published.n_bytes)
+        _warn_of_reuse(old, published)
+        points = _points(root, operating_points, published.sha256, file)
+        with atomic_path(published.weights) as part:
+            part.write_bytes(content)
+        if points is not None:
+            write_operating_points(root / OPERATING_POINTS, points)
+        write_text_atomic(root / SUMS, expected_sums(root))
+        write_text_atomic(root / METADATA, _text(_described(metadata, published, kept, folds)))
+        logger.info("published %s %s: %s", root.name, published.version, published.sha256)
+        return published
+
+
+def _check_size(weights: Path, n_bytes: int) -> None:
+    if n_bytes > MAX_BYTES:
+        raise BundleError(
+            f"{weights}: {bytes_text(n_bytes)} as float16, expected at most {bytes_text(MAX_BYTES)}. Put the "
+            "file elsewhere and name it in large_files.yml, or publish it anyway with --large."
+        )
 
 
 def _metadata(root: Path) -> dict[str, Any]:

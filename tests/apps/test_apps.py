@@ -1,4 +1,5 @@
 import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -59,3 +60,23 @@ def test_of_two_copies_to_one_place_the_second_is_told_so(tmp_path: Path) -> Non
     with pytest.raises(BundleError, match="is there already"):
         slower()
     assert [path.name for path in tmp_path.rglob("*")] == ["mine", "first"]
+
+
+def test_a_copy_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed, rename, fsync = set(), Path.rename, os.fsync
+
+    def noted(descriptor: int) -> None:
+        flushed.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def moved(path: Path, target: Path) -> Path:
+        missing = [each for each in (path, *path.rglob("*")) if each.stat().st_ino not in flushed]
+        assert not missing
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(Path, "rename", moved)
+    assert copy_app("monai-deploy", tmp_path / "mine").is_dir()
+    assert flushed

@@ -19,6 +19,7 @@ from mammo_monai.bundle.trust import admitted
 from mammo_monai.cli.main import main
 from mammo_monai.errors import BundleError, ManifestError, WeightsError
 from mammo_monai.files import sha256_of
+from mammo_monai.locks import only_writer
 from mammo_monai.networks import load_weights, read_weights, retinanet_network, save_weights
 from mammo_monai.parts import part_name
 from mammo_monai.records import ImageRecord
@@ -185,6 +186,19 @@ def test_a_bundle_that_a_killed_publication_left_is_named_and_published_again(
         admitted(bundle)
     publish_bundle(bundle, trained)
     assert contents(bundle) == whole
+
+
+def test_two_publications_at_once_do_not_mix(bundle: Path, trained: Path) -> None:
+    """Else metadata.json of one would stand beside the other's weights."""
+    models = bundle / "models"
+    before = {path.name: path.read_bytes() for path in models.iterdir()} if models.is_dir() else {}
+    with (
+        only_writer(models / "model.safetensors", doing="publishing into the bundle"),
+        pytest.raises(OSError, match=r"model\.safetensors: another process is publishing into the bundle"),
+    ):
+        publish_bundle(bundle, trained)
+    assert ({path.name: path.read_bytes() for path in models.iterdir()} if models.is_dir() else {}) == before
+    assert publish_bundle(bundle, trained).n_bytes > 0
 
 
 def test_another_process_writes_the_same_bytes(bundle: Path, trained: Path, tmp_path: Path) -> None:

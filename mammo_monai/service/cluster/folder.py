@@ -171,11 +171,12 @@ class JobFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps a second driver out as long as this one lives.
+        """Keeps a second driver out as long as this one lives, from before the job is begun.
 
         Raises:
-            ClusterError: another command works there.
+            ClusterError: another command works there, or the folder holds something else: nothing is put in.
         """
+        self._refuse_foreign()
         with ExitStack() as stack:
             try:
                 stack.enter_context(file_lock(self.path / WORK / "lock"))
@@ -187,7 +188,7 @@ class JobFolder:
 
     def _refuse_foreign(self) -> None:
         there = [each.name for each in self.path.iterdir() if each.name != WORK] if self.path.is_dir() else []
-        if there:
+        if there and not self.job_file.is_file():
             raise ClusterError(
                 f"{self.path}: holds {min(there)}, which no job on a cluster made. Choose another -o, or "
                 "remove it."

@@ -80,8 +80,8 @@ def run_on_cluster(
     if chunk_images < 1:
         raise ValueError(f"images per chunk must be at least 1, got {chunk_images}.")
     folder = JobFolder(Path(output).absolute())
-    record = folder.begin(JobRecord(job.parts, len(job.samples), chunk_images))
     with folder.locked():
+        record = folder.begin(JobRecord(job.parts, len(job.samples), chunk_images))
         if folder.is_finished:
             logger.info("%s: finished before", folder.path)
             return folder

@@ -23,7 +23,9 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ClusterError, match=r"holds notes\.txt, which no job on a cluster made"):
         JobFolder(tmp_path).begin(RECORD)
-    assert not (tmp_path / ".cluster").exists()
+    with pytest.raises(ClusterError, match=r"holds notes\.txt"), JobFolder(tmp_path).locked():
+        raise RuntimeError("unreachable")
+    assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_every_part_that_differs_is_named(tmp_path: Path) -> None:

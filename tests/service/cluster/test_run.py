@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mammo_monai.inference import Progress
 from mammo_monai.schema import read_detections
 from mammo_monai.service.cluster import ClusterError, run_on_cluster
+from mammo_monai.service.cluster.folder import JobFolder
 from mammo_monai.service.cluster.ray_data import WorkersLostError
 from tests.service.cluster.stand_ins import ClusterHere, stub_job
 
@@ -167,3 +168,12 @@ def test_the_output_is_a_folder_of_shards(tmp_path: Path, name: str) -> None:
 def test_a_chunk_holds_at_least_one_image(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least 1, got 0"):
         run_on_cluster(stub_job(tmp_path), tmp_path / "o.parquet", ClusterHere(), chunk_images=0)
+
+
+def test_two_commands_that_begin_at_once_do_not_write_each_others_job(tmp_path: Path) -> None:
+    output = tmp_path / "o.parquet"
+    with JobFolder(output).locked(), pytest.raises(ClusterError, match="another command works there"):
+        run_on_cluster(stub_job(tmp_path), output, ClusterHere())
+    assert not JobFolder(output).job_file.exists()
+    run_on_cluster(stub_job(tmp_path), output, ClusterHere())
+    assert ids(output) == expected()
