@@ -19,6 +19,17 @@ DESCRIPTIONS: Mapping[str, str] = {
     "manifest folder": "ROOT: a folder of your own DICOM, PNG or JPEG images, with boxes or masks. "
     + _TABLES,
     "manifest coco": f"FILE: a COCO JSON with boxes. {_TABLES}",
+    "detections": "Takes what another toolkit marked, and a manifest with the same images; writes "
+    "detections.json in pixels of the original images, which evaluate, compare and report read as any other.",
+    "detections coco": "FILE: a list of image_id, category_id, bbox (x, y, width, height) and score, or an "
+    "object with images and such annotations. Where the COCO file of the images gives another size than the "
+    "manifest, by one factor, boxes are scaled back; else the command stops. Every image gets an entry.",
+    "detections csv": "FILE: a table with a row per mark: file name or record id, xmin, ymin, xmax, ymax or "
+    "x, y, width, height in pixels, score, and a class if there are several. Every image of the manifest's "
+    "list gets an entry, if an empty one.",
+    "detections yolo": "DIR: the folder of text files, one per image, each line class, x, y, width, height "
+    "as shares of the image, confidence. Every image of the manifest's list gets an entry, if an empty one: "
+    "YOLO writes no file where it marks nothing.",
     "folds": "Deals patients into folds for cross-validation, and writes the manifest of one fold. Folds "
     "stand in a file of their own with a hash, so that every run can name them.",
     "folds make": "Takes one or more manifests and writes FILE, a folds.json: which patient is in which "

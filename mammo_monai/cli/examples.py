@@ -75,6 +75,23 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "manifest.json --split test --bundle inbreast_mass_detection --weights run/model.safetensors "
         "-o detections.json",
     ),
+    "detections": (
+        "coco results.bbox.json --annotations boxes.json --manifest manifest.json -o theirs.json",
+        "yolo runs/detect/predict/labels --manifest manifest.json --split test -o theirs.json",
+    ),
+    "detections coco": (
+        "coco_instances_results.json --annotations boxes.json --manifest manifest.json -o theirs.json",
+        "results.bbox.json --annotations boxes.json --manifest manifest.json --split test --category Lump "
+        "--name 'Faster R-CNN' -o theirs.json",
+    ),
+    "detections csv": (
+        "results.csv --manifest manifest.json --split test -o theirs.json",
+        "results.csv --manifest manifest.json --marked-size 800 800 --class cyst=ignore -o theirs.json",
+    ),
+    "detections yolo": (
+        "runs/detect/predict/labels --manifest manifest.json --split test -o theirs.json",
+        "labels --manifest manifest.json --class 0=mass --class 1=ignore --ignore-unknown -o theirs.json",
+    ),
     "fuse": (
         "first.json second.json -o detections.json",
         "first.json second.json --fuse nms --fuse-iou 0.3 --uncalibrated -o detections.json",

@@ -49,7 +49,7 @@ def add_parsers(commands: Any) -> None:
         add(
             "--class",
             action="append",
-            type=_meaning,
+            type=class_meaning,
             default=[],
             metavar="NAME=TYPE",
             dest="classes",
@@ -67,7 +67,6 @@ def _add(commands: Any, layout: str, text: str) -> Any:
     add("-o", "--output", type=Path, required=True, metavar="MANIFEST", help="the manifest.json to write")
     add("--same-ids-as", type=Path, metavar="MANIFEST", help="give images the record ids they have there")
     add("--strict", action="store_true", help="write no manifest if any image has a fault")
-    add("--skip-invalid", action="store_true", help=argparse.SUPPRESS)  # what happens anyway
     add("--no-hash", action="store_true", help="do not read every file to note its SHA-256")
     add("--workers", type=int, default=2, metavar="N", help="threads (%(default)s)")
     _add_list_options(parser.add_argument_group("lists: which image trains, validates, tests").add_argument)
@@ -144,7 +143,8 @@ def _reader_options(args: argparse.Namespace) -> Any:
     return readers.FolderOptions(**folder, **words)
 
 
-def _meaning(text: str) -> tuple[str, str]:
+def class_meaning(text: str) -> tuple[str, str]:
+    """A word of a user's own and what it means, of `NAME=TYPE`."""
     name, separator, meaning = text.partition("=")
     if not (name and separator and meaning):
         raise argparse.ArgumentTypeError(f"expected NAME=TYPE, such as Lump=mass, got {text!r}")

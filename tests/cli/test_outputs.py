@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from mammo_monai.cli.main import main
 from mammo_monai.cli.outputs import refuse_overwriting
+from mammo_monai.cli.standard_output import take_every_letter
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,9 @@ from mammo_monai.cli.outputs import refuse_overwriting
         ("manifest coco d.json", "d.json"),
         ("manifest folder . --annotations e.json", "e.json"),
         ("dicom marks d.json", "d.json"),
+        ("detections coco d.json --manifest m.json", "d.json"),
+        ("detections coco d.json --annotations e.json --manifest m.json", "e.json"),
+        ("detections csv d.json --manifest m.json", "m.json"),
         ("predict d.json e.json --bundle none", "e.json"),
         ("fuse d.json e.json --points p.json m.json", "p.json"),
         ("weights convert d.json", "d.json"),
@@ -86,3 +91,35 @@ def test_an_output_that_cannot_be_written_is_no_success(command: str) -> None:
         assert _printing(command, full) == (2, expected)
     finally:
         os.close(full)
+
+
+def _terminal(encoding: str, monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
+    """What a terminal of an encoding gets of the standard output."""
+    got = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(got, encoding=encoding, write_through=True))
+    return got
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_letter_that_a_terminal_has_not_ends_no_help(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got = _terminal(encoding, monkeypatch)
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "--help"])
+    assert ended.value.code == 0
+    assert ("…" if encoding == "utf-8" else "\\u2026") in got.getvalue().decode(encoding)
+
+
+def test_a_file_name_that_is_no_text_is_printed_as_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    got = _terminal("utf-8", monkeypatch)
+    take_every_letter()
+    print(os.fsdecode(b"Bef\xfcnde/1.dcm"))
+    assert got.getvalue() == b"Bef\xfcnde/1.dcm\n"
+
+
+def test_without_a_standard_output_there_is_nothing_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    take_every_letter()
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    take_every_letter()

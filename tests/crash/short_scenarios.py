@@ -56,6 +56,8 @@ def write_short_material(material: Material) -> None:
     (folder / "passphrase").write_text(_PASSPHRASE)
     (folder / "passphrase").chmod(0o600)
     (folder / "coco.json").write_text(json.dumps(_coco(folder / "films")))
+    mark = {"image_id": "film0", "category_id": 0, "bbox": [5, 6, 10, 12], "score": 0.5}
+    (folder / "results.json").write_text(json.dumps([mark]))
     (folder / "many").mkdir()
     one = make_record(folder / "many", 0, 0)
     many = [replace(one, record_id=f"{number:016x}") for number in range(MANY)]
@@ -249,6 +251,13 @@ SHORT_SCENARIOS = (
         ],
     ),
     _short("normals", lambda m, out: ["normals", m / "prepared", "--out", out / "normals"]),
+    _short(
+        "detections coco",
+        lambda m, out: [
+            *("detections", "coco", m / "results.json", "--manifest", m / "films.json"),
+            *("-o", out / "d.json"),
+        ],
+    ),
     _short(
         "fuse",
         lambda m, out: [

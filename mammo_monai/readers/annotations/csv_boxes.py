@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mammo_monai.errors import ManifestError
@@ -53,6 +54,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "density": ("breastdensity", "density", "acr"),
     "pathology": ("pathology",),
 }
+_NONE: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 _IMAGE_FIELDS = ("patient", "laterality", "view", "split", "birads", "density")
 _EMPTY = {"", "nan", "na", "n/a", "none", "null", "-"}
 # A formula of a spreadsheet that failed: no word for a patient, a side or a class. In a box it is a fault.
@@ -60,7 +62,7 @@ _FAILED = {"#n/a", "#name?", "#ref!", "#value!", "#null!", "#div/0!", "#num!"}
 
 
 @dataclass(frozen=True)
-class _Columns:
+class BoxColumns:
     """The table's own column names by what they mean, the cells of a box, whether any row has a class."""
 
     by_meaning: Mapping[str, str]
@@ -76,7 +78,7 @@ class _Columns:
 
 def is_table(path: Path) -> bool:
     """Whether a file is a table of boxes: by its name and the columns it begins with."""
-    return path.suffix.lower() in SUFFIXES and _columns_of(_header(path)) is not None
+    return path.suffix.lower() in SUFFIXES and box_columns(table_header(path)) is not None
 
 
 def read_csv(files: Sequence[Path], base: Path, audit: Audit) -> list[AnnotatedImage]:
@@ -93,8 +95,8 @@ def read_csv(files: Sequence[Path], base: Path, audit: Audit) -> list[AnnotatedI
 
 
 def _read(path: Path) -> list[AnnotatedImage]:
-    header = _header(path)
-    columns = _columns_of(header)
+    header = table_header(path)
+    columns = box_columns(header)
     if columns is None:
         read_table(path, ())  # a spreadsheet, or UTF-16 without its mark, has a clearer error
         raise ManifestError(
@@ -109,7 +111,7 @@ def _read(path: Path) -> list[AnnotatedImage]:
     return [_annotated(names, rows, columns) for names, rows in by_image.items()]
 
 
-def _header(path: Path) -> list[str]:
+def table_header(path: Path) -> list[str]:
     """Column names as `read_table` spells them, by the separator that yields most."""
     try:
         with path.open("rb") as stream:
@@ -127,13 +129,18 @@ def _header(path: Path) -> list[str]:
     return [" ".join(cell.replace("_", " ").lower().split()) for cell in max(tables, key=len)]
 
 
-def _columns_of(header: Sequence[str]) -> _Columns | None:
-    """None where image or box have no column."""
+def box_columns(header: Sequence[str], more: Mapping[str, tuple[str, ...]] = _NONE) -> BoxColumns | None:
+    """What the columns of a table mean; None where image or box have no column.
+
+    Args:
+        header: as `table_header` gives it.
+        more: further names of columns, by what they mean; a `record` names an image too.
+    """
     plain = {re.sub(r"[\s_\-]", "", name): name for name in reversed(header)}
     found = {
         meaning: plain[name]
-        for meaning, names in _NAMES.items()
-        if (name := next((name for name in names if name in plain), None)) is not None
+        for meaning in {**_NAMES, **more}
+        if (name := next((name for name in _names(meaning, more) if name in plain), None)) is not None
     }
     has_corners = {"x_min", "y_min", "x_max", "y_max"} <= found.keys()
     if has_corners:  # then width and height are the image's
@@ -146,19 +153,23 @@ def _columns_of(header: Sequence[str]) -> _Columns | None:
         x, y = found.get("x", found.get("x_min")), found.get("y", found.get("y_min"))
         sizes = (found.get("width"), found.get("height"))
         corners = tuple(name for name in (x, y, *sizes) if name is not None)
-    if len(corners) < 4 or not found.keys() & {"image", "uid"}:
+    if len(corners) < 4 or not found.keys() & {"image", "uid", "record"}:
         return None
-    return _Columns(found, corners, has_sizes=not has_corners)
+    return BoxColumns(found, corners, has_sizes=not has_corners)
 
 
-def _image_names(columns: _Columns, row: TableRow) -> tuple[str, ...]:
+def _names(meaning: str, more: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return (*_NAMES.get(meaning, ()), *more.get(meaning, ()))
+
+
+def _image_names(columns: BoxColumns, row: TableRow) -> tuple[str, ...]:
     names = tuple(text for meaning in ("uid", "image") if (text := columns.text(row, meaning)))
     if not names:
         raise ManifestError(f"{row.where}: expected the name of an image, got an empty cell. Fill it in.")
     return names
 
 
-def _annotated(names: tuple[str, ...], rows: Sequence[TableRow], columns: _Columns) -> AnnotatedImage:
+def _annotated(names: tuple[str, ...], rows: Sequence[TableRow], columns: BoxColumns) -> AnnotatedImage:
     first = rows[0]
     fields = {
         name: text
@@ -181,7 +192,7 @@ def _place(row: TableRow) -> str:
     return f"{row.table.suffix.lstrip('.').upper()} row {row.number}"
 
 
-def _lesions(rows: Sequence[TableRow], columns: _Columns, target: Target) -> list[Lesion]:
+def _lesions(rows: Sequence[TableRow], columns: BoxColumns, target: Target) -> list[Lesion]:
     _refuse_contradictions(rows, columns)
     found = [_lesion(row, columns, target) for row in rows]
     lesions = [lesion for lesion in found if lesion is not None]
@@ -191,7 +202,7 @@ def _lesions(rows: Sequence[TableRow], columns: _Columns, target: Target) -> lis
     return without_repeats(lesions, target)
 
 
-def _refuse_contradictions(rows: Sequence[TableRow], columns: _Columns) -> None:
+def _refuse_contradictions(rows: Sequence[TableRow], columns: BoxColumns) -> None:
     for name in ("patient", "laterality", "view", "split"):
         said = {text.casefold() for row in rows if (text := columns.text(row, name))}
         if len(said) > 1:
@@ -199,8 +210,8 @@ def _refuse_contradictions(rows: Sequence[TableRow], columns: _Columns) -> None:
             raise InvalidRecordError("identity-differs", rows[0].where, found, "Mend the table.")
 
 
-def _lesion(row: TableRow, columns: _Columns, target: Target) -> Lesion | None:
-    stated = (_number(columns.text(row, "image_width")), _number(columns.text(row, "image_height")))
+def _lesion(row: TableRow, columns: BoxColumns, target: Target) -> Lesion | None:
+    stated = (table_number(columns.text(row, "image_width")), table_number(columns.text(row, "image_height")))
     check_stated_size(stated, target.header, row.where, "the table")
     cells = [row.values[name] for name in columns.corners]
     name = columns.text(row, "class")
@@ -217,7 +228,7 @@ def _lesion(row: TableRow, columns: _Columns, target: Target) -> Lesion | None:
             remedy = "Give its box; or, where that word means no lesion, say --class NAME=ignore."
             raise InvalidRecordError("box-missing", row.where, found, remedy)
         return None
-    numbers = [_number(cell) for cell in cells]
+    numbers = [table_number(cell) for cell in cells]
     if kind is None:
         if says_normal(name) and any(number not in (0, -1) for number in numbers):
             said = f"a row says {name!r:.40} and has a box; it is no lesion"
@@ -233,7 +244,7 @@ def _lesion(row: TableRow, columns: _Columns, target: Target) -> Lesion | None:
     )
 
 
-def _number(text: str) -> Any:
+def table_number(text: str) -> Any:
     """A number; other text stays as it is, for the message, and "" is None."""
     try:
         number = float(text) if text else None
@@ -244,7 +255,7 @@ def _number(text: str) -> Any:
     return number if number is None or math.isfinite(number) else text
 
 
-def _birads(row: TableRow, columns: _Columns) -> int | None:
+def _birads(row: TableRow, columns: BoxColumns) -> int | None:
     try:
         return birads_category(columns.text(row, "birads"))
     except ValueError as error:

@@ -50,17 +50,17 @@ def read_coco_file(path: Path, audit: Audit) -> CocoFile:
         ManifestError: not JSON, lists missing, an image without an id of its own, a category of two names, or
             annotations of which none names an image of the JSON.
     """
-    content = _load(path)
-    images = _objects(path, content, "images")
-    image_ids = _image_ids(path, images)
-    items = _objects(path, content, "annotations")
-    names = _category_names(path, _objects(path, content, "categories") if items else [])
+    content = load_coco(path)
+    images = objects_in(path, content, "images")
+    image_ids = image_ids_in(path, images)
+    items = objects_in(path, content, "annotations")
+    names = category_names(path, objects_in(path, content, "categories") if items else [])
     by_image: dict[Hashable, list[CocoAnnotation]] = defaultdict(list)
     seen: set[str] = set()
     for row, item in enumerate(items):
-        image_id, annotation_id = image_ids.get(_id_text(item.get("image_id"))), repr(item.get("id"))
+        image_id, annotation_id = image_ids.get(id_text(item.get("image_id"))), repr(item.get("id"))
         if image_id is not None:
-            name = names.get(_id_text(item.get("category_id")))
+            name = names.get(id_text(item.get("category_id")))
             is_repeated = "id" in item and annotation_id in seen
             by_image[image_id].append(CocoAnnotation(row, item, name, is_repeated))
         else:
@@ -76,7 +76,12 @@ def read_coco_file(path: Path, audit: Audit) -> CocoFile:
     return CocoFile(path, images, by_image)
 
 
-def _load(path: Path) -> Json:
+def load_coco(path: Path) -> Json:
+    """The object in a COCO JSON, its lists not yet looked at.
+
+    Raises:
+        ManifestError: it cannot be read, or holds no object.
+    """
     try:
         content = json_value(path.read_bytes())
     except OSError as error:
@@ -88,7 +93,12 @@ def _load(path: Path) -> Json:
     return content
 
 
-def _objects(path: Path, content: Json, name: str) -> list[Json]:
+def objects_in(path: Path, content: Json, name: str) -> list[Json]:
+    """One of its lists.
+
+    Raises:
+        ManifestError: it is missing, or no list of objects.
+    """
     items = content.get(name)
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise ManifestError(
@@ -98,11 +108,15 @@ def _objects(path: Path, content: Json, name: str) -> list[Json]:
     return items
 
 
-def _image_ids(path: Path, images: Sequence[Json]) -> dict[str, int | str | float]:
-    """The ids as they stand in the JSON, by their texts: annotations may spell 1 as "1" or 1.0."""
+def image_ids_in(path: Path, images: Sequence[Json]) -> dict[str, int | str | float]:
+    """The ids as they stand in the JSON, by their texts: annotations may spell 1 as "1" or 1.0.
+
+    Raises:
+        ManifestError: an image has none, or another one's.
+    """
     ids: dict[str, int | str | float] = {}
     for row, item in enumerate(images):
-        image_id, text = item.get("id"), _id_text(item.get("id"))
+        image_id, text = item.get("id"), id_text(item.get("id"))
         if not isinstance(image_id, int | str | float) or text in ids:
             raise ManifestError(
                 f"{path}, images row {row}: expected an id of its own, got {image_id!r}: "
@@ -112,11 +126,15 @@ def _image_ids(path: Path, images: Sequence[Json]) -> dict[str, int | str | floa
     return ids
 
 
-def _category_names(path: Path, categories: Sequence[Json]) -> dict[str, str]:
-    """Names by the text of their id; a category without a name is none."""
+def category_names(path: Path, categories: Sequence[Json]) -> dict[str, str]:
+    """Names by the text of their id; a category without a name is none.
+
+    Raises:
+        ManifestError: an id stands for two names.
+    """
     names: dict[str, str] = {}
     for item in categories:
-        name, text = item.get("name"), _id_text(item.get("id"))
+        name, text = item.get("name"), id_text(item.get("id"))
         if name is None or not str(name).strip():
             continue
         if names.setdefault(text, str(name)) != str(name):
@@ -127,10 +145,10 @@ def _category_names(path: Path, categories: Sequence[Json]) -> dict[str, str]:
     return names
 
 
-def _id_text(value: Any) -> str:
+def id_text(value: Any) -> str:
     """One text for the spellings of an id.
 
-    >>> _id_text(7), _id_text("7"), _id_text(7.0), _id_text(None)
+    >>> id_text(7), id_text("7"), id_text(7.0), id_text(None)
     ('7', '7', '7', 'None')
     """
     is_whole = isinstance(value, float) and value.is_integer()
