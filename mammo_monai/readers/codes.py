@@ -87,6 +87,7 @@ _LESIONS = {
     "mass-is-dot": "A mass without a size; it is kept, but not as a mass.",
     "mass-not-drawn": "The table marks a mass that no contour shows.",
     "nrrd-unread": "An NRRD segmentation, which is not read; export NIfTI or DICOM SEG.",
+    "orientation-unclear": "Rows or columns may run the other way than they are stored.",
     "region-empty": "A region without any point.",
     "region-incomplete": "A contour file speaks of another number of regions or points than it holds.",
     "region-outside": "A region that leaves the image.",

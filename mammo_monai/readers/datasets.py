@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from mammo_monai import __version__
 from mammo_monai.errors import ManifestError
+from mammo_monai.files import counted
 from mammo_monai.readers.audit import Audit
 from mammo_monai.readers.cbis_ddsm import read_cbis_ddsm
 from mammo_monai.readers.checking import note_repeated_bytes
@@ -144,7 +145,8 @@ def save_manifest(path: Path, manifest: Manifest, audit: Audit) -> None:
         raise ManifestError(_no_image(path, audit))
     check_patient_disjoint(manifest)
     write_manifest(path, manifest)  # last: where it stands, its audit stands too
-    logger.info("wrote %s with %d images and %d findings", path, len(manifest.images()), len(audit.findings))
+    images, findings = counted(len(manifest.images()), "image"), counted(len(audit.findings), "finding")
+    logger.info("wrote %s with %s and %s", path, images, findings)
 
 
 def save_audit(path: Path, audit: Audit) -> None:

@@ -16,6 +16,7 @@ from mammo_monai.errors import ManifestError
 from mammo_monai.readers.dicom_candidates import PICTURE_SUFFIXES
 from mammo_monai.readers.folders import folders_below
 from mammo_monai.readers.image_header import DICOM_SUFFIXES, elements_of
+from mammo_monai.readers.stand_ins import finished_name
 
 Progress = Callable[[int, int], None]
 
@@ -28,6 +29,8 @@ class _ByHeader:
 
 class FileIndex:
     """The images (DICOM, JPEG, PNG) and tables (`*.csv`) below a folder, by what their folders are called.
+
+    What a download has not finished is passed over, as if it were not there.
 
     DICOM files may have any name: archives call them by their UID, whose end looks like a suffix. Names are
     compared without regard to upper and lower case. Headers are read once each, and only of DICOM files that
@@ -60,7 +63,8 @@ class FileIndex:
 
     def _add(self, path: Path) -> None:
         suffix = path.suffix.lower()
-        if path.name.startswith("."):  # "._1-1.dcm": what macOS leaves beside files on foreign disks
+        # "._1-1.dcm": what macOS leaves beside files on foreign disks.
+        if path.name.startswith(".") or finished_name(path.name):
             return
         if suffix in (".csv", *DICOM_SUFFIXES, *PICTURE_SUFFIXES):
             if _is_pipe_or_device(path):

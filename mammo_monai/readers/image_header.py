@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import ExifTags, Image
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
@@ -22,6 +22,8 @@ from mammo_monai.readers.stand_ins import refuse_stand_in
 from mammo_monai.records import Laterality, ViewPosition
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+# A PNG may say so too, but only behind its pixels, and seldom does.
+_TURNABLE_SUFFIXES = (".jpg", ".jpeg", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,27 @@ def read_image_header(path: Path) -> ImageHeader:
         found = f"expected one image in the file, got {pages} pages"
         raise InvalidRecordError("image-unreadable", str(path), found, "Save each page as a file of its own.")
     return ImageHeader(width, height)
+
+
+def refuse_turned_picture(path: Path) -> None:
+    """Raises for a JPEG or TIFF that viewers turn before they show it: boxes may be of either.
+
+    Raises:
+        InvalidRecordError: code `orientation-unclear`.
+
+    Source: Exif 2.3, tag 0x0112; TIFF 6.0, Orientation.
+    """
+    if path.suffix.lower() not in _TURNABLE_SUFFIXES:
+        return
+    try:
+        with damage_refused(path), Image.open(path) as image:
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except DicomError:  # damaged tags turn nothing
+        return
+    if orientation in range(2, 9):
+        found = f"viewers turn the picture (Orientation {orientation}): its boxes may be of either"
+        remedy = "Save it upright, without that mark, and annotate that."
+        raise InvalidRecordError("orientation-unclear", str(path), found, remedy)
 
 
 def refuse_special_file(path: Path) -> None:

@@ -39,7 +39,9 @@ def test_what_stands_there_is_named(tmp_path: Path, name: str, code: str, conten
     assert name in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["b.dcm.part", "b.PNG.crdownload", "b.tif.partial", "b.jpg.filepart"])
+@pytest.mark.parametrize(
+    "name", ["b.dcm.part", "b.PNG.crdownload", "b.tif.partial", "b.jpg.filepart", "b.dcm2874652910"]
+)
 def test_a_download_that_did_not_finish_is_a_row(tmp_path: Path, name: str) -> None:
     site = InHouse(tmp_path / "set")
     site.png("a.png")

@@ -11,7 +11,7 @@ from mammo_monai.readers.annotations.annotated import AnnotatedImage, Target
 from mammo_monai.readers.annotations.boxes import check_stated_size
 from mammo_monai.readers.annotations.identity import grades_of
 from mammo_monai.readers.annotations.splits import split_word
-from mammo_monai.readers.audit import Audit
+from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.coco.boxes import lesion_of
 from mammo_monai.readers.coco.file import CocoAnnotation, CocoFile, read_coco_file
 from mammo_monai.records import Lesion
@@ -58,12 +58,17 @@ def annotated_image(coco: CocoFile, row: int, folder: str = "", split: str = "")
     names = (f"{folder}/{name}", name) if folder and folder != "." else (name,)
     fields = _fields(item) | ({"split": split} if split and not item.get("split") else {})
     annotations = coco.annotations.get(item["id"], ())
+    fault = None
+    if annotations and not name:
+        found, remedy = "an image with boxes has no file_name", "Export the JSON again, with all its names."
+        fault = InvalidRecordError("annotation-unreadable", where, found, remedy)
     return AnnotatedImage(
         names=names if name else (),
         where=where,
         lesions=partial(_lesions, item, annotations, where),
         fields=fields,
         place=f"COCO images row {row}",
+        fault=fault,
     )
 
 

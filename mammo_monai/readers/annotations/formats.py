@@ -16,6 +16,7 @@ from mammo_monai.readers.annotations.csv_boxes import is_table, read_csv
 from mammo_monai.readers.annotations.dicom_seg import is_segmentation, read_dicom_seg
 from mammo_monai.readers.annotations.monai_label import is_monai_label, read_monai_label
 from mammo_monai.readers.annotations.nifti import is_nifti, read_nifti
+from mammo_monai.readers.annotations.other_programs import refuse_other_programs
 from mammo_monai.readers.annotations.png import is_mask, is_picture, read_png
 from mammo_monai.readers.annotations.slicer import is_slicer, read_slicer
 from mammo_monai.readers.annotations.voc import is_voc, read_voc
@@ -83,6 +84,8 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
     }
 )
 """By name."""
+# Formats in JSON, CSV, XML, which other programs write too.
+_SHARED = ("coco", "csv", "voc")
 _LIKELY: Mapping[str, str] = MappingProxyType({".csv": "csv", ".tsv": "csv", ".json": "coco"})
 
 
@@ -120,10 +123,12 @@ def find_annotations(place: Place, name: FormatName) -> tuple[str, list[Path]]:
         name: "auto" looks at the files; DICOM headers are read for it only where nothing else is found.
 
     Raises:
-        ManifestError: none found, or several formats.
+        ManifestError: none found, several formats, or files of a program whose files are not read.
     """
     if name != "auto":
         found = [*place.files] if len(place.files) == 1 and place.image_stems is None else place.holds(name)
+        if not found or name in _SHARED:
+            refuse_other_programs(found or place.files)
         if not found:
             raise ManifestError(f"{place.base}: expected annotations in the format {name}, found none.")
         return name, found
@@ -141,7 +146,10 @@ def find_annotations(place: Place, name: FormatName) -> tuple[str, list[Path]]:
             "name their folder or file with --annotations."
         )
     for each, found in by_format.items():
+        if each in _SHARED:
+            refuse_other_programs(found)
         return each, found
+    refuse_other_programs(place.files, by_suffix=True)
     likely = [path for path in place.files if path.suffix.lower() in _LIKELY]
     if len(likely) == 1:
         return _LIKELY[likely[0].suffix.lower()], likely  # whose reader says what is missing

@@ -18,7 +18,7 @@ from mammo_monai.readers.annotations.identity import (
 from mammo_monai.readers.annotations.lesion_types import LesionTypes
 from mammo_monai.readers.annotations.same_patient import Told, told_by
 from mammo_monai.readers.audit import Audit, InvalidRecordError
-from mammo_monai.readers.image_header import note_unsuitable, read_image_header
+from mammo_monai.readers.image_header import note_unsuitable, read_image_header, refuse_turned_picture
 from mammo_monai.readers.whole_files import refuse_cut_short
 from mammo_monai.records import ImageRecord, Lesion, record_id_of
 
@@ -124,6 +124,8 @@ def merged_fields(annotated: tuple[AnnotatedImage, ...]) -> Mapping[str, str]:
 
 def lesions_in(annotated: tuple[AnnotatedImage, ...], target: Target) -> tuple[Lesion, ...]:
     """The lesions of all annotations of an image; what a copy of a file or table repeats counts once."""
+    if annotated:
+        refuse_turned_picture(target.path)
     lesions = [lesion for each in annotated for lesion in each.lesions(target)]
     return tuple(without_repeats(lesions, target) if len(annotated) > 1 else lesions)
 

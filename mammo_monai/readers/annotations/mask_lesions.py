@@ -60,6 +60,7 @@ def lesions_of_mask(
             its background marked.
     """
     check_mask_size((mask.shape[1], mask.shape[0]), target, where)
+    _note_scaled((mask.shape[1], mask.shape[0]), target)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return []
@@ -116,8 +117,13 @@ def check_mask_size(mask_size: tuple[int, int], target: Target, where: str) -> N
             f"{size[0]} × {size[1]} px (width × height)"
         )
         raise InvalidRecordError("mask-aspect", where, found, f"Export it in the image's own size.{turned}")
-    found = f"a mask of {mask_size[0]} × {mask_size[1]} px was scaled to {size[0]} × {size[1]} px"
-    target.audit.note("mask-rescaled", target.record_id, found, Action.REPAIRED)
+
+
+def _note_scaled(mask_size: tuple[int, int], target: Target) -> None:
+    size = (target.header.width, target.header.height)
+    if mask_size != size:
+        found = f"a mask of {mask_size[0]} × {mask_size[1]} px was scaled to {size[0]} × {size[1]} px"
+        target.audit.note("mask-rescaled", target.record_id, found, Action.REPAIRED)
 
 
 def without_grey(pixels: NDArray[np.integer]) -> NDArray[np.integer] | None:

@@ -7,8 +7,10 @@ image grid that ITK gives to images without orientation, as after a reorientatio
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ from mammo_monai.schema import Action
 SUFFIXES = (".nii", ".nii.gz")
 MAX_VALUE = 2**31
 """Labels are counted or coded; a colour or a measured number is none."""
+# What dcm2niix writes into `descrip`, and programs after it keep.
+_DCM2NIIX = re.compile(rb"(?:^|;)Time=\d")
 # What nibabel and the decompressors below it raise on damaged files.
 _DAMAGE = (
     EOFError,
@@ -63,6 +67,7 @@ def _lesions(path: Path, target: Target) -> list[Lesion]:
     try:
         volume = nib.load(path)
         shape = _flat_shape(volume.shape, where)
+        _refuse_unclear(volume.header, shape, where)
         size = _size_as_stored(shape, volume.affine, target)
         check_mask_size(size, target, where)
         values = np.asanyarray(volume.dataobj).reshape(shape)
@@ -85,6 +90,30 @@ def _flat_shape(shape: Sequence[int], where: str) -> tuple[int, int]:
         found = f"expected a mask of one slice, got {' × '.join(map(str, shape))} voxels"
         raise InvalidRecordError("mask-not-flat", where, found, "Export each image's slice on its own.")
     return int(shape[0]), int(shape[1])
+
+
+def _refuse_unclear(header: Any, shape: tuple[int, int], where: str) -> None:
+    """Refuses a mask whose rows may run either way.
+
+    dcm2niix (measured: 1.0.20260724) stores rows from the bottom up, and of mammograms, which have no
+    orientation, it says so nowhere: both form codes are 0.
+    """
+    grids = {grid for form in _forms(header) if (grid := _grid(shape, form)) is not None}
+    if len(grids) > 1:
+        found = "sform and qform of the mask's header lay it onto the image in different ways"
+        raise InvalidRecordError("orientation-unclear", where, found, "Save it as PNG, rows as on the film.")
+    if _DCM2NIIX.search(bytes(header["descrip"])) and not any(rows_flipped for *_, rows_flipped in grids):
+        found = "the mask is of an image of dcm2niix, which turns films upside down and does not say so"
+        remedy = "Draw masks on the film itself, or save them as PNG, rows as on the film."
+        raise InvalidRecordError("orientation-unclear", where, found, remedy)
+
+
+def _forms(header: Any) -> list[Any]:
+    """The affines that the header states, sform first."""
+    forms = [header.get_sform(coded=True)[0]]
+    with suppress(HeaderDataError, ValueError):  # a quaternion that is none says nothing
+        forms.append(header.get_qform(coded=True)[0])
+    return [form for form in forms if form is not None]
 
 
 def _size_as_stored(shape: tuple[int, int], affine: Any, target: Target) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from mammo_monai.records import Lesion
 from mammo_monai.schema import Action
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+_LOSSY = ("JPEG", "MPO")
 _FOLDERS = "mask masks label labels segmentation segmentations seg roi rois annotation annotations gt"
 FOLDERS = frozenset((*_FOLDERS.split(), "ground_truth", "groundtruth"))
 _ENDING = re.compile(
@@ -74,11 +75,15 @@ def _lesions(path: Path, target: Target) -> list[Lesion]:
         with Image.open(path) as picture:
             check_mask_size(picture.size, target, where)
             _refuse_several_pages(picture, where)
+            is_lossy = picture.format in _LOSSY
             pixels = _values(picture, where)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         found = "the mask is no readable picture"
         raise InvalidRecordError("mask-unreadable", where, found, f"{error}. Copy it again.") from error
     sharp = without_grey(pixels)
+    if sharp is None and is_lossy and np.count_nonzero(np.unique(pixels)) > 1:
+        found = "a JPEG mask holds several values: compression has changed them, and their edges"
+        raise InvalidRecordError("mask-values", where, found, "Save it as PNG from where it was drawn.")
     if sharp is not None:
         found = "a mask with smoothed edges was cut at half its maximum"
         target.audit.note("mask-soft", target.record_id, found, Action.REPAIRED)

@@ -52,7 +52,8 @@ def _read(path: Path, base: Path) -> AnnotatedImage:
         return fault_of((name,), fault, where)
     if root is None or root.tag != "annotation":
         found = f"expected Pascal VOC: <annotation>, got <{'nothing' if root is None else root.tag}>"
-        return fault_of((name,), InvalidRecordError("annotation-unreadable", where, found), where)
+        remedy = "Of XML only Pascal VOC is read: export that."
+        return fault_of((name,), InvalidRecordError("annotation-unreadable", where, found, remedy), where)
     file_name = (root.findtext("filename") or "").strip()
     names = (name, file_name) if file_name else (name,)
     return AnnotatedImage(names, where, partial(_lesions, root, where), is_agreed=True)

@@ -8,10 +8,14 @@ from pathlib import Path
 
 from mammo_monai.errors import ManifestError
 
-NAME_FILES = ("classes.txt", "obj.names", "predefined_classes.txt", "labels.txt", "names.txt")
+NAME_FILES = (
+    *("classes.txt", "obj.names", "predefined_classes.txt", "labels.txt", "names.txt"),
+    "_darknet.labels",  # Roboflow's
+)
 _YAML_SUFFIXES = (".yaml", ".yml")
 MAX_BYTES = 2**20
 """A list of class names is far smaller."""
+_HAS_POINTS = re.compile(r"^kpt_shape[ \t]*:", re.MULTILINE)
 _HAS_NAMES = re.compile(r"^names[ \t]*:", re.MULTILINE)
 _NAMES = re.compile(
     r"^names[ \t]*:[ \t]*(?P<value>\[[^]]*\]|\{[^}]*\}|(?:\n[ \t]*(?:-[ \t]|\d+[ \t]*:)[^\n]*)+)",
@@ -95,6 +99,8 @@ def _class_names(path: Path) -> Mapping[int, str]:
             raise ValueError(f"more than {MAX_BYTES} bytes")
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() in _YAML_SUFFIXES:
+            if _HAS_POINTS.search(text):
+                raise ValueError("by its kpt_shape the labels hold points of poses, which are not read")
             return yaml_names(text)
     except (OSError, ValueError) as error:
         raise ManifestError(

@@ -42,11 +42,12 @@ def lesion_of(
         return None
     contour = _contour(item.get("segmentation"))
     spacing = target.header.pixel_spacing_mm
-    corners = _corners(item.get("bbox"), where, row)
-    if contour and _is_elsewhere(contour, corners):
+    corners = _corners(item, where, row)
+    outline = _outline(item.get("segmentation"))
+    if outline and _is_elsewhere(outline, corners):
         found = f"{row}: bbox and segmentation mark places without a pixel in common"
         raise InvalidRecordError("box-invalid", where, found, "Export the annotations again.")
-    if contour and _are_corners(item["bbox"], contour):
+    if outline and _are_corners(item["bbox"], outline):
         found = f"{row}: bbox holds x_min, y_min, x_max, y_max, as its segmentation shows"
         remedy = "COCO has x, y, width, height: export the annotations again."
         raise InvalidRecordError("box-invalid", where, found, remedy)
@@ -68,7 +69,8 @@ def _subtlety(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 5 else None
 
 
-def _corners(bbox: Any, where: str, row: str) -> tuple[float, float, float, float]:
+def _corners(item: Mapping[str, Any], where: str, row: str) -> tuple[float, float, float, float]:
+    bbox = item.get("bbox")
     try:
         if not isinstance(bbox, list) or any(isinstance(number, bool) for number in bbox):
             raise TypeError
@@ -77,15 +79,27 @@ def _corners(bbox: Any, where: str, row: str) -> tuple[float, float, float, floa
         width = height = 0.0
     if not (width > 0 and height > 0):
         found = f"{row}: bbox must be x, y, width, height with an area, got {bbox!r:.120}"
-        raise InvalidRecordError("box-invalid", where, found)
+        is_drawn = item.get("segmentation") or item.get("keypoints")
+        remedy = "Export boxes too: polygons, masks and points alone are not read." if is_drawn else ""
+        raise InvalidRecordError("box-invalid", where, found, remedy)
     return x, y, x + width, y + height
 
 
 def _contour(segmentation: Any) -> tuple[tuple[float, float], ...] | None:
     """The points of a segmentation that is one polygon; None for none, several, or a run-length mask."""
-    if not isinstance(segmentation, list) or len(segmentation) != 1 or not isinstance(segmentation[0], list):
+    is_one = isinstance(segmentation, list) and len(segmentation) == 1
+    return _points(segmentation[0]) if is_one else None
+
+
+def _outline(segmentation: Any) -> list[tuple[float, float]]:
+    """The points of all polygons of a segmentation; none of a run-length mask."""
+    polygons = segmentation if isinstance(segmentation, list) else []
+    return [point for polygon in polygons for point in _points(polygon) or ()]
+
+
+def _points(numbers: Any) -> tuple[tuple[float, float], ...] | None:
+    if not isinstance(numbers, list):
         return None
-    numbers = segmentation[0]
     if len(numbers) < 6 or len(numbers) % 2:
         return None
     if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers):

@@ -12,7 +12,7 @@ from mammo_monai.readers.annotations.joining import KIND_FOLDERS
 from mammo_monai.readers.annotations.png import image_names, is_mask
 from mammo_monai.readers.annotations.splits import SPLIT_FOLDERS
 from mammo_monai.readers.folders import folders_below
-from mammo_monai.readers.stand_ins import UNFINISHED_SUFFIXES
+from mammo_monai.readers.stand_ins import finished_name
 
 # Folders called after a class, a side or a view hold many patients, or part of one.
 _CLASSES = (
@@ -61,9 +61,7 @@ def is_image(path: Path) -> bool:
     A file without a suffix that is empty, or a web page, counts too: a download that failed left it, and
     its image would be lost without a word.
     """
-    name = path.name.lower()
-    if name.endswith(UNFINISHED_SUFFIXES):
-        name = name.rpartition(".")[0]
+    name = (finished_name(path.name) or path.name).lower()
     if name.endswith((*IMAGE_SUFFIXES, *UNREAD_SUFFIXES)):
         return True
     if name.endswith(_OTHER_SUFFIXES) or name == "dicomdir":

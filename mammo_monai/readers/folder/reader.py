@@ -20,9 +20,11 @@ from mammo_monai.readers.annotations.identity import compiled_pattern, ml_as_mlo
 from mammo_monai.readers.annotations.image_records import ImageItem, RecordMaker
 from mammo_monai.readers.annotations.joining import ImageNames, Joined, join
 from mammo_monai.readers.annotations.lesion_types import LesionTypes
+from mammo_monai.readers.annotations.nifti import is_nifti
 from mammo_monai.readers.annotations.same_patient import joined_patients
 from mammo_monai.readers.annotations.splits import official_split, split_of, split_of_folder
 from mammo_monai.readers.audit import Audit, InvalidRecordError
+from mammo_monai.readers.folder.called_alike import called_alike
 from mammo_monai.readers.folder.files import (
     ARCHIVE_SUFFIXES,
     UNREAD_SUFFIXES,
@@ -35,7 +37,7 @@ from mammo_monai.readers.folder.files import (
 from mammo_monai.readers.image_header import DICOM_SUFFIXES, modality_of
 from mammo_monai.readers.reading import DataSet, Reading
 from mammo_monai.readers.repeated import drop_repeated_records, ends_of
-from mammo_monai.readers.stand_ins import UNFINISHED_SUFFIXES
+from mammo_monai.readers.stand_ins import finished_name
 from mammo_monai.records import ImageRecord, Split, record_id_of
 from mammo_monai.schema import Action
 
@@ -119,6 +121,8 @@ def read_folder(root: Path, reading: Reading, options: FolderOptions = FolderOpt
     if not options.unlisted:
         _refuse_orphans_alone(site, listed)
     records = _without_copies(records, items, listed, reading)
+    if not options.unlisted:
+        records = _without_called_alike(records, listed, site, reading)
     records = _judge_unlisted(records, listed, site, options, reading.audit)
     types.check(
         reading.audit,
@@ -171,7 +175,10 @@ def _look_around(root: Path, options: FolderOptions, audit: Audit) -> _Site:
 
 
 def _packed(files: Sequence[Path]) -> str:
-    archives = [path for path in files if path.name.lower().endswith(ARCHIVE_SUFFIXES)]
+    masks = [path for path in files if is_nifti(path)]
+    archives = [path for path in files if path.name.lower().endswith(ARCHIVE_SUFFIXES) and path not in masks]
+    if masks and not archives:
+        return f" NIfTI ({masks[0].name}) is read as masks alone: convert the images."
     return f" Unpack {archives[0].name} first." if archives else ""
 
 
@@ -210,7 +217,7 @@ def _fault_of_name(path: Path, shown: Path) -> InvalidRecordError | None:
     if shown != path:
         found = "the name of the file is no UTF-8 text, and no manifest can hold it"
         return InvalidRecordError("file-unreadable", str(shown), found, "Rename it.")
-    if path.name.lower().endswith(UNFINISHED_SUFFIXES):
+    if finished_name(path.name):
         found = "the download of the file did not finish"
         return InvalidRecordError("file-truncated", str(path), found, "Download it again.")
     if path.name.lower().endswith(UNREAD_SUFFIXES):
@@ -249,16 +256,9 @@ def _listed(site: _Site, records: Sequence[ImageRecord], reading: Reading) -> se
     """The record ids of images that have an annotation; annotations without an image are noted."""
     by_path = {path.absolute() for path in site.joined.by_image}
     listed = {record.record_id for record in records if record.image in by_path}
-    met = {record.record_id for record in records} | {q.record_id for q in reading.audit.quarantined}
-    seen: set[int] = set()
-    for uid, annotated in site.by_uid.items():
-        record_id = record_id_of(uid, reading.salt)
-        if record_id in met:
-            listed.add(record_id)
-            seen.update(map(id, annotated))
-    for each in site.joined.unmatched:
-        if id(each) in seen:
-            continue
+    met = _met(records, reading)
+    listed |= {record_id for uid in site.by_uid if (record_id := record_id_of(uid, reading.salt)) in met}
+    for each in _orphans(site, met, reading.salt):
         if each.fault:
             logger.warning("%s It is not known which image it is of.", each.fault)
             found = f"{each.fault.found}; it is not known which image it is of"
@@ -268,6 +268,18 @@ def _listed(site: _Site, records: Sequence[ImageRecord], reading: Reading) -> se
             found = "an annotation names an image that is not there"
             reading.audit.note("annotation-orphan", "", found, place=each.place)
     return listed
+
+
+def _met(records: Sequence[ImageRecord], reading: Reading) -> set[str]:
+    """The record ids of all images, quarantined ones too."""
+    return {record.record_id for record in records} | {q.record_id for q in reading.audit.quarantined}
+
+
+def _orphans(site: _Site, met: set[str], salt: str) -> list[AnnotatedImage]:
+    """The annotations that neither a path nor a SOPInstanceUID leads from."""
+    by_uid = {uid: each for uid, each in site.by_uid.items() if record_id_of(uid, salt) in met}
+    seen = {id(each) for annotated in by_uid.values() for each in annotated}
+    return [each for each in site.joined.unmatched if id(each) not in seen]
 
 
 def _refuse_orphans_alone(site: _Site, listed: set[str]) -> None:
@@ -308,6 +320,21 @@ def _without_copies(
                     found = f"the picture is a copy of record {kept.record_id}"
                     raise InvalidRecordError("image-repeated", str(record.image), found, f"See {kept.image}.")
     return [record for record in records if record.record_id not in copies]
+
+
+def _without_called_alike(
+    records: Sequence[ImageRecord], listed: set[str], site: _Site, reading: Reading
+) -> list[ImageRecord]:
+    """The records without those that would count as normal while an annotation may be theirs."""
+    unlisted = {record.image: record for record in records if record.record_id not in listed}
+    orphans = _orphans(site, _met(records, reading), reading.salt)
+    doubtful = called_alike([each for each in orphans if not each.fault], [*unlisted])
+    for path, orphan in doubtful.items():
+        with reading.audit.image(unlisted[path].record_id, str(path), path=path):
+            found = "it has no annotation, and one of an image that is not there is called alike"
+            remedy = f"Give both the same name, or say --unlisted normal. See {orphan.where}."
+            raise InvalidRecordError("annotation-orphan", str(path), found, remedy)
+    return [record for record in records if record.image not in doubtful]
 
 
 def _judge_unlisted(

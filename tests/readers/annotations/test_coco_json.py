@@ -107,3 +107,32 @@ def test_a_json_without_images_does_not_make_all_images_normal(site: InHouse) ->
     site.text("boxes.json", '{"images": [], "annotations": [], "categories": []}')
     with pytest.raises(ManifestError, match=r"boxes\.json: expected annotations, found none in it"):
         site.read()
+
+
+def annotated(**fields: Any) -> str:
+    annotation = {"id": 1, "image_id": 0, "category_id": 3, **fields}
+    return coco(("left.png", ()), ("right.png", ()), annotations=[annotation])
+
+
+@pytest.mark.parametrize(
+    "segmentation", [[[10, 20, 31, 20, 31, 45]], {"size": [90, 60], "counts": [9, 5391]}]
+)
+def test_what_is_drawn_without_a_box_is_to_be_exported_with_one(
+    site: InHouse, segmentation: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.png("left.png")
+    site.png("right.png")
+    site.text("boxes.json", annotated(segmentation=segmentation))
+    assert [*site.read()] == ["right.png"]
+    assert site.quarantined() == ["box-invalid"]
+    assert "Export boxes too" in caplog.text
+
+
+def test_several_polygons_beside_their_box_contradict_it(site: InHouse) -> None:
+    site.png("left.png")
+    site.png("right.png")
+    halves = [[40, 60, 52, 60, 52, 70], [40, 70, 52, 70, 52, 88]]
+    site.text("boxes.json", annotated(bbox=[10, 20, 21, 25], segmentation=halves))
+    assert [*site.read()] == ["right.png"]
+    site.text("boxes.json", annotated(bbox=[40, 60, 12, 28], segmentation=[*halves, "cut off"]))
+    assert boxes_of(site.lesions("left.png")) == [(40, 60, 52, 88)]

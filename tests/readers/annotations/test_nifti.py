@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mammo_monai.errors import ManifestError
 from mammo_monai.schema import Action
 from tests.readers.annotations.in_house import BOXES, SIZE, InHouse, boxes_of, drawn
 
@@ -195,3 +196,68 @@ def test_values_that_are_no_labels_quarantine_without_a_word_from_numpy(site: In
         warnings.simplefilter("error")
         assert [*site.read()] == ["right.png"]
     assert site.quarantined() == ["mask-values"]
+
+
+def flipped_columns() -> NDArray[Any]:
+    """As after a reorientation to RAS: the first axis runs the other way."""
+    return np.array([[0.05, 0, 0, -0.05 * (SIZE[0] - 1)], [0, -0.07, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+
+
+@pytest.mark.parametrize("first", ["sform", "qform"])
+def test_a_header_that_contradicts_itself_quarantines(site: InHouse, first: str) -> None:
+    site.png("left.png")
+    affines = [flipped_columns(), ITK_AFFINE]
+    sform, qform = affines if first == "sform" else affines[::-1]
+    image = nib.Nifti1Image(drawn().T, None)
+    image.set_sform(sform, code=1)
+    image.set_qform(qform, code=1)
+    nib.save(image, site.root / "left_mask.nii.gz")
+    assert site.read() == {}
+    assert site.quarantined() == ["orientation-unclear"]
+
+
+def test_a_form_that_means_another_place_or_nothing_contradicts_nothing(site: InHouse) -> None:
+    site.png("left.png")
+    image = nib.Nifti1Image(drawn().T, None)
+    image.set_sform(ITK_AFFINE, code=1)
+    image.set_qform(SHEARED * [[1, 1, 1, 5]] * 1.0, code=2, strip_shears=True)
+    nib.save(image, site.root / "left_mask.nii")
+    assert boxes_of(site.lesions("left.png")) == [*BOXES]
+    image.header["quatern_b"], image.header["quatern_c"] = 2, 2  # no quaternion of length 1
+    nib.save(image, site.root / "left_mask.nii")
+    assert boxes_of(site.lesions("left.png")) == [*BOXES]
+
+
+@pytest.mark.parametrize("saved_by", ["dcm2niix", "itk"])
+def test_what_dcm2niix_turned_upside_down_without_a_word_quarantines(site: InHouse, saved_by: str) -> None:
+    site.png("left.png")
+    image = nib.Nifti1Image(drawn()[::-1].T, None)  # both form codes are 0
+    if saved_by == "itk":  # which takes the voxels for upright, and keeps the remark
+        image.set_sform(ITK_AFFINE, code=1)
+        image.set_qform(ITK_AFFINE, code=1)
+    image.header["descrip"] = b"TE=0;Time=104512.000"
+    nib.save(image, site.root / "left_mask.nii.gz")
+    assert site.read() == {}
+    assert site.quarantined() == ["orientation-unclear"]
+
+
+def test_what_dcm2niix_turned_and_said_comes_back(site: InHouse) -> None:
+    site.png("left.png")
+    said = np.array([[-0.05, 0, 0, 0], [0, 0.07, 0, -0.07 * (SIZE[1] - 1)], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+    image = nib.Nifti1Image(drawn()[::-1].T, said)
+    image.header["descrip"] = b"Time=0.000"
+    nib.save(image, site.root / "left_mask.nii.gz")
+    assert boxes_of(site.lesions("left.png")) == [*BOXES]
+
+
+def test_images_as_nifti_are_to_be_converted_and_not_to_be_unpacked(site: InHouse) -> None:
+    write_nifti(site.root / "left.nii.gz", drawn().T)
+    with pytest.raises(ManifestError, match=r"found none\. NIfTI \(left\.nii\.gz\) is read as masks alone"):
+        site.read()
+
+
+def test_a_scaled_mask_is_said_once(site: InHouse) -> None:
+    site.png("left.png")
+    write_nifti(site.root / "left_mask.nii", drawn()[::2, ::2].T)
+    site.read()
+    assert site.codes(Action.REPAIRED) == ["mask-rescaled"]

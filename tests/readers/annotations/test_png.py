@@ -224,3 +224,11 @@ def test_a_mask_of_noise_is_said(site: InHouse) -> None:
     Image.fromarray(mask * (np.arange(90) < 18)[:, None].astype(np.uint8)).save(site.root / "a_mask.png")
     assert len(site.lesions("a.png")) == 14
     assert "mask-parts" not in site.codes()
+
+
+@pytest.mark.parametrize("values", [(1, 1), (1, 2), (80, 160), (128, 255)])
+def test_a_jpeg_of_several_values_is_no_label_map(site: InHouse, values: tuple[int, int]) -> None:
+    site.png("left.png")
+    Image.fromarray(drawn(values=values)).save(site.root / "left_mask.jpg", quality=90)
+    assert site.read() == {}
+    assert site.quarantined() == ["mask-values"]

@@ -228,3 +228,18 @@ def test_a_class_with_an_empty_name_is_unknown_not_normal(site: InHouse, name: s
     site.text(f"labels/{name}", text)
     assert [*site.read()] == ["images/right.png"]
     assert site.quarantined() == ["class-unknown"]
+
+
+def test_class_names_of_roboflow_are_read(site: InHouse) -> None:
+    site.png("left.png")
+    site.text("left.txt", yolo(classes=[1, 0]))
+    site.text("_darknet.labels", "mass\ncalcification\n")
+    assert [lesion.type for lesion in site.lesions("left.png")] == ["calcification", "mass"]
+
+
+def test_labels_of_poses_are_refused_as_their_points_look_like_polygons(site: InHouse) -> None:
+    site.png("left.png")
+    site.text("left.txt", "0 0.34 0.36 0.35 0.28 0.3 0.3 0.31 0.32\n")
+    site.text("data.yaml", "kpt_shape: [2, 2]\nnames: [mass]\n")
+    with pytest.raises(ManifestError, match=r"data\.yaml: .*kpt_shape.*poses, which are not read"):
+        site.read()

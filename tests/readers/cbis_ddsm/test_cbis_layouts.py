@@ -379,3 +379,26 @@ def change_series(path: Path) -> None:
     dataset = dcmread(path)
     dataset.SeriesInstanceUID = "1.2.3"
     dataset.save_as(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [("roi", "mask-missing"), ("full", "image-missing"), ("cropped", "")]
+)
+def test_what_s5cmd_has_not_finished_is_not_there(cbis: Any, kind: str, code: str) -> None:
+    cbis.add(CASE, BOX)
+    cbis.add(OTHER, (10, 20, 30, 40))
+    whole = cbis.file(CASE, kind)
+    part = whole.with_name("00950be6.dcm2874652910")
+    part.write_bytes(whole.read_bytes()[:-4000] + bytes(4000))  # of full length, its end still to come
+    assert read_whole(cbis) == [[[*BOX]], [[10, 20, 30, 40]]]
+    whole.unlink()
+    audit = Audit()
+    assert len(read(cbis, audit)) == (1 if code else 2)
+    assert codes(audit) == [code] * bool(code)
+
+
+def read_whole(cbis: Any) -> Any:
+    audit = Audit(strict=True)
+    records = read(cbis, audit)
+    assert codes(audit) == []
+    return [record.boxes.tolist() for record in records]
