@@ -57,7 +57,9 @@ def run(args: argparse.Namespace) -> int:
     output = args.output or place.with_name("show.html")
     split = Split(args.split) if args.split else None
     selection = Selection(split, args.only, args.findings, args.limit, args.sort)
-    options = BrowserOptions(per_page=args.per_page, size_px=args.size, workers=args.workers)
+    layout = manifest.about.get("layout")
+    title = f"Images of {place.name} ({layout})" if layout else f"Images of {place.name}"
+    options = BrowserOptions(title, per_page=args.per_page, size_px=args.size, workers=args.workers)
     if any(record.prepared is not None for record in manifest.images()):
         from mammo_monai.transforms.prepared_file import read_preparation
 

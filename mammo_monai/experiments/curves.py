@@ -65,8 +65,8 @@ def curves_section(results: Results) -> str:
     cards = "".join(_card(run, loss_scale, figure_scale) for run in trained)
     return (
         f'<section><h2>Learning curves</h2><div class="curves">{cards}</div><p class="quiet">A line per '
-        "fold. Loss: mean over the epoch's batches. Sensitivity: mean over .25 .5 1 2 4 FPPI on the list the "
-        "training validates on, dots where it was measured. One scale for all runs.</p></section>"
+        "fold. Loss: mean over the epoch's batches. Sensitivity: mean over 0.25, 0.5, 1, 2 and 4 FPPI on the "
+        "list the training validates on, dots where it was measured. One scale for all runs.</p></section>"
     )
 
 

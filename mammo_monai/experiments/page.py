@@ -25,7 +25,7 @@ from mammo_monai.experiments.table import (
 from mammo_monai.files import counted, write_text_atomic
 from mammo_monai.reports import INTENDED_USE, Run, Table
 from mammo_monai.reports.page.figures import froc_section
-from mammo_monai.reports.page.shell import html_page, stylesheet
+from mammo_monai.reports.page.shell import html_page, main_of, stylesheet
 from mammo_monai.reports.page.tables import html_table
 from mammo_monai.reports.plots import RUN_COLOURS, RUN_COLOURS_DARK
 from mammo_monai.reports.runs import SYNTHETIC
@@ -79,8 +79,10 @@ def experiment_page(results: Results) -> str:
         f"<header><h1>{escape(head.name)}</h1><p>{escape(head.description)}</p>{banner}"
         f'<p class="notice">{escape(INTENDED_USE)}</p></header>',
         *(
-            _group_html(group, table)
-            for group, table in zip(results.scored_groups, runs_tables(results), strict=True)
+            _group_html(group, table, number)
+            for number, (group, table) in enumerate(
+                zip(results.scored_groups, runs_tables(results), strict=True), start=1
+            )
         ),
         f"<section>{html_table(missing)}</section>" if missing else "",
         curves_section(results),
@@ -92,18 +94,19 @@ def experiment_page(results: Results) -> str:
         "</footer>",
     ]
     styles = (_colours(), stylesheet("report.css"), CURVES_CSS, _WIDE)
-    return html_page(head.name, "\n".join(parts), styles=styles)
+    return html_page(head.name, main_of(parts), styles=styles)
 
 
-def _group_html(group: Results, table: Table) -> str:
+def _group_html(group: Results, table: Table, number: int) -> str:
     """Table and FROC of runs that are scored on the same images."""
     shown, scored = plotted_runs(group), scored_runs(group)
     less = f"The first run and the best of the others, {len(shown)} of {len(scored)}."
+    name = "froc" if number == 1 else f"froc-{number}"
     # Each interval on a line of its own, below its figure.
     runs = _INTERVAL_CELL.sub(r"<td>\1<br><small>\2</small></td>", html_table(table))
     return (
         f'<section><h2>Runs</h2><div class="runs">{runs}</div><p class="quiet">{escape(_basis(group))}</p>'
-        f"</section>{froc_section(shown, fppi=1.0)}"
+        f"</section>{froc_section(shown, fppi=1.0, name=name)}"
         + (f'<p class="quiet">{less}</p>' if len(shown) < len(scored) else "")
     )
 
@@ -133,15 +136,15 @@ def _basis(results: Results) -> str:
     )
     return (
         f"{run.name}: {counted(metrics['n_images'], 'image')} ({metrics['n_normal_images']} normal), "
-        f"{metrics['n_lesions']} lesions, {metrics['n_patients']} patients. {note if unlike else ''}"
-        f"{metrics['rule']['text']} Times: {'; '.join(machines)}."
+        f"{counted(metrics['n_lesions'], 'lesion')}, {counted(metrics['n_patients'], 'patient')}. "
+        f"{note if unlike else ''}{metrics['rule']['text']} Times: {'; '.join(machines)}."
     )
 
 
 def _machine(environment: Any) -> str:
     gpus = ", ".join(environment.get("gpus") or ()) or "no GPU"
     threads = environment.get("threads")
-    return f"{environment.get('cpu')}, {threads} thread{'' if threads == 1 else 's'}, {gpus}"
+    return f"{environment.get('cpu')}, {counted(threads, 'thread')}, {gpus}"
 
 
 def _changes_table(results: Results) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,8 +24,6 @@ from mammo_monai.experiments.run_spec import RunSpec, in_order_of_start
 from mammo_monai.files import sha256_of
 from mammo_monai.records import ImageRecord, Split
 from mammo_monai.schema import Manifest
-
-logger = logging.getLogger(__name__)
 
 RUN_SCHEMA = "mammo-monai/experiment-run/1"
 Key = tuple[str, str]

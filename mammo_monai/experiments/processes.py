@@ -16,13 +16,16 @@ from mammo_monai.experiments.field_checks import ExperimentError
 # The runner keeps the other end of stdin for as long as it lives: a step ends when stdin does, so that a
 # runner that was killed leaves no training behind. Heard before anything heavy is imported.
 _BEGIN = """
-import os, sys, threading
+import sys
+# The runner's own, before anything else is imported: nothing in the user's folder takes a module's place.
+sys.path[:] = sys.argv.pop().split(chr(10))
+import os, threading
 line = sys.stdin.readline()
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
 from mammo_monai.experiments.step import main
 sys.exit(main(line))
 """
-COMMAND = (sys.executable, "-c", _BEGIN)
+COMMAND = (sys.executable, "-c", _BEGIN, "\n".join(sys.path))
 # The logger's name before the line that says why a step failed.
 FAULTS = "mammo_monai.experiments.step"
 POLL_S = 0.2

@@ -11,6 +11,7 @@ from mammo_monai.experiments.data_request import ONCE
 from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.head import HEAD_NAME
 from mammo_monai.experiments.results import Results, RunResult, read_results
+from mammo_monai.files import counted
 from mammo_monai.reports.runs import EpochPoint, Run, SourceFile, read_run
 
 logger = logging.getLogger(__name__)
@@ -36,8 +37,8 @@ def read_runs(paths: Sequence[Path], *, names: Sequence[str] | None = None) -> t
         given = list(names)
     if len(given) != len(runs):
         raise ValueError(
-            f"--name must be given once per run: {len(runs)} runs, {len(given)} names. The runs are "
-            f"{', '.join(run.name for run in runs)}."
+            f"--name must be given once per run: {counted(len(runs), 'run')}, {counted(len(given), 'name')}. "
+            f"Runs: {', '.join(run.name for run in runs)}."
         )
     return tuple(_renamed(run, name) for run, name in zip(runs, given, strict=True))
 

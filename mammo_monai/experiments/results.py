@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,8 +28,6 @@ from mammo_monai.metrics import (
 from mammo_monai.records import Detections, ImageRecord, Split
 from mammo_monai.schema import read_detections, read_manifest, read_metrics
 from mammo_monai.schema.json_text import json_value
-
-logger = logging.getLogger(__name__)
 
 POINTS = (0.25, 0.5, 1.0, 2.0)
 N_PERMUTATIONS = 1000

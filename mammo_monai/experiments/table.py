@@ -73,8 +73,8 @@ def runs_table(results: Results) -> Table:
     header += ("p", *(f"@ {fppi:g}" for fppi in POINTS), "mean ± SD of folds", "AUC per image")
     header += ("training per fold", "s per image", "parameters")
     return Table(
-        "Detections of all finished folds joined, each image once; lesion sensitivity, mean over .25 .5 1 2 "
-        f"4 FPPI and at single ones, {confidence_text(results)} interval by resampling patients "
+        "Detections of all finished folds joined, each image once; lesion sensitivity, mean over 0.25, 0.5, "
+        f"1, 2 and 4 FPPI and at single ones, {confidence_text(results)} interval by resampling patients "
         f"({WILSON_MARK} Wilson over lesions, where that says nothing); p by swapping the two runs patient "
         "by patient, not corrected for their number; SD with n − 1; runs that mark no place have no "
         "sensitivity per lesion; times and parameters: median over folds",

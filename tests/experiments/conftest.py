@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import threading
 from collections.abc import Callable
@@ -108,6 +109,12 @@ class StepsHere:
             fake_step.perform(step)
 
 
+@pytest.fixture
+def steps_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps run in this process."""
+    monkeypatch.setattr("mammo_monai.experiments.runner.Processes", StepsHere)
+
+
 def write_film(folder: Path, *, first: int = 100, n_patients: int = 12) -> Path:
     """A second manifest, film.json, of other patients with lists of its own; half of them train."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -163,3 +170,8 @@ def finished_chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("chain")
     write_film(folder)
     return run_here(folder, choice=Choice(("1", "2")), **CHAIN)
+
+
+@pytest.fixture
+def copied(finished_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished_folder, tmp_path / "copied"))

@@ -17,12 +17,12 @@ from tests.experiments.conftest import (
     CHAIN,
     FROM_STAGE_ONE,
     STAGE_ONE,
-    StepsHere,
     write_experiment,
     write_film,
 )
 
 ONE_FOLD = Choice(("1",))
+pytestmark = pytest.mark.usefixtures("steps_here")
 
 
 def runner_of(folder: Path, choice: Choice | None = ONE_FOLD, /, **changes: Any) -> Runner:
@@ -31,11 +31,6 @@ def runner_of(folder: Path, choice: Choice | None = ONE_FOLD, /, **changes: Any)
         write_film(folder)
     plan = make_plan(read_experiment(write_experiment(folder, **{**CHAIN, **changes})), choice)
     return Runner(plan, folder / "out", **options)
-
-
-@pytest.fixture(autouse=True)
-def steps_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mammo_monai.experiments.runner.Processes", StepsHere)
 
 
 def came_out(runner: Runner) -> list[str]:

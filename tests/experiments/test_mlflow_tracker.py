@@ -14,15 +14,11 @@ from mammo_monai.cli.main import main
 from mammo_monai.experiments import Choice, ExperimentError, MlflowTracker, Runner, make_plan, read_experiment
 from mammo_monai.experiments.folder import RunFolder
 from mammo_monai.experiments.mlflow_tracker import logged_value
-from tests.experiments.conftest import CHAIN, StepsHere, write_experiment, write_film
+from tests.experiments.conftest import CHAIN, write_experiment, write_film
 
 mlflow = pytest.importorskip("mlflow")
 NAME = "augmentation"
-
-
-@pytest.fixture(autouse=True)
-def steps_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mammo_monai.experiments.runner.Processes", StepsHere)
+pytestmark = pytest.mark.usefixtures("steps_here")
 
 
 def run_with(tracker: MlflowTracker, folder: Path, **changes: Any) -> list[str]:

@@ -16,11 +16,6 @@ from mammo_monai.reports.runs import EpochPoint
 from mammo_monai.reports.tables.run_tables import scored_on
 
 
-@pytest.fixture
-def copied(finished_folder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(finished_folder, tmp_path / "copied"))
-
-
 def test_an_experiment_is_all_its_runs_with_a_result(
     finished_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -119,5 +114,5 @@ def test_names_are_given_once_per_run_and_equal_ones_are_told_apart(finished_fol
     assert names[0].endswith(" (1)")
     renamed = read_runs([finished_folder / "strong"], names=["mine"])[0]
     assert (renamed.name, renamed.folds[0].name) == ("mine", "mine")
-    with pytest.raises(ValueError, match=r"1 runs, 2 names\. The runs are strong\."):
+    with pytest.raises(ValueError, match=r"1 run, 2 names\. Runs: strong\."):
         read_runs([finished_folder / "strong"], names=["a", "b"])

@@ -23,11 +23,6 @@ def results(finished_folder: Path) -> Results:
     return read_results(finished_folder)
 
 
-@pytest.fixture
-def copied(finished_folder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(finished_folder, tmp_path / "copied"))
-
-
 def change(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 

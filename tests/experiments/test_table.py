@@ -127,7 +127,10 @@ def test_every_output_has_all_groups(two_groups: Results) -> None:
 
 def test_a_chain_makes_a_page_that_tells_its_data_apart(finished_chain: Path) -> None:
     page = experiment_page(read_results(finished_chain))
-    assert Page(page).open == []
+    read = Page(page)
+    assert read.open == []
+    ids = [attrs["id"] for _, attrs in read.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))  # a plot of each group
     assert page.count("data of stage_one") == 1
     assert page.count("data of one_stage") == 2  # its manifest and its folds; two_stage has the same
     assert "data of two_stage" not in page

@@ -18,7 +18,8 @@ from mammo_monai.experiments.sweeps.study import Trial
 from mammo_monai.experiments.table import duration_text
 from mammo_monai.files import write_text_atomic
 from mammo_monai.reports import INTENDED_USE, Table
-from mammo_monai.reports.page.shell import html_page, stylesheet
+from mammo_monai.reports.page.plots import plot_figure
+from mammo_monai.reports.page.shell import html_page, main_of, stylesheet
 from mammo_monai.reports.page.tables import html_table
 from mammo_monai.reports.plots import RUN_COLOURS, RUN_COLOURS_DARK
 from mammo_monai.reports.plots.sweeps import SweepPoint, VariedAxis, sweep_history_svg, sweep_value_svg
@@ -31,8 +32,8 @@ _CSS = """
 body { max-width: 72rem; }
 .plots { margin-bottom: 1.5rem; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(22rem, 100%), 1fr)); gap: 1rem; }
-.plots figure, .history { margin: 0; padding: 0.75rem; border-radius: 0.5rem; background: var(--panel); }
-.plots svg, .history svg { display: block; width: 100%; height: auto; }
+.plots figure { margin: 0; padding: 0.75rem; border-radius: 0.5rem; background: var(--panel); }
+.plots svg { display: block; width: 100%; height: auto; }
 .trials td { white-space: normal; overflow-wrap: anywhere; }
 """
 
@@ -97,7 +98,7 @@ def sweep_page(sweep: Sweep, trials: Sequence[Trial], *, is_phantom: bool = Fals
         " Intervals and FROC curves of the trials: <code>mammo-monai experiment table</code> of the same "
         "folder.</p></footer>",
     ]
-    return html_page(sweep.name, "\n".join(parts), styles=(_colours(), stylesheet("report.css"), _CSS))
+    return html_page(sweep.name, main_of(parts), styles=(_colours(), stylesheet("report.css"), _CSS))
 
 
 def _best_html(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> str:
@@ -115,22 +116,29 @@ def _best_html(sweep: Sweep, trials: Sequence[Trial], best: Trial) -> str:
 def _plots_html(sweep: Sweep, trials: Sequence[Trial]) -> str:
     label, objective = sweep.objective.text, sweep.objective
     points = [_point(each) for each in trials]
-    history = sweep_history_svg(
-        points, label=label, is_maximised=objective.is_maximised, size_in=(9.4, 3.4), salt="history"
+    crosses = any(each.value is None and each.last is not None for each in points)
+    note = "Crosses: trials that were given up, at their last validation figure. " if crosses else ""
+    history = plot_figure(
+        "history",
+        lambda size, salt: sweep_history_svg(
+            points, label=label, is_maximised=objective.is_maximised, size_in=size, salt=salt
+        ),
+        label=f"{label} of each trial in order, and the best so far",
+        caption=f"{note}A line that still rises says that more trials may find more; the higher of many is "
+        "by chance, too.",
+        sizes=((9.4, 3.4), (4.4, 3.2)),
     )
     if not history:
         return ""
     drawn = [
-        sweep_value_svg(*_varied(each, trials), label=label, size_in=(4.6, 3.2), salt=f"parameter-{n}")
+        f'<figure role="img" aria-label="{escape(label)} by {escape(each.name)}">'
+        + sweep_value_svg(*_varied(each, trials), label=label, size_in=(4.6, 3.2), salt=f"parameter-{n}")
+        + "</figure>"
         for n, each in enumerate(sweep.parameters)
     ]
-    crosses = any(each.value is None and each.last is not None for each in points)
-    note = "Crosses: trials that were given up, at their last validation figure. " if crosses else ""
     return (
-        f'<section><h2>Trials in order</h2><figure class="history">{history}</figure><p class="quiet">{note}'
-        "A line that still rises says that more trials may find more; the higher of many is by chance, "
-        'too.</p></section><section><h2>By value</h2><div class="plots">'
-        f"{''.join(f'<figure>{svg}</figure>' for svg in drawn)}</div></section>"
+        f"<section><h2>Trials in order</h2>{history}</section><section><h2>By value</h2>"
+        f'<div class="plots">{"".join(drawn)}</div></section>'
     )
 
 

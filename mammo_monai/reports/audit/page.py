@@ -21,7 +21,7 @@ from mammo_monai.reports.audit.pictures import films_of
 from mammo_monai.reports.audit.withheld import Withholding
 from mammo_monai.reports.films.film import kind_of, kind_variables, legend_html
 from mammo_monai.reports.films.shown import images_by_id, images_found
-from mammo_monai.reports.page.shell import INTENDED_USE, html_page, stylesheet
+from mammo_monai.reports.page.shell import INTENDED_USE, PHANTOMS, html_page, main_of, stylesheet
 from mammo_monai.reports.page.tables import html_table
 from mammo_monai.reports.pictures.loading import ImageLoader
 from mammo_monai.reports.pictures.thumbnails import load_any_image
@@ -92,7 +92,7 @@ def write_audit_page(
         films, options.meanings, images, Withholding.of(manifest), options.max_rows, options.max_pictures
     )
     shown_kinds = {kind_of(lesion) for image in odd if image.record for lesion in image.record.lesions}
-    body = "\n".join(
+    body = main_of(
         [
             _header(manifest, findings, options),
             _counts_section(manifest),
@@ -143,6 +143,7 @@ def _header(manifest: Manifest, findings: Sequence[Finding], options: AuditPageO
 <h1>{escape(options.title)}</h1>
 <p class="verdict {level}" role="status"><b>{escape(headline)}</b> <span>{escape(_sentence(rest))}</span></p>
 <p class="notice">{escape(INTENDED_USE)}</p>
+{f'<p class="banner" role="note">{escape(PHANTOMS)}</p>' if manifest.is_phantom else ""}
 </header>"""
 
 

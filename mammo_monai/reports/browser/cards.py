@@ -94,7 +94,7 @@ def card_html(image: Shown, film: Film, facts: Facts, selected: Selected) -> str
         picture = f'<a class="open" href="{escape(film.source)}" {said}>{picture}</a>'
     patient = f" · patient {selected.patients[record.patient_id]}" if record else ""
     return (
-        f'<article class="card"{data}>{picture}<div class="facts"><h3>{escape(title)}</h3>'
+        f'<article class="card"{data}>{picture}<div class="facts"><h2>{escape(title)}</h2>'
         f'<p class="chips">{_chips(facts)}</p>{_lesion_list(record) if record else ""}'
         f"<p><code>{escape(image.record_id)}</code>{patient}</p></div></article>"
     )

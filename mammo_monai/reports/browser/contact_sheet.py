@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mammo_monai.errors import MammoError
-from mammo_monai.files import write_text_atomic
+from mammo_monai.files import counted, write_text_atomic
 from mammo_monai.geometry import ImageFrame
 from mammo_monai.processes import DIED, WorkerPool
 from mammo_monai.records import ImageRecord
@@ -21,6 +21,7 @@ from mammo_monai.reports.browser.pages import Pages
 from mammo_monai.reports.browser.selection import Selected, Selection, select_images
 from mammo_monai.reports.films.film import Film, film_of
 from mammo_monai.reports.films.shown import Shown
+from mammo_monai.reports.page.shell import PHANTOMS
 from mammo_monai.reports.pictures.loading import ImageLoader
 from mammo_monai.reports.pictures.thumbnail_files import StoredThumbnail, ThumbnailRequest, stored_thumbnail
 from mammo_monai.reports.pictures.thumbnails import load_any_image
@@ -103,7 +104,7 @@ def write_data_browser(
         options.per_page,
         selected.n_matching,
         options.title,
-        note=_PREPARED if is_prepared else "",
+        notes=((PHANTOMS,) if manifest.is_phantom else ()) + ((_PREPARED,) if is_prepared else ()),
         command=options.command,
     )
     pages.write_index()
@@ -117,7 +118,8 @@ def write_data_browser(
             write_text_atomic(pages.file(number), page)
     write_text_atomic(path, first)
     pages.remove_stale()
-    logger.info("wrote %s with %d images on %d pages", path, len(facts), pages.count)
+    images, on_pages = counted(len(facts), "image"), counted(pages.count, "page")
+    logger.info("wrote %s with %s on %s", path, images, on_pages)
     return Browsed(pages.count, len(facts), selected.n_matching, n_missing)
 
 

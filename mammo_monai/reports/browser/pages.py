@@ -25,7 +25,7 @@ class Pages:
 
     Attributes:
         path: of the first page. facts: of all images, in order. n_matching: images before the limit.
-        note: a sentence in a coloured strip. command: how the pages were made, without folders.
+        notes: sentences, each in a coloured strip. command: how the pages were made, without folders.
     """
 
     path: Path
@@ -33,7 +33,7 @@ class Pages:
     per_page: int
     n_matching: int
     title: str
-    note: str = ""
+    notes: tuple[str, ...] = ()
     command: str = ""
 
     @property
@@ -108,7 +108,7 @@ not for reading.</p></footer>
         shown, matching = len(self.facts), self.n_matching
         images = counted(matching, "image")
         said = images if shown == matching else f"{shown} of {images}"
-        strip = f'<p class="banner" role="note">{escape(self.note)}</p>' if self.note else ""
+        strip = "".join(f'<p class="banner" role="note">{escape(note)}</p>' for note in self.notes)
         where = f", page {number} of {self.count}" if self.count > 1 else ""
         return (
             f"<header><h1>{escape(self.title)} <small>{said}{where}</small></h1>"

@@ -25,8 +25,8 @@ from mammo_monai.reports.comparison.tables import (
     p_phrase,
     signed,
 )
-from mammo_monai.reports.page.figures import froc_section, headline_section, roc_figure
-from mammo_monai.reports.page.shell import INTENDED_USE, html_page, stylesheet
+from mammo_monai.reports.page.figures import basis_html, froc_section, headline_section, roc_figure
+from mammo_monai.reports.page.shell import INTENDED_USE, html_page, main_of, stylesheet
 from mammo_monai.reports.page.tables import html_table
 from mammo_monai.reports.pictures.loading import ImageLoader, load_display_image
 from mammo_monai.reports.pictures.overlays import MARK_COLOURS
@@ -94,13 +94,14 @@ def write_comparison(
         _provenance(comparison, options.command),
     ]
     styles = (_colours(), stylesheet("report.css"), stylesheet("comparison.css"))
-    write_text_atomic(Path(path), html_page(title, "\n".join(parts), styles=styles, head=_POLICY))
+    write_text_atomic(Path(path), html_page(title, main_of(parts), styles=styles, head=_POLICY))
     logger.info("wrote %s", path)
 
 
 def _runs(comparison: Comparison) -> tuple[Run, Run]:
     """Both as a report shows a run, scored by the same rule with the same draws."""
-    inputs = {"inputs": {"split": comparison.split or None}}
+    scored = {"split": comparison.split or None, "manifest_sha256": comparison.manifest.sha256}
+    inputs = {"inputs": scored}
     first, second = (
         Run(
             side.name,
@@ -138,13 +139,16 @@ def _header(title: str, comparison: Comparison, options: ComparisonPageOptions) 
 def _headlines(comparison: Comparison, runs: Sequence[Run]) -> str:
     """Mean sensitivity of both, and the difference, which alone carries interval and p-value."""
     if not comparison.has_boxes:
-        return headline_section(runs, fppi=comparison.fppi)
-    mean = comparison.differences[0]
+        named = {comparison.manifest.sha256: comparison.manifest.name}
+        return headline_section(runs, fppi=comparison.fppi, data_sets=named)
+    mean, sides = comparison.differences[0], (comparison.first, comparison.second)
+    values = (mean.first, mean.second)
+    data = comparison.manifest.name + ("" if comparison.split else ", all lists")
     blocks = [
         f'<article class="headline" style="--own:var(--run-{number})"><h2>{escape(run.name)}</h2>'
-        f'<p class="figure"><b>{value:.3f}</b></p><p>Mean sensitivity over .25 .5 1 2 4 FPPI, '
-        f"{escape(level(run))}. {escape(scored_on(run))}.</p></article>"
-        for number, (run, value) in enumerate(zip(runs, (mean.first, mean.second), strict=True), start=1)
+        f'<p class="figure"><b>{value:.3f}</b></p><p>Mean sensitivity over 0.25, 0.5, 1, 2 and 4 FPPI, '
+        f"{escape(level(run))}. {escape(scored_on(run))}.</p>{basis_html(data, side.told)}</article>"
+        for number, (run, value, side) in enumerate(zip(runs, values, sides, strict=True), start=1)
     ]
     note = f" {escape(mean.note.capitalize())}." if mean.note else ""
     blocks.append(

@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from mammo_monai.metrics import DifferenceCurve
+from mammo_monai.reports.plots.style import text_colour
 
 _FPPI_RANGE = (0.125, 4.0)
 _FPPI_TICKS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -62,11 +63,12 @@ def difference_svg(curve: DifferenceCurve, names: tuple[str, str], *, size: tupl
     frame = _frame(curve, size)
     first, second = (escape(name) for name in names)
     drawn = _band(frame, curve) + _polyline(_stairs(frame, curve.fppi.tolist(), curve.difference.tolist()))
+    upper, lower = text_colour("run-2"), text_colour("run-1")
     return (
         f'<svg viewBox="0 0 {frame.width} {frame.height}" aria-hidden="true" font-size="13">'
         f"{_grid(frame)}{drawn}"
-        f'<text x="{_LEFT + 8}" y="{_TOP + 16}" fill="var(--run-2)">{second} finds more</text>'
-        f'<text x="{_LEFT + 8}" y="{frame.bottom - 8}" fill="var(--run-1)">{first} finds more</text></svg>'
+        f'<text x="{_LEFT + 8}" y="{_TOP + 16}" style="fill:{upper}">{second} finds more</text>'
+        f'<text x="{_LEFT + 8}" y="{frame.bottom - 8}" style="fill:{lower}">{first} finds more</text></svg>'
     )
 
 

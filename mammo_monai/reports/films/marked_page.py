@@ -14,7 +14,7 @@ from mammo_monai.files import counted, write_text_atomic
 from mammo_monai.metrics import match_detections
 from mammo_monai.records import MASS_LABEL, Box, Detections, ImageRecord
 from mammo_monai.reports.films.film import Film, FilmMark, film_html, shares_of
-from mammo_monai.reports.page.shell import INTENDED_USE, html_page, stylesheet
+from mammo_monai.reports.page.shell import INTENDED_USE, html_page, main_of, stylesheet
 from mammo_monai.reports.page.tables import html_table
 from mammo_monai.reports.pictures.loading import ImageLoader
 from mammo_monai.reports.pictures.overlays import MARK_COLOURS
@@ -102,7 +102,7 @@ def write_marked_films(
         parts.append(f'<section>{heading}<div class="films">{cards}</div></section>')
     parts += [_table(scenes, min_iou), _footer(text)]
     styles = (_colours(), stylesheet("film.css"), stylesheet("marked_films.css"))
-    write_text_atomic(Path(path), html_page(text.title, "\n".join(parts), styles=styles))
+    write_text_atomic(Path(path), html_page(text.title, main_of(parts), styles=styles))
     logger.info("wrote %s", path)
 
 

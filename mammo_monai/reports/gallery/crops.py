@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mammo_monai.files import counted
 from mammo_monai.records import Box, ImageRecord, Lesion
 from mammo_monai.reports.gallery.items import GalleryItem, Marked
 from mammo_monai.reports.pictures.loading import ImageLoader
@@ -200,7 +201,7 @@ def _told(groups: Sequence[list[int]], clock: Callable[[], float]) -> Iterator[l
             logger.info(
                 "pictures of %d of %d images, %d:%02d left", done, len(groups), left_s // 60, left_s % 60
             )
-    logger.info("pictures of %d images in %.0f s", len(groups), clock() - begun)
+    logger.info("pictures of %s in %.0f s", counted(len(groups), "image"), clock() - begun)
 
 
 def _outline(lesion: Lesion, side: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from mammo_monai.reports.literature.points import (
@@ -36,12 +36,16 @@ from mammo_monai.reports.tables.run_tables import headline, level, scored_on, se
 from mammo_monai.reports.tables.table import UNDEFINED, WILSON_MARK
 
 
-def headline_section(runs: Sequence[Run], *, fppi: float) -> str:
-    """One block per run: the sensitivity at one operating point, large, with all that belongs to it."""
+def headline_section(runs: Sequence[Run], *, fppi: float, data_sets: Mapping[str, str] | None = None) -> str:
+    """One block per run: the sensitivity at one operating point, large, with all that belongs to it.
+
+    Args:
+        data_sets: name of a manifest by its SHA-256; one that is not there is told by its hash.
+    """
     blocks = []
     for number, run in enumerate(runs):
         if not marks_boxes(run):
-            blocks.append(_image_headline(run, number))
+            blocks.append(_image_headline(run, number, data_sets or {}))
             continue
         value, _, interval = sensitivity_text(run.point_at(fppi)).partition(" ")
         confidence = f"{100 * run.metrics['rule'].get('confidence', 0.95):g} % CI "
@@ -52,12 +56,28 @@ def headline_section(runs: Sequence[Run], *, fppi: float) -> str:
         blocks.append(
             f'<article class="headline" style="{own_colour(number)}"><h2>{escape(run.name)}</h2>'
             f'<p class="figure"><b>{escape(value)}</b> <span>{escape(interval)}</span></p>'
-            f"<p>Sensitivity at {fppi:g} FPPI, {escape(level(run))}. {escape(scored_on(run))}.</p></article>"
+            f"<p>Sensitivity at {fppi:g} FPPI, {escape(level(run))}. {escape(scored_on(run))}.</p>"
+            f"{basis_html(_data_of(run, data_sets or {}), run.told)}</article>"
         )
     return f'<section class="headlines" aria-label="Headline figures">{"".join(blocks)}</section>'
 
 
-def _image_headline(run: Run, number: int) -> str:
+def basis_html(data: str, model: str) -> str:
+    """The data set and the model behind a figure, as far as files tell them; "" where none does."""
+    told = " ".join(f"{name}: {text}." for name, text in (("Data", data), ("Model", model)) if text)
+    return f'<p class="basis">{escape(told)}</p>' if told else ""
+
+
+def _data_of(run: Run, data_sets: Mapping[str, str]) -> str:
+    """`manifest.json (its layout), all lists`; a single list stands among the counts."""
+    sha256 = str(run.inputs.get("manifest_sha256") or "")
+    if not sha256:
+        return ""
+    name = data_sets.get(sha256, f"manifest {sha256[:12]}")
+    return name if run.inputs.get("split", "unknown") else f"{name}, all lists"
+
+
+def _image_headline(run: Run, number: int, data_sets: Mapping[str, str]) -> str:
     """The block of a model that scores whole images: its area under the ROC curve per image."""
     text, _, interval = image_headline(run).partition(" (")
     value = text.removeprefix("AUC ").removesuffix(" per image") if auc_of(run) else UNDEFINED
@@ -65,19 +85,20 @@ def _image_headline(run: Run, number: int) -> str:
     return (
         f'<article class="headline" style="{own_colour(number)}"><h2>{escape(run.name)}</h2>'
         f'<p class="figure"><b>{escape(value)}</b> <span>{escape(bounds)}</span></p>'
-        f"<p>{what}. {escape(image_counts(run))}.</p></article>"
+        f"<p>{what}. {escape(image_counts(run))}.</p>"
+        f"{basis_html(_data_of(run, data_sets), run.told)}</article>"
     )
 
 
-def froc_section(runs: Sequence[Run], *, fppi: float) -> str:
-    """The FROC plot as a section of its own."""
-    return f"<section>\n<h2>FROC</h2>\n{froc_figure(runs, fppi=fppi)}\n</section>"
+def froc_section(runs: Sequence[Run], *, fppi: float, name: str = "froc") -> str:
+    """The FROC plot as a section of its own; `name` is its own on a page with several."""
+    return f"<section>\n<h2>FROC</h2>\n{froc_figure(runs, fppi=fppi, name=name)}\n</section>"
 
 
-def froc_figure(runs: Sequence[Run], *, fppi: float) -> str:
+def froc_figure(runs: Sequence[Run], *, fppi: float, name: str = "froc") -> str:
     """The FROC curves with their operating points."""
     return plot_figure(
-        "froc",
+        name,
         lambda size, salt: froc_svg(runs, size_in=size, salt=salt),
         label="FROC curves. " + " ".join(f"{run.name}: {headline(run, fppi=fppi)}." for run in runs),
         caption="FROC curves: steps as measured; points and bands show the operating points with their "

@@ -102,7 +102,8 @@ def write_report(
     parts += [
         Part("provenance", "Provenance", _provenance(runs, manifest_file, options.command)),
     ]
-    headlines = headline_section(runs, fppi=options.fppi)
+    data_sets = {manifest_file.sha256: _data_name(manifest_file, manifest)} if manifest_file else {}
+    headlines = headline_section(runs, fppi=options.fppi, data_sets=data_sets)
     body = "\n".join([_header(runs, options), headlines, contents_html(parts), parts_html(parts)])
     styles = (_colours(), *(stylesheet(f"{name}.css") for name in ("report", "gallery", "saliency")))
     page = html_page(options.title, f'<main class="report">\n{body}\n</main>', styles=styles)
@@ -114,6 +115,11 @@ def _source_of(manifest: Manifest | None) -> SourceFile | None:
     if manifest is None or manifest.path is None:
         return None
     return SourceFile(manifest.path.name, sha256_of(manifest.path))
+
+
+def _data_name(file: SourceFile, manifest: Manifest | None) -> str:
+    layout = manifest.about.get("layout") if manifest else None
+    return f"{file.name} ({layout})" if layout else file.name
 
 
 def _colours() -> str:

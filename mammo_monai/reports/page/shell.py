@@ -10,6 +10,7 @@ INTENDED_USE = (
     "It marks, it never diagnoses. Research software, not a medical device: every mark, and every place "
     "without one, needs a reader's own judgement."
 )
+PHANTOMS = "Synthetic images (phantoms): no patient's films."
 
 
 def html_page(
@@ -21,10 +22,12 @@ def html_page(
         body: HTML. title: plain text.
         styles: CSS after the shared sheet. scripts: JavaScript run once the body is there.
         head: HTML for the head.
+
+    A name of other bytes than UTF-8, which no page can hold, is shown as `\\udcfc`.
     """
     style = stylesheet("page.css") + "".join(styles)
     code = "".join(f"<script>\n{text}</script>\n" for text in scripts)
-    return f"""<!doctype html>
+    page = f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -39,6 +42,13 @@ def html_page(
 {code}</body>
 </html>
 """
+    return page.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def main_of(parts: Sequence[str]) -> str:
+    """The parts of a page below each other, as what the page is about."""
+    body = "\n".join(parts)
+    return f"<main>\n{body}\n</main>"
 
 
 def stylesheet(name: str) -> str:

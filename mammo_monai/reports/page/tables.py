@@ -30,6 +30,8 @@ from mammo_monai.reports.tables.run_tables import (
 from mammo_monai.reports.tables.subgroup_tables import subgroup_false_positive_table, subgroup_table
 from mammo_monai.reports.tables.table import Table
 
+_SHORT, _LONG = 8, 24  # letters of a row's name that a narrow column holds, and of a word that is broken
+
 
 def point_tables(runs: Sequence[Run]) -> str:
     """What was scored and sensitivity at operating points: pooled, over folds, by level."""
@@ -93,10 +95,11 @@ def html_table(table: Table) -> str:
     )
     notes = "".join(f"<p>{escape(note)}</p>" for note in table.footnotes)
     notes = f'<div class="notes">{notes}</div>' if notes else ""
+    named = ' class="named"' if any(len(row[0]) > _SHORT for row in table.rows) else ""
     return (
         f'<div class="panel"><p class="caption">{escape(table.caption)}</p>'
         f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(table.caption)}">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{notes}</div>"
+        f"<table{named}><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{notes}</div>"
     )
 
 
@@ -106,5 +109,13 @@ def own_colour(run: int) -> str:
 
 
 def _heading(name: str, scope: str, is_run: bool, run: int) -> str:
-    owner = f' class="own" style="{own_colour(run)}"' if is_run and run >= 0 else ""
+    owns = is_run and run >= 0
+    kinds = [*(["own"] if owns else []), *(["long"] if _is_long(name) else [])]
+    owner = f' class="{" ".join(kinds)}"' if kinds else ""
+    owner += f' style="{own_colour(run)}"' if owns else ""
     return f'<th scope="{scope}"{owner}><span>{escape(name)}</span></th>'
+
+
+def _is_long(name: str) -> bool:
+    """Whether a word of it is wider than a column should be: people name runs by whole paths."""
+    return any(len(word) > _LONG for word in name.split())

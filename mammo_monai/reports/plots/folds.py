@@ -40,8 +40,9 @@ def fold_band(run: Run) -> FoldSummary | None:
 
 def _scored(run: Run) -> dict[str, Run]:
     """The folds with lesions, numbered from 1 among all."""
-    return {str(n): fold for n, fold in enumerate(run.folds, start=1) if _has_curve(fold)}
+    return {str(n): fold for n, fold in enumerate(run.folds, start=1) if has_curve(fold)}
 
 
-def _has_curve(run: Run) -> bool:
+def has_curve(run: Run) -> bool:
+    """A run without lesions has none, nor one of a model that scores whole images."""
     return bool(run.metrics["n_lesions"] and run.metrics["froc"]["fppi"])

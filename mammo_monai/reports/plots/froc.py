@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mammo_monai.reports.literature.points import LiteraturePoint
-from mammo_monai.reports.plots.folds import FPPI_RANGE, fold_band, has_band
+from mammo_monai.reports.plots.folds import FPPI_RANGE, fold_band, has_band, has_curve
 from mammo_monai.reports.plots.literature_marks import draw_literature
 from mammo_monai.reports.plots.style import (
     BAND_ALPHA,
@@ -159,12 +159,12 @@ def _froc(runs: Sequence[Run], literature: Sequence[LiteraturePoint]) -> Draw:
         axes = figure.add_subplot()
         froc_axes(axes, palette, label=sensitivity_label(runs), low=lowest_shown(runs, literature))
         for number, run in enumerate(runs):
-            if _has_curve(run):
+            if has_curve(run):
                 draw_run(axes, run, number, palette)
         if literature:
             width, height = (72 * each for each in figure.get_size_inches())
             draw_literature(axes, literature, palette, (width - _MARGINS[0], height - _MARGINS[1]))
-        if any(_has_curve(run) for run in runs):
+        if any(has_curve(run) for run in runs):
             add_key(figure, runs, palette)
         else:
             _say_undefined(axes, palette)
@@ -202,11 +202,6 @@ def _draw_band(axes: Axes, band: FoldSummary, number: int, palette: Palette, *, 
         linewidth=1.8,
         linestyle=LINES[number % len(LINES)],
     )
-
-
-def _has_curve(run: Run) -> bool:
-    """A run without lesions has none, nor one of a model that scores whole images."""
-    return bool(run.metrics["n_lesions"] and run.metrics["froc"]["fppi"])
 
 
 def _say_undefined(axes: Axes, palette: Palette) -> None:

@@ -103,7 +103,19 @@ def themed_svg(draw: Draw, *, size_in: tuple[float, float], salt: str) -> str:
     names |= {colour: f"run-{n}" for n, colour in enumerate(STAND_INS.runs, start=1)}
     for colour, name in names.items():
         svg = svg.replace(colour, f"var(--{name})")
-    return re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
+    svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
+    return re.sub(
+        r"(?<=fill: )var\(--(run-\d)\)(?=[^>]*>[^<]+</text>)", lambda each: text_colour(each[1]), svg
+    )
+
+
+def text_colour(run: str) -> str:
+    """The colour of text that stands for `run-1` …: its own leaves too little contrast for letters.
+
+    >>> text_colour("run-2")
+    'color-mix(in srgb, var(--run-2) 60%, var(--ink))'
+    """
+    return f"color-mix(in srgb, var(--{run}) 60%, var(--ink))"
 
 
 def plain_axes(axes: Axes, palette: Palette) -> None:

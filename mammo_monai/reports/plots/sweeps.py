@@ -102,6 +102,8 @@ def sweep_value_svg(
 
 def _against(points: Sequence[SweepPoint], varied: VariedAxis, label: str) -> Draw:
     def draw(figure: Figure, palette: Palette) -> None:
+        from matplotlib.ticker import MaxNLocator  # noqa: PLC0415  # see above
+
         axes = _axes(figure, palette, label)
         if varied.is_log:
             axes.set_xscale("log")
@@ -116,6 +118,8 @@ def _against(points: Sequence[SweepPoint], varied: VariedAxis, label: str) -> Dr
             shown = range(len(varied.names)) if len(varied.names) <= MAX_TICKS else [0, len(varied.names) - 1]
             axes.set_xticks(list(shown), [without_formulas(_short(varied.names[n])) for n in shown])
             axes.set_xlim(-0.5, len(varied.names) - 0.5)
+        elif not varied.is_log and all(float(each).is_integer() for each in varied.values):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel(without_formulas(varied.title), color=palette.ink)
 
     return draw

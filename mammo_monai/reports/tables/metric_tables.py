@@ -50,7 +50,7 @@ def average_precision_table(runs: Sequence[Run]) -> Table | None:
         cells = (figure_text(coco.get(name), digits=3) for name in ("ap", "ap50", "ap75"))
         rows.append((run.name, *cells, str(run.metrics["n_lesions"]), str(run.metrics["n_images"])))
     return Table(
-        "Average precision (AP): mean over IoU from .50 to .95 in steps of .05, and at .50 and .75",
+        "Average precision (AP): mean over IoU from 0.50 to 0.95 in steps of 0.05, and at 0.50 and 0.75",
         ("run", "AP", "AP50", "AP75", "lesions", "images"),
         tuple(rows),
         runs="rows",

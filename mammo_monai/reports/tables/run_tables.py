@@ -43,7 +43,8 @@ def summary_table(runs: Sequence[Run]) -> Table:
         for run in runs
     )
     return Table(
-        "What was scored; mean sensitivity over .25 .5 1 2 4 FPPI; AP50, average precision at IoU > 0.5",
+        "What was scored; mean sensitivity over 0.25, 0.5, 1, 2 and 4 FPPI; AP50, average precision at "
+        "IoU > 0.5",
         ("run", "images", "normal", "patients", "lesions", "detections", "mean sensitivity", "AP50"),
         rows,
         runs="rows",

@@ -11,7 +11,7 @@ import pytest
 
 from mammo_monai.experiments.sweeps import Sweep, Sweeper, Trial, read_sweep
 from mammo_monai.schema import Manifest, write_manifest
-from tests.experiments.conftest import StepsHere, films
+from tests.experiments.conftest import films
 
 PARAMETERS: dict[str, Any] = {
     "learning_rate": {"type": "float", "low": 1e-05, "high": 0.01, "log": True},
@@ -43,17 +43,11 @@ def write_sweep_file(folder: Path, *, sweep: dict[str, Any] | None = None, **cha
     return folder / "sweep.json"
 
 
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps run in this process."""
-    monkeypatch.setattr("mammo_monai.experiments.runner.Processes", StepsHere)
-
-
 Run = Callable[..., tuple[Sweep, list[Trial]]]
 
 
 @pytest.fixture
-def run(tmp_path: Path, here: None) -> Run:
+def run(tmp_path: Path, steps_here: None) -> Run:
     """A function from changes of the file to the sweep and its trials, in `out`."""
 
     def run(*, out: str = "out", options: dict[str, Any] | None = None, **changes: Any) -> Any:

@@ -42,7 +42,7 @@ def test_the_page_warns_fetches_nothing_and_names_no_path(tmp_path: Path) -> Non
     page = sweep_page(read_sweep(write_sweep_file(tmp_path)), TRIALS)
     assert "The best of 2 trials is optimistic" in page
     assert "Which &lt;augmentation&gt;." in page
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 5  # the history in two shapes, of which the page shows one
     assert not re.search(r'(?:src|href)="(?!#)', page)
     assert "/x/y.log" not in page
     assert SYNTHETIC not in page
@@ -94,7 +94,7 @@ def test_many_choices_are_named_at_the_ends_alone() -> None:
     assert svg.count("a choice of m…") == 2
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("steps_here")
 def test_the_verb_prints_trials_files_and_the_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mammo_monai.reports.audit.page import AuditPageOptions, verdict, write_audit_page
-from mammo_monai.reports.page.shell import INTENDED_USE
+from mammo_monai.reports.page.shell import INTENDED_USE, PHANTOMS
 from mammo_monai.schema import Action, Finding, Manifest, Quarantined
 from tests.reports.audit_scene import PATIENTS, audited, findings, record
 from tests.reports.html_parser import Page
@@ -43,6 +43,11 @@ def test_every_tag_is_closed_and_nothing_is_fetched(tmp_path: Path) -> None:
 
 def test_the_page_says_what_it_is_for(tmp_path: Path) -> None:
     assert INTENDED_USE in page_of(tmp_path).text
+
+
+def test_phantoms_are_named_as_such(tmp_path: Path) -> None:
+    assert PHANTOMS not in page_of(tmp_path, audited(tmp_path)).text
+    assert PHANTOMS in page_of(tmp_path, audited(tmp_path, about={"is_phantom": True})).text
 
 
 def test_no_path_file_name_or_patient_stands_in_the_page(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from mammo_monai.geometry import ImageFrame
 from mammo_monai.records import Lesion
 from mammo_monai.reports.browser.contact_sheet import Browsed, BrowserOptions, write_data_browser
 from mammo_monai.reports.browser.selection import Selection
-from mammo_monai.reports.page.shell import INTENDED_USE
+from mammo_monai.reports.page.shell import INTENDED_USE, PHANTOMS
 from mammo_monai.schema import Manifest
 from tests.reports.audit_scene import MASS, audited, findings, record
 from tests.reports.html_parser import Page
@@ -68,6 +68,12 @@ def test_every_image_has_a_card_with_its_facts(tmp_path: Path) -> None:
         INTENDED_USE,
     ):
         assert said in page.text
+
+
+def test_phantoms_are_named_as_such(tmp_path: Path) -> None:
+    assert PHANTOMS not in browse(tmp_path).text
+    made = replace(audited(tmp_path), about={"is_phantom": True})
+    assert PHANTOMS in browse(tmp_path, made).text
 
 
 def test_every_tag_is_closed_and_only_the_folder_beside_is_read(tmp_path: Path) -> None:

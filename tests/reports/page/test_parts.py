@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from mammo_monai.reports.page.figures import (
     training_figure,
 )
 from mammo_monai.reports.page.parts import Part, contents_html, figure_parts, parts_html
+from mammo_monai.reports.page.shell import html_page
 from mammo_monai.reports.page.tables import html_table
 from mammo_monai.reports.runs import Run
 from mammo_monai.reports.tables.table import Table
@@ -160,3 +162,31 @@ def test_a_headline_says_whether_lesions_or_the_operating_point_are_missing() ->
     assert "no such operating point in this run" in headline_section([run], fppi=0.7)
     without = replace(run, metrics={**run.metrics, "n_lesions": 0})
     assert "undefined: no lesion to find" in headline_section([without], fppi=0.7)
+
+
+def test_a_headline_names_data_set_list_and_model() -> None:
+    told = {"bundle": "mass", "version": "1.2.0", "weights_sha256": "ab" * 32, "software": "x 1"}
+    inputs = {"manifest_sha256": "c" * 64, "split": None}
+    run = rich_run("first", model=told)
+    scored = replace(run, metrics={**run.metrics, "inputs": inputs})
+    named = headline_section([scored], fppi=0.5, data_sets={"c" * 64: "a & b.json (inbreast)"})
+    assert "Data: a &amp; b.json (inbreast), all lists. Model: mass 1.2.0, weights abababababab, x 1" in named
+    assert "Data: manifest cccccccccccc, all lists." in headline_section([scored], fppi=0.5)
+    single = replace(run, metrics={**run.metrics, "inputs": {**inputs, "split": "test"}})
+    assert "Data: manifest cccccccccccc. Model" in headline_section([single], fppi=0.5)
+    assert 'class="basis"' not in headline_section([bare_run()], fppi=0.5)
+
+
+def test_a_name_without_a_place_to_break_does_not_take_the_whole_width_of_a_table() -> None:
+    path = "runs/" + "a" * 40
+    page = html_table(Table("Caption", ("run", path), ((path, "1"), ("short", "2")), runs="rows"))
+    assert page.count('class="long"') == 1
+    assert page.count('class="own long"') == 1
+    assert '<table class="named">' in page
+    assert '<table><thead><tr><th scope="col"><span>' in html_table(Table("Caption", ("a",), (("1",),)))
+
+
+def test_a_file_name_that_is_no_text_stands_in_a_page_with_its_bytes_written_out() -> None:
+    page = html_page("title", os.fsdecode(b"Bef\xfcnde/1.dcm") + " · ü")
+    assert "Bef\\udcfcnde/1.dcm · ü" in page
+    assert page.encode("utf-8")

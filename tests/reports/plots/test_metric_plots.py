@@ -50,6 +50,7 @@ def test_a_plot_is_themed_well_formed_and_says_what_it_shows(kind: str) -> None:
     assert "var(--run-1)" in svg
     assert "var(--run-2)" in svg
     assert "<style" not in svg
+    assert not re.search(r"<text[^>]*fill: var\(--run-\d\)", svg)  # its own colour is too light for letters
     for colour in (STAND_INS.ink, STAND_INS.faint, STAND_INS.grid, *STAND_INS.runs, *RUN_COLOURS):
         assert colour not in svg
 

@@ -193,5 +193,6 @@ def test_the_report_holds_the_papers_tables_first_and_published_figures_last() -
     assert tables[-1].notes[0].startswith("Not comparable unless")
     assert [table.caption for table in report_tables([BARE])] == [
         "Lesion sensitivity at false positives per image, 95 % interval",
-        "What was scored; mean sensitivity over .25 .5 1 2 4 FPPI; AP50, average precision at IoU > 0.5",
+        "What was scored; mean sensitivity over 0.25, 0.5, 1, 2 and 4 FPPI; AP50, average precision at "
+        "IoU > 0.5",
     ]
