@@ -23,6 +23,8 @@ _REMEDY = {
     ),
 }
 
+_CURRENT_IS_GONE = "the current folder was removed, or moved. Change to one that is there, with cd."
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -112,8 +114,19 @@ def in_words(error: BaseException) -> str:
     if not isinstance(error, OSError) or error.strerror is None:
         return str(error)
     if error.filename is None:
-        return error.strerror
+        return _CURRENT_IS_GONE if _is_of_current_folder(error) else error.strerror
     return f"{error.filename}: {error.strerror}. {_REMEDY.get(error.errno or 0, '')}".rstrip()
+
+
+def _is_of_current_folder(error: OSError) -> bool:
+    """Whether it is that of a relative path in a folder that was removed, for which Python names no file."""
+    if error.errno != errno.ENOENT or error.strerror != os.strerror(errno.ENOENT):
+        return False
+    try:
+        Path.cwd()
+    except OSError:
+        return True
+    return False
 
 
 def could_not_write(path: Path, error: OSError) -> OSError:
@@ -199,12 +212,12 @@ def bytes_text(count: float) -> str:
 def counted(number: int, noun: str) -> str:
     """A number and its noun, for people.
 
-    >>> counted(1, "image"), counted(0, "mass"), counted(2, "box"), counted(3, "asymmetry")
-    ('1 image', '0 masses', '2 boxes', '3 asymmetries')
+    >>> counted(1, "image"), counted(0, "mass"), counted(2, "box"), counted(3, "asymmetry"), counted(2, "day")
+    ('1 image', '0 masses', '2 boxes', '3 asymmetries', '2 days')
     """
     if number == 1:
         return f"1 {noun}"
-    if noun.endswith("y"):
+    if noun.endswith("y") and noun[-2] not in "aeiou":
         return f"{number} {noun[:-1]}ies"
     return f"{number} {noun}{'es' if noun.endswith(('s', 'x', 'ch')) else 's'}"
 

@@ -50,6 +50,7 @@ DESCRIPTION = (
 # Verbs of which a second run does not do again what a first one finished.
 _GO_ON = ("phantoms", "show", "prepare", "train", "predict", "saliency", "dicom", "experiment", "bundle")
 _KEPT = "; what is finished is kept, the same command goes on from there"
+_NOT_WHOLE = "A package is missing or broken: mammo-monai doctor names it, and how to mend it."
 _INTERRUPTED = 130  # as shells number SIGINT: 128 and the signal
 CODES = "exit codes:\n  0 done, 1 done in part (what failed is named), 2 not done (the error says why)"
 ORIENTATION = f"""mammo-monai {__version__} marks masses in mammograms. It marks, it never diagnoses.
@@ -123,6 +124,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         refused = [word for word in unknown if f"{word.partition('=')[0]}: no such id" in str(error)]
         meant = misspelt(refused, innermost) if isinstance(error, BundleError) else ""
         print(f"mammo-monai {parsed.verb}: {in_words(error)}{meant}", file=sys.stderr)
+        return 2
+    except ImportError as error:
+        if parsed.verbose:
+            raise
+        print(f"mammo-monai {parsed.verb}: {error}. {_NOT_WHOLE}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"interrupted{_KEPT if parsed.verb in _GO_ON else ''}.", file=sys.stderr)

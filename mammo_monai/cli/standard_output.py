@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 from contextlib import suppress
@@ -10,6 +12,16 @@ from mammo_monai.files import in_words
 
 NOT_DONE = 2
 LEFT = 141  # as shells number SIGPIPE: 128 and the signal
+
+
+def take_every_letter() -> None:
+    """Lets what the standard output's encoding has not be printed as `\\u2026`, where Python would end.
+
+    A file name of other bytes than UTF-8 goes out as it is where the encoding is UTF-8.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        is_utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+        sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
 
 
 def delivered(code: int) -> int:

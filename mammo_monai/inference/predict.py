@@ -14,7 +14,7 @@ import torch
 
 from mammo_monai import __version__
 from mammo_monai.errors import GeometryError, MammoError
-from mammo_monai.files import check_file_place
+from mammo_monai.files import check_file_place, counted
 from mammo_monai.geometry import ImageFrame, Scale, box_area, clip_boxes, rowcol_to_xyxy
 from mammo_monai.inference.decode_ahead import Loaded, decoded_ahead
 from mammo_monai.inference.failures import (
@@ -40,7 +40,7 @@ from mammo_monai.inference.views import Execution, Prediction
 from mammo_monai.inference.written import Failure, Results, Written, written_before
 from mammo_monai.records import Detections
 from mammo_monai.schema import detections_format, read_model
-from mammo_monai.schema.detection_shards import SHARD_ROWS
+from mammo_monai.schema.detection_shards import SHARD_ROWS, check_parquet
 
 logger = logging.getLogger(__name__)
 LOG_EVERY_S = 10.0
@@ -151,7 +151,8 @@ class Predictor:
             self.written = self._finished_before(shown) or self._predicted(sources, key, shown)
         done = self.written
         scored = f" ({done.n_scored} with a score of their own)" if done.n_scored else ""
-        logger.info("wrote %s: %d images%s, %d failed", self.output, done.n_images, scored, done.n_failed)
+        images = counted(done.n_images, "image")
+        logger.info("wrote %s: %s%s, %d failed", self.output, images, scored, done.n_failed)
         return done
 
     def _predicted(self, sources: Sources, key: str, shown: str) -> Written:
@@ -191,7 +192,7 @@ class Predictor:
         missing = np.flatnonzero(~is_done)
         before = len(sources) - len(missing)
         if before:
-            logger.info("%s: %d of %d images are done", self.output, before, len(sources))
+            logger.info("%s: %d of %s are done", self.output, before, counted(len(sources), "image"))
         start = time.monotonic()
         pin = self.device.type == "cuda"
         with decoded_ahead(self.dataset, missing.tolist(), workers=self.workers, pin=pin) as images:
@@ -369,10 +370,12 @@ def _checked_frame(sample: Sample) -> ImageFrame:
 
 
 def _check_kind(output: Path) -> None:
-    """Refuses a folder where a file is to be written, a file where a folder is, and a device or a pipe."""
+    """Refuses a place of another kind than the format's (file, folder, pipe); Parquet without its package."""
     if detections_format(output) != "parquet":
         check_file_place(output)
-    elif output.exists() and not output.is_dir():
+        return
+    check_parquet()
+    if output.exists() and not output.is_dir():
         raise NotADirectoryError(
             f"could not write {output}: it is a file; .parquet is a folder of shards. Name another."
         )
@@ -389,4 +392,5 @@ class ProgressLog:
         now_s = time.monotonic()
         if now_s - self._last_s >= LOG_EVERY_S or progress.done == progress.total:
             self._last_s = now_s
-            logger.info("%d of %d images, %.0f s left", progress.done, progress.total, progress.eta_s or 0.0)
+            images = counted(progress.total, "image")
+            logger.info("%d of %s, %.0f s left", progress.done, images, progress.eta_s or 0.0)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mammo_monai.errors import MammoError, ManifestError
-from mammo_monai.files import atomic_path, write_json_atomic
+from mammo_monai.files import atomic_path, counted, write_json_atomic
 from mammo_monai.records import Detections
 from mammo_monai.schema.detection_rows import DETECTIONS_SCHEMA, detections_of, model_of, row_of
 from mammo_monai.schema.fields import Json, list_, load_json, mapping, read_field, whole_number
@@ -155,8 +155,8 @@ def iter_shard(path: Path, *, n_images: int | None = None) -> Iterator[Detection
         found = shard.metadata.num_rows
         if n_images not in (None, found):
             raise ManifestError(
-                f"{path}: {found} images, {path.with_name(MODEL_FILE)} names {n_images}: the shard was "
-                "exchanged after the run. Copy the whole folder again, or predict again."
+                f"{path}: {counted(found, 'image')}, {path.with_name(MODEL_FILE)} names {n_images}: the "
+                "shard was exchanged after the run. Copy the whole folder again, or predict again."
             )
         for row, item in enumerate(_items(path, shard)):
             yield detections_of(f"{path}, row {row}", item)
@@ -213,9 +213,10 @@ def _index(folder: Path) -> Json:
         raise ManifestError(f"{folder}: no such folder; expected one of Parquet shards and {MODEL_FILE}.")
     path = folder / MODEL_FILE
     if not path.is_file():
+        shards = counted(len(shard_paths(folder)), "shard")
         raise ManifestError(
-            f"{folder}: {len(shard_paths(folder))} shards but no {MODEL_FILE}, which is written last: the "
-            "run is not finished. The command that wrote it goes on where it stopped."
+            f"{folder}: {shards} but no {MODEL_FILE}, which is written last: the run is not finished. The "
+            "command that wrote it goes on where it stopped."
         )
     return load_json(path, DETECTIONS_SCHEMA)
 
@@ -267,6 +268,15 @@ def _columns(arrow: Any) -> Any:
         },
         metadata={"schema": DETECTIONS_SCHEMA},
     )
+
+
+def check_parquet() -> None:
+    """Refuses, before anything is computed, to write Parquet without the package for it.
+
+    Raises:
+        MammoError: pyarrow is not installed; the message names what to install.
+    """
+    _pyarrow()
 
 
 def _pyarrow() -> tuple[Any, Any]:
