@@ -14,7 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mammo_monai.files import atomic_path, content_sha256, sha256_of, write_json_atomic, write_text_atomic
+from mammo_monai.files import (
+    atomic_path,
+    content_sha256,
+    in_words,
+    sha256_of,
+    write_json_atomic,
+    write_text_atomic,
+)
 
 
 def names_in(folder: Path) -> list[str]:
@@ -377,3 +384,18 @@ def test_a_file_system_that_flushes_no_folders_is_no_obstacle(
     monkeypatch.setattr(os, "fsync", only_files)
     write_text_atomic(old, "new")
     assert old.read_text() == "new"
+
+
+def test_an_error_of_a_current_folder_that_was_removed_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(FileNotFoundError) as raised:
+        Path("detections.json").resolve()
+    assert in_words(raised.value) == (
+        "the current folder was removed, or moved. Change to one that is there, with cd."
+    )
+    monkeypatch.chdir(tmp_path)
+    assert in_words(raised.value) == "No such file or directory"

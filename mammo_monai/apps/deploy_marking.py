@@ -12,6 +12,7 @@ from typing import Protocol
 from mammo_monai.apps.deploy_selection import Instance
 from mammo_monai.apps.deploy_summary import RunSummary
 from mammo_monai.errors import MammoError
+from mammo_monai.files import counted
 from mammo_monai.records import Detections
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,6 @@ def mark_instances(
         now = time.monotonic()
         if now - said > _SECONDS_BETWEEN_LINES:
             left = (now - begin) / done * (len(instances) - done)
-            logger.info("%d of %d images done, about %.0f s left", done, len(instances), left)
+            logger.info("%d of %s done, about %.0f s left", done, counted(len(instances), "image"), left)
             said = now
     return tuple(marked)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mammo_monai.errors import MammoError, causes
-from mammo_monai.files import write_json_atomic
+from mammo_monai.files import counted, write_json_atomic
 from mammo_monai.records import Detections
 
 logger = logging.getLogger(__name__)
@@ -63,8 +63,8 @@ class RunSummary:
         """One line for the log."""
         n_marks = sum(len(each.scores) for each in self.marks.values())
         return (
-            f"{len(self.marks)} images marked ({n_marks} marks), {len(self.failed)} failed, "
-            f"{len(self.left_out)} files left out"
+            f"{counted(len(self.marks), 'image')} marked ({counted(n_marks, 'mark')}), "
+            f"{len(self.failed)} failed, {counted(len(self.left_out), 'file')} left out"
         )
 
     def write(self, folder: Path) -> Path:

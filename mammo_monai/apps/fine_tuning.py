@@ -15,7 +15,7 @@ from mammo_monai.apps.marking import first_text, usable_device
 from mammo_monai.apps.weight_versions import SHIPPED, WEIGHTS_NAME, WeightVersions
 from mammo_monai.bundle import find_bundle, path_value, run_bundle
 from mammo_monai.errors import BundleError, WeightsError
-from mammo_monai.files import sha256_of
+from mammo_monai.files import counted, sha256_of
 from mammo_monai.schema import Manifest
 
 logger = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def fine_tune(
             seed=options.seed,
         )
         counts = {"n_training": len(manifest.training), "n_validation": len(manifest.validation)}
-        logger.info("training %s %s on %d images", root.name, name, len(manifest.training))
+        logger.info("training %s %s on %s", root.name, name, counted(len(manifest.training), "image"))
         overrides = _overrides(root, manifest, options)
         paths = {"manifest": folder / MANIFEST_NAME, "output_dir": folder, "init": start}
         run_bundle(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mammo_monai.errors import ManifestError
+from mammo_monai.files import counted
 from mammo_monai.readers import FolderOptions, ManifestPlan, Reading, read_dataset, salt_beside
 from mammo_monai.readers.splits import SplitScheme
 from mammo_monai.schema import Manifest, write_audit, write_manifest
@@ -50,8 +51,8 @@ def labelled_manifest(
     _check_masses(found)
     if reading.audit.quarantined:
         logger.warning(
-            "%d images cannot be read and were left out; audit.csv beside the manifest says why",
-            len(reading.audit.quarantined),
+            "left out %s that cannot be read; audit.csv beside the manifest says why",
+            counted(len(reading.audit.quarantined), "image"),
         )
     manifest = found if found.training else replace(found, training=found.validation, validation=())
     write_audit(path.with_name("audit.csv"), path.name, reading.audit.findings)
@@ -63,6 +64,6 @@ def _check_masses(manifest: Manifest) -> None:
     images = manifest.images()
     if not any(record.has_mass for record in images):
         raise ManifestError(
-            f"no labels to train on: {len(images)} images have a final label, but none of them a mass. "
+            f"no labels to train on: {counted(len(images), 'image')} with a final label, none a mass. "
             "Images without masses alone teach a detector nothing to find: submit some with boxes."
         )

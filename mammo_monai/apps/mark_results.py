@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from pydicom.uid import (
-    DigitalMammographyXRayImageStorageForPresentation,
-    DigitalMammographyXRayImageStorageForProcessing,
-)
 
+from mammo_monai.dicom.reading import MAMMOGRAPHY_CLASSES
 from mammo_monai.readers.image_header import elements_of
 from mammo_monai.records import LESION_LABELS, Detections
 
@@ -21,10 +18,6 @@ MARKUPS_SCHEMA = (
 )
 # An image is one pixel deep to Slicer: 1 mm, about z = 0.
 _DEPTH_MM = 1.0
-_MAMMOGRAPHY = (
-    DigitalMammographyXRayImageStorageForPresentation,
-    DigitalMammographyXRayImageStorageForProcessing,
-)
 _NAMES = {number: name for name, number in LESION_LABELS.items()}
 
 
@@ -119,7 +112,7 @@ def slicer_spacing_mm(path: Path) -> tuple[float, float] | None:
     if header is None:
         with Image.open(path) as picture:
             return (1.0, 1.0) if picture.format == "PNG" or "dpi" not in picture.info else None
-    is_mammogram = header.get("SOPClassUID") in _MAMMOGRAPHY
+    is_mammogram = header.get("SOPClassUID") in MAMMOGRAPHY_CLASSES
     names = ("ImagerPixelSpacing",) if is_mammogram else ("PixelSpacing", "NominalScannedPixelSpacing")
     for name in names:
         value = header.get(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +19,6 @@ from mammo_monai.networks.contract import Network
 from mammo_monai.networks.weight_files import read_weights
 from mammo_monai.networks.weights import initialise
 
-logger = logging.getLogger(__name__)
 N = TypeVar("N", bound=Network)
 
 

@@ -21,7 +21,6 @@ from mammo_monai.bundle.half_precision import halved
 from mammo_monai.bundle.lineage import model_description
 from mammo_monai.bundle.published import (
     METADATA,
-    OPERATING_POINTS,
     SUMS,
     TRAINED_SHA256,
     WEIGHTS,
@@ -33,6 +32,7 @@ from mammo_monai.bundle.trust import admitted
 from mammo_monai.bundle.trust.snapshot import merged
 from mammo_monai.errors import BundleError, WeightsError
 from mammo_monai.files import atomic_path, bytes_text, sha256_of, write_text_atomic
+from mammo_monai.inference.operating_point import OPERATING_POINTS
 from mammo_monai.locks import only_writer
 from mammo_monai.networks import Network, WeightsFile, load_weights, read_weights
 from mammo_monai.networks.weight_files import serialised_state

@@ -7,12 +7,12 @@ from typing import Any
 
 from mammo_monai.errors import BundleError, ManifestError, WeightsError
 from mammo_monai.files import sha256_of
+from mammo_monai.inference.operating_point import OPERATING_POINTS
+from mammo_monai.inference.training_look import STATISTICS
 from mammo_monai.schema import read_operating_points
 from mammo_monai.schema.json_text import json_value
 
 WEIGHTS = "models/model.safetensors"
-OPERATING_POINTS = "models/operating_points.json"
-STATISTICS = "models/training_statistics.json"
 SUMS = "models/SHA256SUMS"
 METADATA = "configs/metadata.json"
 # Entry of a published file's metadata: the hash of the file that the training wrote.

@@ -12,11 +12,10 @@ from typing import Any
 
 from monai.bundle import BundleWorkflow, ConfigParser, ConfigWorkflow
 
+from mammo_monai.bundle.published import METADATA
 from mammo_monai.bundle.trust.gate import LOGGING
 from mammo_monai.bundle.trust.snapshot import Snapshot
 from mammo_monai.errors import BundleError
-
-_METADATA = "configs/metadata.json"
 
 
 class SnapshotWorkflow(ConfigWorkflow):  # type: ignore[misc]  # MONAI's classes have no types here
@@ -48,7 +47,7 @@ class SnapshotWorkflow(ConfigWorkflow):  # type: ignore[misc]  # MONAI's classes
             _apply_logging(snapshot)
         self.parser = ConfigParser()
         self.parser.read_config(content)
-        if _METADATA in snapshot.contents:
+        if METADATA in snapshot.contents:
             self.parser.read_meta(_metadata(snapshot))
         self.parser.update(pairs=dict(overrides))
         self.init_id, self.run_id, self.final_id = "initialize", run_id, "finalize"
@@ -78,9 +77,9 @@ def _apply_logging(snapshot: Snapshot) -> None:
 
 
 def _metadata(snapshot: Snapshot) -> dict[str, Any]:
-    where = Path(snapshot.root / _METADATA)
+    where = Path(snapshot.root / METADATA)
     try:
-        content = json.loads(snapshot.text(_METADATA))
+        content = json.loads(snapshot.text(METADATA))
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{where}: not JSON: {error}. Fetch or write it again.") from error
     if not isinstance(content, dict):

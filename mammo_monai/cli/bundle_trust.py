@@ -60,9 +60,10 @@ def _show() -> int:
 def _remove(name: str) -> int:
     from mammo_monai.bundle import distrust
     from mammo_monai.bundle.signing import publishers, remove_publisher
+    from mammo_monai.files import counted
 
     if any(each.id == name.upper() for each in publishers()):
         print(f"no longer trusted: publisher {remove_publisher(name).id}")
     else:
-        print(f"no longer trusted: {name}, {distrust(name)} times")
+        print(f"no longer trusted: {name}, {counted(distrust(name), 'time')}")
     return 0

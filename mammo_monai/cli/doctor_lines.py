@@ -11,6 +11,8 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from mammo_monai.files import counted
+
 if TYPE_CHECKING:
     from mammo_monai.doctor import Finding
 
@@ -73,5 +75,5 @@ def _wrapped(text: str, width: int, indent: str) -> list[str]:
 def _count(findings: Sequence[Finding]) -> str:
     counts = {level: sum(each.level.value == level for each in findings) for level in _COLOURS}
     said = [f"{counts['ok']} ok"]
-    said += [f"{n} {level}{'s' if n != 1 else ''}" for level, n in counts.items() if n and level != "ok"]
-    return f"{len(findings)} finding{'' if len(findings) == 1 else 's'}: {', '.join(said)}"
+    said += [counted(n, level) for level, n in counts.items() if n and level != "ok"]
+    return f"{counted(len(findings), 'finding')}: {', '.join(said)}"

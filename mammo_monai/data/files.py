@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mammo_monai.dicom.preamble import is_dicom
 from mammo_monai.errors import ManifestError
+from mammo_monai.files import counted
 from mammo_monai.readers.folders import folders_below
 from mammo_monai.transforms.load import IMAGE_SUFFIXES
 
@@ -55,7 +56,7 @@ def _found(path: Path) -> Iterator[tuple[Path, str]]:
     images = [each for each in files if _is_image(each)]
     if not images:
         raise ManifestError(
-            f"{path}: none of its {len(files)} files is an image: expected {', '.join(IMAGE_SUFFIXES)}, or "
+            f"{path}: no image among {counted(len(files), 'file')}: expected {', '.join(IMAGE_SUFFIXES)}, or "
             "DICOM of any name."
         )
     logger.debug("%s: %d images, %d other files passed over", path, len(images), len(files) - len(images))

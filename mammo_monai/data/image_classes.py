@@ -69,10 +69,10 @@ def load_image_samples(
         labelled = [each for each in labelled if each["patient_id"] in chosen]
     n_positive = sum(int(each["class_index"]) for each in labelled)
     logger.info(
-        "%s, %s: %d images of known class, %d positive (%s); %d of unknown class left out",
+        "%s, %s: %s of known class, %d positive (%s); %d of unknown class left out",
         path,
         which,
-        len(labelled),
+        counted(len(labelled), "image"),
         n_positive,
         positive,
         len(samples) - sum(each is not None for each in classes),
@@ -107,9 +107,8 @@ def chosen_patients(
     with_positive = {patient for patient, known in images if known}
     patients = sorted({patient for patient, _ in images})
     if max_patients > len(patients):
-        logger.warning(
-            "max_patients is %d, and there are %d patients: all are taken", max_patients, len(patients)
-        )
+        every = counted(len(patients), "patient")
+        logger.warning("max_patients is %d, the list has %s: all are taken", max_patients, every)
     generator = np.random.default_rng(seed)
     places: list[tuple[float, int, str]] = []
     for group in ([each for each in patients if (each in with_positive) == kind] for kind in (True, False)):

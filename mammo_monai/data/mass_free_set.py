@@ -12,6 +12,7 @@ import numpy as np
 
 from mammo_monai import __version__
 from mammo_monai.data.mass_free import MARGIN, mass_free_rectangle
+from mammo_monai.data.prepared_folder import IMAGES, MANIFEST_NAME
 from mammo_monai.data.prepared_image import prepared_path
 from mammo_monai.errors import ManifestError
 from mammo_monai.files import counted
@@ -22,8 +23,6 @@ from mammo_monai.transforms.prepared_file import read_prepared, write_prepared
 logger = logging.getLogger(__name__)
 
 SALT = "mass-free"
-MANIFEST_NAME = "manifest.json"
-IMAGES = "images"
 Progress = Callable[[int, int], None]
 
 
@@ -100,7 +99,8 @@ def write_mass_free_set(
     training, validation, test = (tuple(lists[each]) for each in Split)
     about = {**manifest.about, "mass_free": how}
     write_manifest(out / MANIFEST_NAME, Manifest(training, validation, test, about=about))
-    logger.info("%s: %d images, %d films left out", out / MANIFEST_NAME, len(fractions), len(left_out))
+    images, without = counted(len(fractions), "image"), counted(len(left_out), "film")
+    logger.info("%s: %s, %s left out", out / MANIFEST_NAME, images, without)
     return MassFreeSet(out / MANIFEST_NAME, len(fractions), tuple(left_out), tuple(fractions))
 
 

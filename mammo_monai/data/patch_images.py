@@ -21,7 +21,7 @@ from mammo_monai.data.phantoms import cache_folder
 from mammo_monai.data.prepared_image import file_stem
 from mammo_monai.errors import GeometryError
 from mammo_monai.files import atomic_path, bytes_text, counted, write_json_atomic
-from mammo_monai.geometry import Crop, Flip, ImageFrame, Scale, rowcol_to_xyxy
+from mammo_monai.geometry import ImageFrame, rowcol_to_xyxy
 from mammo_monai.records import Boxes
 from mammo_monai.schema.json_text import json_value
 from mammo_monai.transforms.sample import MAX_16_BIT, image_of
@@ -31,7 +31,6 @@ Sample = Mapping[str, Any]
 Pixels = NDArray[np.uint16]
 FOLDER = "patch_images"
 _VERSION = 1
-_KINDS = {"crop": Crop, "flip": Flip, "scale": Scale}
 _LOG_EVERY_S = 15.0
 # What a record may say better than its file, and a transform goes by: which way a breast is turned, whether
 # there is a muscle, how large a pixel is.
@@ -93,7 +92,7 @@ def keep_images(
     kept: list[KeptImage | None] = [_found(path, memory_px) for path in paths]
     missing = [row for row, each in enumerate(kept) if each is None]
     if missing:
-        logger.info("preparing %d of %d images in %s", len(missing), len(samples), folder)
+        logger.info("preparing %d of %s in %s", len(missing), counted(len(samples), "image"), folder)
 
     def made(row: int) -> tuple[int, KeptImage]:
         _write(paths[row], transform(dict(samples[row])))
@@ -191,10 +190,9 @@ def _write(path: Path, sample: Sample) -> None:
     pixels = np.round(image[0].numpy().astype(np.float64).clip(0, 1) * MAX_16_BIT).astype(np.uint16)
     _save(path, pixels)
     found = sample.get("candidates")
-    steps = [[type(step).__name__.lower(), *asdict(step).values()] for step in frame.steps]
     content = {
         "shape": list(pixels.shape),
-        "frame": {"width": frame.width, "height": frame.height, "steps": steps},
+        "frame": frame.as_json(),
         "candidates": None if found is None else _boxes(found).tolist(),
     }
     write_json_atomic(path.with_suffix(".json"), content)
@@ -209,9 +207,7 @@ def _found(path: Path, memory_px: int) -> KeptImage | None:
     """The kept image, or None where it is not there or not whole."""
     try:
         content = json_value(path.with_suffix(".json").read_bytes())
-        frame = ImageFrame(content["frame"]["width"], content["frame"]["height"])
-        for kind, *values in content["frame"]["steps"]:
-            frame = frame.then(_KINDS[kind](*values))
+        frame = ImageFrame.from_json(content["frame"])
         mapped = np.load(path, mmap_mode="r")
     except (OSError, ValueError, KeyError, TypeError, EOFError, GeometryError):
         return None
@@ -238,13 +234,13 @@ def _with_progress(
                 now = time.monotonic()
                 if now - said >= _LOG_EVERY_S:
                     left = (now - began) / done * (len(rows) - done)
-                    logger.info("prepared %d of %d images, %.0f s left", done, len(rows), left)
+                    logger.info("prepared %d of %s, %.0f s left", done, counted(len(rows), "image"), left)
                     said = now
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
     if rows:
-        logger.info("prepared %d images in %.0f s", len(rows), time.monotonic() - began)
+        logger.info("prepared %s in %.0f s", counted(len(rows), "image"), time.monotonic() - began)
 
 
 def _save(path: Path, array: NDArray[Any]) -> None:

@@ -92,7 +92,10 @@ def choose_sites(images: Sequence[SiteImage], plan: PatchPlan) -> list[PatchSite
     sites = [site for pair in zip(positives, negatives, strict=True) for each in pair for site in each]
     count = sum(site.has_lesion for site in sites)
     logger.info(
-        "%d patches of lesions and %d of background of %d images", count, len(sites) - count, len(images)
+        "patches: %d of lesions, %d of background, of %s",
+        count,
+        len(sites) - count,
+        counted(len(images), "image"),
     )
     return sites
 
@@ -238,9 +241,9 @@ def _paired_negatives(
     missing = sum(map(len, positives)) - sum(map(len, negatives))
     if missing:
         logger.warning(
-            "%d patches of background are missing: no window of these images lies in the breast and off all "
+            "%s of background missing: no window of these images lies in the breast and off all "
             "lesions. Give a smaller patch_px, stride_px or min_breast.",
-            missing,
+            counted(missing, "patch"),
         )
     return negatives
 
@@ -252,18 +255,18 @@ def _report_lesions(
     unknown = sum(class_of_lesion(each, plan.named_classes) is None for each in lesions)
     if unknown:
         logger.warning(
-            "%d of %d lesions are left out: they are no mass and no calcification, or have no pathology.",
+            "left out %d of %s: no mass and no calcification, or without a pathology.",
             unknown,
-            len(lesions),
+            counted(len(lesions), "lesion"),
         )
     found = sum(len({site.lesion for site in own}) for own in positives)
     all_ = sum(len(_of_classes(image, plan)) for image in images)
     if found < all_:
         logger.warning(
-            "%d of %d lesions have no patch: no window of %d px every %d px is centred in them. Smaller "
+            "no patch of %d of %s: no window of %d px every %d px is centred in them. Smaller "
             "values, or windows=overhanging, reach more.",
             all_ - found,
-            all_,
+            counted(all_, "lesion"),
             plan.patch_px,
             plan.stride_px,
         )

@@ -123,7 +123,11 @@ def prepare_manifest(
         pruned = _pruned(stale) if prune else 0
     size = sum(each.n_bytes for each in used)
     logger.info(
-        "%s: %d images made, %d kept, %s", out / MANIFEST_NAME, len(made), len(kept), bytes_text(size)
+        "%s: %s made, %d kept, %s",
+        out / MANIFEST_NAME,
+        counted(len(made), "image"),
+        len(kept),
+        bytes_text(size),
     )
     return PreparedSet(
         out / MANIFEST_NAME, len(made), len(kept), size, tuple(failed), len(stale) - pruned, pruned
@@ -282,4 +286,4 @@ class _ProgressLog:
         elif now_s - self._last_s >= LOG_EVERY_S:
             self._last_s = now_s
             left_s = (now_s - self._first_s) / (done - self._first) * (total - done)
-            logger.info("%d of %d images prepared, %.0f s left", done, total, left_s)
+            logger.info("%d of %s prepared, %.0f s left", done, counted(total, "image"), left_s)

@@ -86,10 +86,10 @@ def load_samples(
     _check_files(chosen, path, split)
     n_lesions = sum(int(_is_target(record, labels).sum()) for record in chosen)
     logger.info(
-        "%s: %d images, %d lesions (%s)",
+        "%s: %s, %s (%s)",
         path,
-        len(chosen),
-        n_lesions,
+        counted(len(chosen), "image"),
+        counted(n_lesions, "lesion"),
         split or "all lists",
     )
     if split == Split.TRAINING and not n_lesions and only != "normals":

@@ -40,8 +40,8 @@ _SEARCHED_BYTES = 512
 _LONGEST_META_BYTES = 1 << 20
 _HARMLESS_BYTES = 1 << 20
 _PREAMBLE_BYTES = 132
-_PIXEL_DATA = 0x7FE00010
-_PIXELS = frozenset((0x7FE00008, 0x7FE00009, _PIXEL_DATA))
+PIXEL_DATA = 0x7FE00010
+_PIXELS = frozenset((0x7FE00008, 0x7FE00009, PIXEL_DATA))
 _DEFLATED, _PLAIN = DeflatedExplicitVRLittleEndian.encode(), ExplicitVRLittleEndian.encode()
 _REMEDY = "It is damaged, or made to exhaust what reads it: copy it again from its source, or leave it out."
 
@@ -96,7 +96,7 @@ class _Stop:
     def __call__(self, tag: BaseTag, vr: str | None, length: int) -> bool:
         if self._had_pixels:
             return True
-        self._had_pixels = tag == _PIXEL_DATA
+        self._had_pixels = tag == PIXEL_DATA
         return self._headers_only and tag in _PIXELS
 
 
@@ -173,7 +173,7 @@ def _end_of_meta(head: bytes) -> int:
 def _refuse_long_sequences(dataset: FileDataset, name: Path) -> None:
     """Raises where a sequence that is not parsed yet would take seconds once it is asked for."""
     for element in dataset.values():
-        if not isinstance(element, RawDataElement) or not element.value or element.tag == _PIXEL_DATA:
+        if not isinstance(element, RawDataElement) or not element.value or element.tag == PIXEL_DATA:
             continue
         if element.length < _HARMLESS_BYTES or element.VR not in ("SQ", "UN", None):
             continue

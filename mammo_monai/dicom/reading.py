@@ -26,7 +26,7 @@ from mammo_monai.dicom.unquoted import MODALITIES, PHOTOMETRICS, shown_term, wit
 from mammo_monai.errors import DicomError, UnsuitableImageError
 
 FOR_PROCESSING = "FOR PROCESSING"
-_MAMMOGRAPHY_CLASSES = (
+MAMMOGRAPHY_CLASSES = (
     DigitalMammographyXRayImageStorageForPresentation,
     DigitalMammographyXRayImageStorageForProcessing,
 )
@@ -179,7 +179,7 @@ def _native_syntax(dataset: Dataset) -> UID:
 def _refuse_other_objects(path: Path, dataset: Dataset) -> None:
     sop_class = UID(first_text(dataset, "SOPClassUID"))
     modality = first_text(dataset, "Modality").upper()
-    is_mammogram = modality == "MG" or (not modality and sop_class in _MAMMOGRAPHY_CLASSES)
+    is_mammogram = modality == "MG" or (not modality and sop_class in MAMMOGRAPHY_CLASSES)
     if not is_mammogram and not _is_scanned_film(dataset, sop_class, modality):
         raise UnsuitableImageError(
             f"{path}: expected Modality (0008,0060) MG, got {shown_term(modality, MODALITIES)}. Only "

@@ -19,13 +19,12 @@ from pydicom.errors import InvalidDicomError
 from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
-from mammo_monai.dicom.bounded import read_bounded
+from mammo_monai.dicom.bounded import PIXEL_DATA, read_bounded
 from mammo_monai.dicom.reading import damage_refused, first_text
 from mammo_monai.errors import DicomError
 
-_PIXEL_DATA = 0x7FE00010
 _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
-_UNDEFINED_LENGTH = 0xFFFFFFFF
+UNDEFINED_LENGTH = 0xFFFFFFFF
 _REMEDY = "The file is cut short or damaged: copy it again from its source."
 # What the length of the pixels follows from; all other elements are stepped over.
 _SIZE_KEYWORDS = (
@@ -79,7 +78,7 @@ def _syntax(header: Dataset) -> UID:
 
 def _check_deflated(path: Path) -> None:
     """zlib itself refuses a stream without its end; what was deflated may have been short before."""
-    dataset = read_bounded(path, name=path, specific_tags=[*_SIZE_TAGS, _PIXEL_DATA])
+    dataset = read_bounded(path, name=path, specific_tags=[*_SIZE_TAGS, PIXEL_DATA])
     if "PixelData" not in dataset:
         raise _no_pixel_data(path)
     _refuse_fewer(path, dataset, len(dataset.get_item("PixelData").value or b""))
@@ -90,7 +89,7 @@ def _check_element(path: Path, stream: BinaryIO, header: Dataset) -> None:
     length = _pixel_data_length(path, stream, "<" if is_little else ">", is_implicit=bool(is_implicit))
     size = os.fstat(stream.fileno()).st_size
     present = size - stream.tell()
-    if length == _UNDEFINED_LENGTH:
+    if length == UNDEFINED_LENGTH:
         frames = int(first_text(header, "NumberOfFrames") or 1)
         _refuse_fewer_fragments(path, _fragments(path, stream, size), frames)
         return
@@ -106,7 +105,7 @@ def _check_element(path: Path, stream: BinaryIO, header: Dataset) -> None:
 def _pixel_data_length(path: Path, stream: BinaryIO, order: str, *, is_implicit: bool) -> int:
     """The length as written; the stream then stands at the value."""
     head = stream.read(8)
-    if len(head) < 8 or _tag(head, order) != _PIXEL_DATA:
+    if len(head) < 8 or _tag(head, order) != PIXEL_DATA:
         raise _no_pixel_data(path)
     if is_implicit:
         return _number(head[4:], order)

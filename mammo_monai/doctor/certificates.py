@@ -10,6 +10,7 @@ from cryptography import x509
 
 from mammo_monai.dicom.network.peers import TlsFiles
 from mammo_monai.doctor.findings import Finding, Level, quoted
+from mammo_monai.files import counted
 
 SOON_DAYS = 30
 _DAY_S = 86_400.0
@@ -89,7 +90,7 @@ def _days_of(
         why = "It is not valid yet, or the clock is wrong."
         return Finding(kind, name, Level.FAULT, f"{path.name} begins on {begin}", why, "date -u", private)
     days = int((ends - now_s) / _DAY_S)
-    found = f"{path.name} is valid until {day} ({days} days)"
+    found = f"{path.name} is valid until {day} ({counted(days, 'day')})"
     if days < SOON_DAYS:
         why = f"After that day {what}."
         return Finding(kind, name, Level.WARNING, found, why, fix, private)

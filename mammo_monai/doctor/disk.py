@@ -12,6 +12,7 @@ from mammo_monai.doctor import places
 from mammo_monai.doctor.child import Step
 from mammo_monai.doctor.findings import Finding, Level, quoted
 from mammo_monai.doctor.weights import torch_cache
+from mammo_monai.files import counted
 from mammo_monai.locks import LockHeldError, file_lock
 from mammo_monai.parts import own_part_folder
 
@@ -135,7 +136,8 @@ def _lacks(place: Place, other: str) -> Iterator[tuple[bool, Level, str, str, st
     yield place.free_gb < VERY_LITTLE_GB, Level.FAULT, "", why, f"{other}, or make room"
     few = place.files_left is not None and place.files_left < FEW_FILES
     why = "The disk may have room, but has no names for new files (inodes)."
-    yield few, Level.WARNING, f"; {place.files_left} more files", why, f"df -i {quoted(place.path)}"
+    left = f"; {counted(place.files_left or 0, 'more file')}"
+    yield few, Level.WARNING, left, why, f"df -i {quoted(place.path)}"
     why = "Two commands could write the same file at once: let one run at a time write there."
     yield place.has_locks is False, Level.WARNING, "; locks do not hold", why, other
     why = "Between machines locks need NFS 4, or SMB without nobrl. Queues belong on a local disk."

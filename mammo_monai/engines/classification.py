@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -18,7 +17,6 @@ from mammo_monai.inference.precision import autocast, check_precision
 from mammo_monai.networks.contract import Classifier
 from mammo_monai.schema import ClassScore
 
-logger = logging.getLogger(__name__)
 KeyMetric = Literal["auc", "accuracy", "validation_loss"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Sized
 from typing import Literal
@@ -11,8 +10,6 @@ import torch
 
 from mammo_monai.networks.contract import Network
 from mammo_monai.networks.freezing import TrainingSettings, apply_freezing
-
-logger = logging.getLogger(__name__)
 
 Schedule = Literal["constant", "cosine", "step"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -18,10 +17,10 @@ from mammo_monai.engines.trainer import ModelTrainer
 from mammo_monai.networks.contract import Network
 from mammo_monai.networks.freezing import (
     MIN_RATE_FROM_RANDOM,
-    POLICIES,
     FreezingPolicy,
     TrainingSettings,
     apply_freezing,
+    check_training,
 )
 from mammo_monai.networks.pyramid import batch_norms
 
@@ -37,10 +36,7 @@ class TrainingStage:
     epochs: int
 
     def __post_init__(self) -> None:
-        if self.freeze not in POLICIES:
-            raise ValueError(f"freezing policy must be one of {', '.join(POLICIES)}, got {self.freeze!r}.")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be above 0 and finite, got {self.learning_rate}.")
+        check_training(self.freeze, self.learning_rate)
         if self.epochs < 1:
             raise ValueError(f"a stage lasts at least 1 epoch, got {self.epochs}.")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
@@ -22,8 +21,6 @@ from mammo_monai.errors import TrainingError
 from mammo_monai.inference.precision import autocast, check_precision
 from mammo_monai.networks.contract import Classifier, Detector
 from mammo_monai.networks.several_processes import mean_over_processes, stand_in
-
-logger = logging.getLogger(__name__)
 
 
 class ModelTrainer(Trainer):  # type: ignore[misc]  # monai carries no types

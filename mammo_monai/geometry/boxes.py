@@ -22,7 +22,7 @@ def check_boxes(
 
     Args:
         boxes: anything numpy reads as N rows of four numbers; an empty sequence gives shape (0, 4).
-        width, height: if given, every box must lie inside this image.
+        width, height: if both are given, every box must lie inside this image.
         allow_empty: whether a box may have no width or no height (a detection clipped at the border).
 
     Raises:

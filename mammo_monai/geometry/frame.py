@@ -6,7 +6,9 @@ so a model's boxes return to the original image without knowing which transforms
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -79,6 +81,7 @@ class Scale:
 
 
 Step = Crop | Flip | Scale
+_STEPS = {step.__name__.lower(): step for step in (Crop, Flip, Scale)}
 
 
 @dataclass(frozen=True)
@@ -144,3 +147,24 @@ class ImageFrame:
         for step in reversed(self.steps):
             boxes = step.backward(boxes)
         return boxes
+
+    def as_json(self) -> dict[str, object]:
+        """The frame as it stands in a file; `from_json` reads it.
+
+        >>> ImageFrame(100, 80).then(Flip(100)).as_json()
+        {'width': 100, 'height': 80, 'steps': [['flip', 100]]}
+        """
+        steps = [[type(step).__name__.lower(), *asdict(step).values()] for step in self.steps]
+        return {"width": self.width, "height": self.height, "steps": steps}
+
+    @staticmethod
+    def from_json(content: Mapping[str, Any]) -> ImageFrame:
+        """The frame that `as_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: something else. GeometryError: steps that do not fit.
+        """
+        frame = ImageFrame(content["width"], content["height"])
+        for kind, *values in content["steps"]:
+            frame = frame.then(_STEPS[kind](*(int(value) for value in values)))
+        return frame

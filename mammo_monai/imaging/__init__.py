@@ -4,7 +4,6 @@ from mammo_monai.imaging.artifacts import radiopaque_mask, remove_artifacts, sup
 from mammo_monai.imaging.breast import breast_bounding_box, breast_region, with_margin
 from mammo_monai.imaging.candidates import candidate_regions
 from mammo_monai.imaging.intensity import (
-    global_contrast_normalise,
     scale_percentile,
     scale_range,
     to_eight_bit,
@@ -24,7 +23,6 @@ __all__ = [
     "chest_wall_side",
     "eight_bit_square",
     "estimate_noise",
-    "global_contrast_normalise",
     "pectoral_muscle",
     "radiopaque_mask",
     "reduce_noise",

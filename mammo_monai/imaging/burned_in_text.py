@@ -48,11 +48,11 @@ class _Part:
         return self.bottom - self.top
 
 
-def text_lines(image: NDArray[np.generic], *, least_letters: int = _LEAST_LETTERS) -> tuple[TextLine, ...]:
+def text_lines(image: NDArray[np.generic]) -> tuple[TextLine, ...]:
     """Rows of what looks like bright letters, longest first; none is what a mammogram should have.
 
-    Lead markers of the projection are short, and stay below `least_letters`. Dark letters, handwriting,
-    and letters turned by more than some degrees are not found. Nothing is read: what a row says is for
+    Lead markers of the projection are shorter than the shortest row told. Dark letters, handwriting, and
+    letters turned by more than some degrees are not found. Nothing is read: what a row says is for
     people to see.
 
     Args:
@@ -70,7 +70,7 @@ def text_lines(image: NDArray[np.generic], *, least_letters: int = _LEAST_LETTER
         return ()
     rise = small - ndimage.grey_opening(small, size=2 * round(_STROKE * max(small.shape)) + 3)
     letters = _letters(rise, _CONTRAST * float(high - low))
-    rows = [row for row in _rows(letters) if len(row) >= least_letters]
+    rows = [row for row in _rows(letters) if len(row) >= _LEAST_LETTERS]
     lines = [TextLine(_box(row, step), len(row)) for row in rows]
     return tuple(sorted(lines, key=lambda line: -line.n_letters))
 

@@ -1,4 +1,4 @@
-"""Grey-value scaling: to a known range, to percentiles, to zero mean, and the recipe from 16 to 8 bits."""
+"""Grey-value scaling: to a known range, to percentiles, and the recipe from 16 to 8 bits."""
 
 from __future__ import annotations
 
@@ -58,28 +58,6 @@ def scale_percentile(
         raise ValueError(f"percentiles must be 0 <= low < high <= 100, got {low} and {high}.")
     ends = np.percentile(_pixels_of(image, region), [low, high])
     return _scaled(image, *_distinct(float(ends[0]), float(ends[1])))
-
-
-def global_contrast_normalise(image: NDArray[np.generic], region: Region | None = None) -> Grey:
-    """Zero mean and unit standard deviation over the region; the same shift and scale everywhere else.
-
-    Args:
-        image: shape (H, W).
-        region: pixels that mean and SD (of the population) are taken from, shape (H, W); None takes all.
-
-    Raises:
-        GeometryError: not a grey image, an empty region, or one of a single grey value.
-
-    Source: "global contrast normalisation" as in Agarwal et al., 2019, where the formula is not printed.
-
-    >>> global_contrast_normalise(np.array([[1, 3]])).tolist()
-    [[-1.0, 1.0]]
-    """
-    check_image(image)
-    pixels = _pixels_of(image, region)
-    _distinct(float(pixels.min()), float(pixels.max()))
-    mean, deviation = float(pixels.mean(dtype=np.float64)), float(pixels.std(dtype=np.float64))
-    return (image.astype(np.float32) - np.float32(mean)) / np.float32(deviation)
 
 
 def to_eight_bit(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mammo_monai.files import counted
 from mammo_monai.imaging.image_statistics import named_values
 from mammo_monai.schema.training_statistics import TrainingStatistics
 
@@ -67,12 +68,13 @@ def fit_statistics(
     """
     if len(rows) != len(patients):
         raise ValueError(
-            f"expected the patient of each image, got {len(rows)} images and {len(patients)} entries."
+            f"expected the patient of each image, got {counted(len(rows), 'image')} and "
+            f"{counted(len(patients), 'entry')}."
         )
     if len(rows) < MIN_IMAGES:
         raise ValueError(
             f"expected at least {MIN_IMAGES} images to tell what is usual, got {len(rows)} of "
-            f"{len(set(patients))} patients. Name a larger manifest, or another list of it (--split)."
+            f"{counted(len(set(patients)), 'patient')}. Name a larger manifest, or another list (--split)."
         )
     if not 0 < false_alarm_rate < 1:
         raise ValueError(f"false_alarm_rate must lie between 0 and 1, got {false_alarm_rate}.")

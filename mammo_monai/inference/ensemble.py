@@ -13,6 +13,7 @@ import numpy as np
 
 from mammo_monai import __version__
 from mammo_monai.errors import ManifestError
+from mammo_monai.files import counted
 from mammo_monai.inference.ensemble_member import Member, side_by_side
 from mammo_monai.inference.fusion import Candidates
 from mammo_monai.inference.fusion_methods import FusionRule, fuse_models
@@ -209,7 +210,8 @@ def _told(member: Member, labels: Sequence[int], *, is_calibrated: bool) -> dict
     model = member.content.model
     left_out = sum(count for label, count in member.survey.boxes.items() if label not in labels)
     if left_out and member.marks_places:
-        logger.warning("%s: %d boxes of other classes than %s are left out", member.name, left_out, labels)
+        boxes = counted(left_out, "box")
+        logger.warning("%s: left out %s of other classes than %s", member.name, boxes, labels)
     calibration = member.calibration if is_calibrated else None
     kept = {name: model[name] for name in ("bundle", "weights_sha256", "inference") if name in model}
     return {

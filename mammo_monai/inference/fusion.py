@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mammo_monai.files import counted
 from mammo_monai.geometry import box_area, box_iou, check_boxes
 from mammo_monai.records import Boxes
 
@@ -48,7 +49,8 @@ class Candidates:
         if len(set(lengths)) != 1:
             raise ValueError(
                 "expected one score and one label per box, "
-                f"got {lengths[0]} boxes, {lengths[1]} scores, {lengths[2]} labels."
+                f"got {counted(lengths[0], 'box')}, {counted(lengths[1], 'score')}, "
+                f"{counted(lengths[2], 'label')}."
             )
         if not (is_finite := np.isfinite(candidates.scores)).all():
             raise ValueError(
@@ -104,7 +106,7 @@ def merge_boxes_p2(
     >>> merged.boxes.tolist(), merged.scores.tolist()
     ([[0.0, 0.0, 12.0, 20.0], [50.0, 0.0, 60.0, 10.0]], [0.9, 0.7])
     """
-    _check_min_iou(min_iou)
+    check_min_iou(min_iou)
     remaining = Candidates.of(boxes, scores, labels).best()
     areas = box_area(remaining.boxes)
     left = np.arange(len(areas))
@@ -150,7 +152,7 @@ def fuse_passes(passes: Sequence[Candidates], *, min_iou: float = MIN_IOU_PASSES
     """
     if not passes:
         raise ValueError("expected the candidates of at least one pass, got none.")
-    _check_min_iou(min_iou)
+    check_min_iou(min_iou)
     found = concatenate(list(passes))
     order = np.argsort(-found.scores, kind="stable")
     remaining = found.take(order)
@@ -230,6 +232,11 @@ def _agreeing(
     return np.concatenate([[seed], rows[first]])
 
 
-def _check_min_iou(min_iou: float) -> None:
+def check_min_iou(min_iou: float) -> None:
+    """Refuses an overlap at which boxes never join, or that is none.
+
+    Raises:
+        ValueError: outside [0, 1).
+    """
     if not 0 <= min_iou < 1:
         raise ValueError(f"min_iou must be in [0, 1), got {min_iou}.")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.geometry import box_area
-from mammo_monai.inference.fusion import MIN_IOU_P2, Candidates, concatenate
+from mammo_monai.inference.fusion import MIN_IOU_P2, Candidates, check_min_iou, concatenate
 from mammo_monai.inference.fusion_pool import PooledModels, corners_of, iou_with, pool_models
 from mammo_monai.records import Boxes
 
@@ -50,8 +50,7 @@ def weighted_box_clustering(
     >>> fused.boxes.round(3).tolist(), fused.scores.round(3).tolist()
     ([[0.0, 0.0, 10.0, 8.5], [40.0, 0.0, 50.0, 8.0]], [0.6, 0.3])
     """
-    if not 0 <= min_iou < 1:
-        raise ValueError(f"min_iou must be in [0, 1), got {min_iou}.")
+    check_min_iou(min_iou)
     pooled = pool_models(models, weights)
     return concatenate([_clustered(each, label, min_iou) for label, each in pooled.by_label()]).best()
 

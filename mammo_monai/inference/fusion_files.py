@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import content_sha256
+from mammo_monai.files import content_sha256, counted
 from mammo_monai.inference.ensemble import fused_stream
 from mammo_monai.inference.ensemble_member import Contents, Member
 from mammo_monai.inference.fusion_calibration import calibration_for
 from mammo_monai.inference.fusion_methods import FusionRule
-from mammo_monai.inference.written import Written, counted
+from mammo_monai.inference.written import Written, tallied
 from mammo_monai.records import Detections
 from mammo_monai.schema import (
     detections_format,
@@ -83,8 +83,8 @@ def fuse_files(
     ]
     fused = fused_stream(members, rule, is_calibrated=is_calibrated)
     written = Written(Path(output), fused.model, n_failed=len(fused.model["failed"]))
-    write_detections(written.path, counted(fused.detections, written), fused.model)
-    logger.info("wrote %s: %d models, %d images", output, len(members), written.n_images)
+    write_detections(written.path, tallied(fused.detections, written), fused.model)
+    logger.info("wrote %s: %d models, %s", output, len(members), counted(written.n_images, "image"))
     return written
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from mammo_monai.geometry import box_area
-from mammo_monai.inference.fusion import MIN_IOU_PASSES, Candidates, concatenate
+from mammo_monai.inference.fusion import MIN_IOU_PASSES, Candidates, check_min_iou, concatenate
 from mammo_monai.inference.fusion_pool import PooledModels, iou_with, pool_models
 from mammo_monai.records import Boxes
 
@@ -53,8 +53,7 @@ def weighted_box_fusion(
     >>> fused.boxes.round(3).tolist(), fused.scores.round(3).tolist()
     ([[0.0, 0.0, 10.0, 8.5], [40.0, 0.0, 50.0, 8.0]], [0.6, 0.3])
     """
-    if not 0 <= min_iou < 1:
-        raise ValueError(f"min_iou must be in [0, 1), got {min_iou}.")
+    check_min_iou(min_iou)
     if conf_type not in ("min", "count"):
         raise ValueError(f"conf_type must be min or count, got {conf_type!r}.")
     pooled = pool_models(models, weights)

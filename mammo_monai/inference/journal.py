@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mammo_monai.inference.line_file import LineFile
 from mammo_monai.inference.operating_point import ShownAt
-from mammo_monai.inference.written import Failure, Written, counted
+from mammo_monai.inference.written import Failure, Written, tallied
 from mammo_monai.records import Detections
 from mammo_monai.schema import write_detections
 from mammo_monai.schema.detection_rows import detections_of, row_of
@@ -90,7 +90,7 @@ class Journal:
         """Writes the output, images in the order of the data set, and deletes the journal."""
         failed = [self._file.line_at(place)["failed"] for place in self._places[self.is_failed].tolist()]
         written = Written(self.output, {**model, "failed": failed}, n_failed=len(failed))
-        write_detections(self.output, counted(self._finished(shown), written), written.model)
+        write_detections(self.output, tallied(self._finished(shown), written), written.model)
         self._file.remove()
         return written
 

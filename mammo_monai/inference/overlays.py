@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL.PngImagePlugin import PngInfo
 
-from mammo_monai.files import atomic_path
+from mammo_monai.files import atomic_path, counted
 from mammo_monai.records import Detections, ImageRecord, Lesion
 from mammo_monai.reports.pictures.loading import load_display_image
 from mammo_monai.reports.pictures.overlays import Mark, draw_overlay
@@ -60,7 +60,7 @@ def save_overlays(
         with atomic_path(folder / f"{each.record_id}.png") as part:
             picture.save(part, format="PNG", pnginfo=told)
         pictures.append(folder / f"{each.record_id}.png")
-    logger.info("wrote %d pictures to %s", len(pictures), folder)
+    logger.info("wrote %s to %s", counted(len(pictures), "picture"), folder)
     return pictures
 
 

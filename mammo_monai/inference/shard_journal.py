@@ -20,7 +20,7 @@ from mammo_monai.errors import ManifestError
 from mammo_monai.files import could_not_write, write_json_atomic
 from mammo_monai.inference.journal import JOURNAL_SCHEMA, told
 from mammo_monai.inference.line_file import LineFile
-from mammo_monai.inference.written import Failure, Written, counted
+from mammo_monai.inference.written import Failure, Written, tallied
 from mammo_monai.records import Detections
 from mammo_monai.schema.detection_rows import detections_of, row_of
 from mammo_monai.schema.detection_shards import (
@@ -207,7 +207,7 @@ class ShardJournal:
             self._file = LineFile(self._rows_path(), self._head, _refuse)
 
     def _write_shard(self) -> None:
-        write_shard(self.folder, self._index, list(counted(self._rows, self._counts)))
+        write_shard(self.folder, self._index, list(tallied(self._rows, self._counts)))
         self._rows.clear()
         self._file.remove()
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from mammo_monai import __version__
+from mammo_monai.files import counted
 from mammo_monai.imaging.typicality import FALSE_ALARM_RATE, fit_statistics
 from mammo_monai.inference.decode_ahead import decoded_ahead
 from mammo_monai.inference.sample_statistics import sample_statistics
@@ -50,7 +51,7 @@ def training_statistics(
             if on_progress is not None:
                 on_progress(done, len(sources))
             elif done % 200 == 0:
-                logger.info("%d of %d images", done, len(sources))
+                logger.info("%d of %s", done, counted(len(sources), "image"))
     weights, recipe = model.get("weights_sha256"), model.get("recipe")
     return replace(
         fit_statistics(rows, patients, false_alarm_rate=false_alarm_rate),

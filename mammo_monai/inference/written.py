@@ -95,12 +95,12 @@ def written_before(path: Path) -> Written:
         written, found = Written(path, read_model(path)), iter_detections(path)
     failed = written.model.get("failed")
     written.n_failed = len(failed) if isinstance(failed, list) else 0
-    for _ in counted(found, written):
+    for _ in tallied(found, written):
         pass
     return written
 
 
-def counted(detections: Iterable[Detections], written: Written) -> Iterator[Detections]:
+def tallied(detections: Iterable[Detections], written: Written) -> Iterator[Detections]:
     """The same detections; adds them to the counts as they pass."""
     for each in detections:
         written.n_images += 1

@@ -43,7 +43,6 @@ from mammo_monai.metrics.froc import (
 )
 from mammo_monai.metrics.image_figures import FIGURES, ImageFigures, image_figures, youden_threshold
 from mammo_monai.metrics.image_ratings import image_ratings, marks_nothing, rates_images
-from mammo_monai.metrics.image_scores import mean_image_scores
 from mammo_monai.metrics.jafroc import JafrocFigure, jafroc_difference, jafroc_figure
 from mammo_monai.metrics.levels import count_by_rule, group_lesions, match_by_rule
 from mammo_monai.metrics.matching import Matches, match_detections, match_lesions, match_pooled
@@ -163,7 +162,6 @@ __all__ = [
     "match_lesions",
     "match_pooled",
     "mcnemar_test",
-    "mean_image_scores",
     "mean_sensitivity",
     "normal_images_curve",
     "pair_detections",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.errors import MammoError, ManifestError, UndefinedMetricError
-from mammo_monai.files import sha256_of
+from mammo_monai.files import counted, sha256_of
 from mammo_monai.metrics.calibration import calibrate
 from mammo_monai.metrics.froc import FrocCurve, froc_curve
 from mammo_monai.metrics.levels import match_by_rule
@@ -123,7 +123,8 @@ def _pooled(
         if records and not kept:
             raise ManifestError(f"{path}: holds no image of the list. Leave the file out, or name its split.")
         if len(kept) < len(file.detections):
-            logger.info("%s: left out %d images of other lists", path.name, len(file.detections) - len(kept))
+            left_out = counted(len(file.detections) - len(kept), "image")
+            logger.info("%s: left out %s of other lists", path.name, left_out)
         entries += kept
     return entries
 

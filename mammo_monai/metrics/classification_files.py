@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import content_sha256, write_json_atomic
+from mammo_monai.files import content_sha256, counted, write_json_atomic
 from mammo_monai.metrics.classification import (
     ClassificationFigures,
     ClassifiedUnits,
@@ -24,6 +24,9 @@ from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.schema import ClassScoresFile, read_class_scores
 
 CLASS_FIGURES_SCHEMA = "mammo-monai/class-figures/1"
+_SAME_PATCHES = (
+    "A paired test needs the same patches: score both models on the same list with the same plan and seed."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,8 +162,7 @@ def _joined(model: tuple[Path, ClassScoresFile], other: tuple[Path, ClassScoresF
     asked = model[1].scores
     if len(asked) != len(row_of):
         raise ManifestError(
-            f"{other[0]}: {len(row_of)} patches, {model[0]} has {len(asked)}. A paired test needs the same "
-            "patches: score both models on the same list with the same plan and seed."
+            f"{other[0]}: {counted(len(row_of), 'patch')}, {model[0]} has {len(asked)}. {_SAME_PATCHES}"
         )
     answers = []
     for row, each in enumerate(asked):
@@ -169,8 +171,7 @@ def _joined(model: tuple[Path, ClassScoresFile], other: tuple[Path, ClassScoresF
             said = "is not in it" if found is None else f"has class {found.class_index} in it"
             raise ManifestError(
                 f"{other[0]}: {model[0]}, scores row {row} ({each.record_id}, site {each.site}, class "
-                f"{each.class_index}) {said}. A paired test needs the same patches: score both models on the "
-                "same list with the same plan and seed."
+                f"{each.class_index}) {said}. {_SAME_PATCHES}"
             )
         answers.append(found)
     aligned = _units(ClassScoresFile(tuple(answers), other[1].class_names))

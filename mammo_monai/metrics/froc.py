@@ -122,6 +122,7 @@ def sensitivity_at_fppi(curve: FrocCurve, fppi: float) -> float:
 
     Raises:
         UndefinedMetricError: the curve was made without any lesion.
+        ValueError: `fppi` is below the curve's first.
 
     Source: Bunch et al., 1977 (FROC); protocol §5.
 
@@ -151,7 +152,7 @@ def mean_sensitivity(curve: FrocCurve, fppi: Sequence[float] = MEAN_FPPI) -> flo
     """Mean of the sensitivities at the given operating points, .25 .5 1 2 4 by default.
 
     Raises:
-        UndefinedMetricError: the curve was made without any lesion.
+        UndefinedMetricError, ValueError: see `sensitivity_at_fppi`.
 
     Source: Ehteshami Bejnordi et al., 2017 (CAMELYON16), without its last point, 8.
 

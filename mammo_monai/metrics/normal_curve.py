@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.metrics.matching import Matches
-from mammo_monai.metrics.normals import marks_on_normals, poisson_interval
-from mammo_monai.metrics.resampling import patient_draws, percentile_bounds
+from mammo_monai.metrics.normals import marks_on_normals, poisson_interval, resampled_means
+from mammo_monai.metrics.resampling import percentile_bounds
 from mammo_monai.metrics.rule import FrocRule
 
 EVEN_SCORES = tuple(n / 100 for n in range(1, 100))
@@ -60,7 +60,7 @@ def normal_images_curve(
     images, least = marks.images, _scores_shown(marks.scores)
     counts = _counts_at_least(marks.patient, marks.scores, least, len(images))
     totals, n_images = counts.sum(axis=0), int(images.sum())
-    bounds = percentile_bounds(_resampled_means(counts, images, rule), rule.confidence)
+    bounds = percentile_bounds(resampled_means(counts, images, rule), rule.confidence)
     is_poisson = np.isnan(bounds[:, 0])
     for place in np.flatnonzero(is_poisson):
         bounds[place] = poisson_interval(int(totals[place]), n_images, confidence=rule.confidence)
@@ -101,14 +101,3 @@ def _counts_at_least(
     width = len(least) + 1
     cells = np.bincount(owner * width + reached, minlength=n_patients * width).reshape(n_patients, width)
     return np.asarray(np.cumsum(cells[:, ::-1], axis=1)[:, ::-1][:, 1:])
-
-
-def _resampled_means(
-    counts: NDArray[np.int64], images: NDArray[np.int64], rule: FrocRule
-) -> NDArray[np.float64]:
-    """Mean counts per image when patients are drawn with replacement, shape (B, scores)."""
-    blocks = [np.zeros((0, counts.shape[1]))]
-    for weights in patient_draws(len(images), rule, width=counts.shape[1]):
-        drawn = weights.astype(np.float64)
-        blocks.append((drawn @ counts) / (drawn @ images)[:, None])
-    return np.concatenate(blocks)

@@ -80,7 +80,7 @@ def false_positive_rates(
     """As `false_positives_on_normals`, of any images whose false positives are at hand."""
     images, shown = marks.images, (marks.scores >= least for least in thresholds.values())
     counts = np.stack([np.bincount(marks.patient[each], minlength=len(images)) for each in shown], axis=1)
-    drawn = _resampled(counts, images, rule)
+    drawn = resampled_means(counts, images, rule)
     return tuple(
         _point(fppi, least, counts[:, column], int(images.sum()), drawn[:, column], rule.confidence)
         for column, (fppi, least) in enumerate(thresholds.items())
@@ -118,6 +118,21 @@ def marks_on_images(
     return MarksOnImages(matches.scores[rows], owner[number[matches.image[rows]]], np.bincount(owner))
 
 
+def resampled_means(
+    counts: NDArray[np.int64], images: NDArray[np.int64], rule: FrocRule
+) -> NDArray[np.float64]:
+    """Mean counts per image when patients are drawn with replacement, shape (B, columns).
+
+    Args:
+        counts: by patient, shape (P, columns). images: of each patient, shape (P,).
+    """
+    blocks = [np.zeros((0, counts.shape[1]))]
+    for weights in patient_draws(len(images), rule, width=counts.shape[1]):
+        drawn = weights.astype(np.float64)  # a product of float matrices is BLAS's, one of integers is not
+        blocks.append((drawn @ counts) / (drawn @ images)[:, None])
+    return np.concatenate(blocks)
+
+
 def poisson_interval(count: int, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """Bounds of the mean per image when `count` were seen on `n` images.
 
@@ -151,9 +166,3 @@ def _point(
         return FalsePositivePoint(fppi, least, mean, low, high, "bootstrap")
     low, high = poisson_interval(int(counts.sum()), n_images, confidence=confidence)
     return FalsePositivePoint(fppi, least, mean, low, high, "poisson")
-
-
-def _resampled(counts: NDArray[np.int64], images: NDArray[np.int64], rule: FrocRule) -> NDArray[np.float64]:
-    """Mean counts per image when patients are drawn with replacement, shape (B, points)."""
-    draws = [weights @ counts / (weights @ images)[:, None] for weights in patient_draws(len(images), rule)]
-    return np.concatenate([np.zeros((0, counts.shape[1])), *draws])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammo_monai.errors import GeometryError, ManifestError
+from mammo_monai.files import counted
 from mammo_monai.geometry.boxes import check_boxes
 from mammo_monai.records import MASS_LABEL, Boxes, Detections, ImageRecord, Lesion
 
@@ -159,8 +160,9 @@ def _checked_scores(
     for each in detections:
         if not len(each.boxes) == len(each.scores) == len(each.labels):
             raise ManifestError(
-                f"record {each.record_id}: expected one score and one label per box, got {len(each.boxes)} "
-                f"boxes, {len(each.scores)} scores, {len(each.labels)} labels."
+                f"record {each.record_id}: expected one score and one label per box, got "
+                f"{counted(len(each.boxes), 'box')}, {counted(len(each.scores), 'score')}, "
+                f"{counted(len(each.labels), 'label')}."
             )
     scores = np.concatenate([np.zeros(0), *(each.scores for each in detections)])
     labels = np.concatenate([np.zeros(0, dtype=np.int64), *(each.labels for each in detections)])

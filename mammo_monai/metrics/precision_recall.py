@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
+from mammo_monai.files import counted
 from mammo_monai.metrics.bootstrap import Interval, wilson_interval
 from mammo_monai.metrics.froc import FrocCurve, cumulative_counts, score_at_fppi
 from mammo_monai.metrics.matching import Matches
@@ -113,8 +114,8 @@ def best_f1_score(matches: Matches, *, count_double_hits: bool = False) -> float
     scores, hits, false_positives = cumulative_counts(matches, is_false)
     if not matches.n_lesions or not len(scores):
         raise UndefinedMetricError(
-            f"the best F1 is undefined: {matches.n_lesions} lesions and {len(matches.scores)} detections of "
-            "the scored label; it needs at least one of each."
+            f"the best F1 is undefined: {counted(matches.n_lesions, 'lesion')} and "
+            f"{counted(len(matches.scores), 'detection')} of the scored label; it needs at least one of each."
         )
     # 2 TP + FP + FN = TP + FP + lesions.
     f1 = 2 * hits / (hits + false_positives + matches.n_lesions)

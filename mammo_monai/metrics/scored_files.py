@@ -64,7 +64,7 @@ def evaluate_files(
     if require_lesions and rule is not None and rule.positive != "lesion":
         _reject_without_class(manifest_path, records, split, rule)
     if len(detections) < len(content.detections):
-        logger.info("left out %d images of other lists", len(content.detections) - len(detections))
+        logger.info("left out %s of other lists", counted(len(content.detections) - len(detections), "image"))
     thresholds = None
     if operating_points is not None:
         thresholds = _thresholds(operating_points, rule or FrocRule())

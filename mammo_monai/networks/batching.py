@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mammo_monai.files import counted
 from mammo_monai.networks.several_processes import largest_over_processes
 
 
@@ -51,7 +52,8 @@ def checked_targets(
             on; the message names the target.
     """
     if targets is None or len(targets) != len(images):
-        came = "none" if targets is None else f"{len(targets)} targets for {len(images)} images"
+        given = "none" if targets is None else counted(len(targets), "target")
+        came = f"{given} for {counted(len(images), 'image')}"
         raise ValueError(f"training needs one dict with box and label per image, got {came}.")
     dtype = torch.float64 if images[0].dtype == torch.float64 else torch.float32
     device = images[0].device
@@ -68,7 +70,7 @@ def checked_targets(
 
 def _check_target(index: int, box: Tensor, label: Tensor, num_classes: int) -> None:
     if len(box) != len(label):
-        raise ValueError(f"target {index}: {len(box)} boxes but {len(label)} labels.")
+        raise ValueError(f"target {index}: {counted(len(box), 'box')} but {counted(len(label), 'label')}.")
     if bool(((label < 0) | (label >= num_classes)).any()):
         raise ValueError(
             f"target {index}: labels must lie in 0 … {num_classes - 1} (num_classes {num_classes}), "

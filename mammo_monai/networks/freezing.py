@@ -11,7 +11,7 @@ from typing import Literal
 from torch import nn
 
 from mammo_monai.networks.contract import Network
-from mammo_monai.networks.pyramid import batch_norms
+from mammo_monai.networks.pyramid import batch_norms, check_choice
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +81,7 @@ def apply_freezing(
     used for image classification" and names the box regression subnet apart, so `classifier` is the
     classification subnet without the box subnet; `heads` is the other reading.
     """
-    if policy not in POLICIES:
-        raise ValueError(f"freezing policy must be one of {', '.join(POLICIES)}, got {policy!r}.")
+    check_choice("freezing policy", policy, POLICIES)
     if frozen_norm is not None:
         network.frozen_norm = frozen_norm
     fresh = {network.get_submodule(name) for name in network.fresh_norms or ()}
@@ -97,6 +96,17 @@ def apply_freezing(
     parts = TrainableParts(policy, network.frozen_norm, sum(p.numel() for p in trained), total, trained)
     logger.info("%s", parts.summary)
     return parts
+
+
+def check_training(policy: str, learning_rate: float) -> None:
+    """Refuses a freezing policy that there is not, and a learning rate that nothing can be trained at.
+
+    Raises:
+        ValueError: either.
+    """
+    check_choice("freezing policy", policy, POLICIES)
+    if not 0 < learning_rate < math.inf:
+        raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}.")
 
 
 def _chooser(network: Network, policy: FreezingPolicy) -> Callable[[str], bool]:
@@ -125,13 +135,13 @@ def training_settings(
         frozen_norm: keep the batch norms' statistics and weights of the start. False suits batches of eight
             and more, and a start from photographs.
 
+    Raises:
+        ValueError: see `check_training`.
+
     >>> training_settings("coco", "top_and_heads", 1e-5)
     TrainingSettings(freeze='top_and_heads', learning_rate=1e-05, frozen_norm=True)
     """
-    if freeze not in POLICIES:
-        raise ValueError(f"freezing policy must be one of {', '.join(POLICIES)}, got {freeze!r}.")
-    if not 0 < learning_rate < math.inf:
-        raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}.")
+    check_training(freeze, learning_rate)
     if init != "none":
         return TrainingSettings(freeze, learning_rate, frozen_norm)
     rate = max(learning_rate, MIN_RATE_FROM_RANDOM)

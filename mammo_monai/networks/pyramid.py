@@ -84,11 +84,7 @@ class BackbonePyramid(nn.Module):
 
     def normalised(self, images: Tensor, image_sizes: list[tuple[int, int]] | None = None) -> Tensor:
         """Three normalised channels (B, 3, H, W), 0 in the padding."""
-        if images.dim() != 4 or images.shape[1] != self.in_channels:
-            raise ValueError(
-                f"the network takes images of shape (B, {self.in_channels}, H, W), got {list(images.shape)}. "
-                "Convert the images, or build the network with in_channels=1 (grey) or 3 (RGB)."
-            )
+        check_channels(images, self.in_channels)
         # Python numbers, not buffers: exact in every dtype, no copy to the device.
         x = cat(
             [(images[:, i % self.in_channels, None] - self.mean[i]) / self.sd[i] for i in range(3)], dim=1
@@ -109,3 +105,16 @@ def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     """Raises ValueError where `value` is none of `choices`."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}.")
+
+
+def check_channels(images: Tensor, in_channels: int) -> None:
+    """Refuses what is no batch (B, in_channels, H, W).
+
+    Raises:
+        ValueError: another shape.
+    """
+    if images.dim() != 4 or images.shape[1] != in_channels:
+        raise ValueError(
+            f"the network takes images of shape (B, {in_channels}, H, W), got {list(images.shape)}. "
+            "Convert the images, or build the network with in_channels=1 (grey) or 3 (RGB)."
+        )

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mammo_monai.networks.backbones import BackboneName, PyramidOptions, backbone_pyramid
 from mammo_monai.networks.contract import Network, NetworkParts
-from mammo_monai.networks.pyramid import InputNormalisation, P6Source
+from mammo_monai.networks.pyramid import InputNormalisation, P6Source, check_choice
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -173,10 +173,7 @@ def _at_least_float32(maps: Tensor) -> Tensor:
 
 
 def _check_head(settings: NetworkSettings) -> None:
-    if settings.head_norm not in HEAD_NORM_GROUPS:
-        raise ValueError(
-            f"head_norm must be one of {', '.join(HEAD_NORM_GROUPS)}, got {settings.head_norm!r}."
-        )
+    check_choice("head_norm", settings.head_norm, tuple(HEAD_NORM_GROUPS))
     groups = max(8, HEAD_NORM_GROUPS[settings.head_norm])  # MONAI's stock heads ask for 8 in any case
     if settings.fpn_channels < 1 or settings.fpn_channels % groups:
         raise ValueError(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import GeometryError, ManifestError
+from mammo_monai.files import counted
 from mammo_monai.geometry.boxes import check_boxes
 from mammo_monai.records import MASS_LABEL, Detections
 from mammo_monai.schema.fields import (
@@ -99,8 +100,8 @@ def detections_of(where: str, item: object) -> Detections:
     )
     if not len(boxes) == len(scores) == len(labels):
         raise ManifestError(
-            f"{where}: expected one score and one label per box, "
-            f"got {len(boxes)} boxes, {len(scores)} scores, {len(labels)} labels."
+            f"{where}: expected one score and one label per box, got {counted(len(boxes), 'box')}, "
+            f"{counted(len(scores), 'score')}, {counted(len(labels), 'label')}."
         )
     image = read_field(where, item, "image", string, None)
     return Detections(
@@ -123,7 +124,7 @@ def _probabilities(where: str, item: Json, n_scores: int) -> NDArray[np.float64]
     if len(values) != n_scores:
         raise ManifestError(
             f"{where}: expected one probability per score or no list, "
-            f"got {len(values)} probabilities for {n_scores} scores."
+            f"got {counted(len(values), 'probability')} for {counted(n_scores, 'score')}."
         )
     return np.array(values, dtype=np.float64)
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import ManifestError
+from mammo_monai.files import counted
 from mammo_monai.geometry.boxes import box_area
 from mammo_monai.records import Boxes, Detections, ImageRecord
 from mammo_monai.schema.detections import DetectionsFile
@@ -40,8 +41,8 @@ def check_detections(
     if unknown:
         raise ManifestError(
             f"{path}, detections row {unknown[0]} ({rows[unknown[0]].record_id}): no image of {manifest} has "
-            f"this record id ({len(unknown)} of {len(rows)} rows). Give the manifest and the split that the "
-            "detections were made from."
+            f"this record id ({len(unknown)} of {counted(len(rows), 'row')}). Give the manifest and the "
+            "split that the detections were made from."
         )
     _warn_of_some_image_scores(path, rows)
     placed = _placed(rows, np.array([sizes[each.record_id] for each in rows], dtype=np.float64))
@@ -50,17 +51,17 @@ def check_detections(
         width, height = placed.limits[off[0]]
         raise ManifestError(
             f"{placed.place(path, rows, off[0])} {placed.boxes[off[0]].tolist()} does not touch the image of "
-            f"{width:g} × {height:g} px (width × height; {len(off)} of {len(placed.boxes)} boxes). Boxes are "
-            "x_min, y_min, x_max, y_max in pixels of the original image: write them in those."
+            f"{width:g} × {height:g} px (width × height; {len(off)} of {counted(len(placed.boxes), 'box')}). "
+            "Boxes are x_min, y_min, x_max, y_max in pixels of the original image: write them in those."
         )
     mostly = np.flatnonzero(placed.is_mostly_off)
     if len(mostly):
         logger.warning(
-            "%s lies outside its image by more than half (%d of %d boxes do). If that is not the detector's "
+            "%s lies outside its image by more than half (%d of %s). If that is not the detector's "
             "habit, its boxes are in pixels of another size of the image.",
             placed.place(path, rows, mostly[0]),
             len(mostly),
-            len(placed.boxes),
+            counted(len(placed.boxes), "box"),
         )
 
 

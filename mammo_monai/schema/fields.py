@@ -87,6 +87,11 @@ def pixel_count(value: Any) -> int:
     return int(value)
 
 
+def count_of_at_least_1(value: Any) -> int:
+    """A number of things of which there is one at least."""
+    return pixel_count(value)
+
+
 def byte_count(value: Any) -> int:
     """A whole number of bytes, at least 0."""
     if whole_number(value) < 0:

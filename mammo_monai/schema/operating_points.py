@@ -14,6 +14,7 @@ from mammo_monai.records import MASS_LABEL
 from mammo_monai.schema.fields import (
     Json,
     class_index,
+    count_of_at_least_1,
     finite_number,
     list_,
     list_of_finite_numbers,
@@ -23,7 +24,6 @@ from mammo_monai.schema.fields import (
     number_from_0_to_1,
     read_field,
     sha256,
-    whole_number,
 )
 
 OPERATING_POINTS_SCHEMA = "mammo-monai/operating-points/1"
@@ -177,9 +177,9 @@ def read_operating_points(path: Path) -> OperatingPoints:
         points=_points(where, content),
         calibration=None if calibration is None else _calibration(f"{where}, calibration", calibration),
         rule=rule,
-        n_images=read_field(where, content, "n_images", _count_of_at_least_1),
-        n_lesions=read_field(where, content, "n_lesions", _count_of_at_least_1),
-        n_patients=read_field(where, content, "n_patients", _count_of_at_least_1),
+        n_images=read_field(where, content, "n_images", count_of_at_least_1),
+        n_lesions=read_field(where, content, "n_lesions", count_of_at_least_1),
+        n_patients=read_field(where, content, "n_patients", count_of_at_least_1),
         manifest_sha256=read_field(where, content, "manifest_sha256", sha256),
         weights_sha256=tuple(read_field(where, content, "weights_sha256", _list_of_hashes)),
         for_weights_sha256=read_field(where, content, "for_weights_sha256", sha256, None),
@@ -278,7 +278,7 @@ def _bin(where: str, item: Json) -> ReliabilityBin:
         high=read_field(where, item, "high", number_from_0_to_1),
         mean_score=read_field(where, item, "mean_score", number_from_0_to_1),
         hit_rate=read_field(where, item, "hit_rate", number_from_0_to_1),
-        n=read_field(where, item, "n", _count_of_at_least_1),
+        n=read_field(where, item, "n", count_of_at_least_1),
     )
     _require(found.low < found.high, where, f"low must be below high, got {found.low:g} and {found.high:g}")
     return found
@@ -292,12 +292,6 @@ def _objects(where: str, content: Json, name: str) -> list[tuple[str, Json]]:
         _require(isinstance(each, dict), at, f"expected an object, got {type(each).__name__}")
         found.append((at, each))
     return found
-
-
-def _count_of_at_least_1(value: Any) -> int:
-    if whole_number(value) < 1:
-        raise ValueError(value)
-    return int(value)
 
 
 def _list_of_hashes(value: Any) -> list[str | None]:

@@ -10,12 +10,12 @@ from typing import Any
 from mammo_monai.errors import ManifestError
 from mammo_monai.files import write_json_atomic
 from mammo_monai.schema.fields import (
+    count_of_at_least_1,
     list_,
     list_of_finite_numbers,
     load_json,
     mapping,
     number_from_0_to_1,
-    pixel_count,
     read_field,
     sha256,
     text_,
@@ -99,8 +99,8 @@ def read_training_statistics(path: Path) -> TrainingStatistics:
         lists["distances"],
         limit,
         read_field(where, content, "false_alarm_rate", number_from_0_to_1),
-        read_field(where, content, "n_images", pixel_count),
-        read_field(where, content, "n_patients", pixel_count),
+        read_field(where, content, "n_images", count_of_at_least_1),
+        read_field(where, content, "n_patients", count_of_at_least_1),
         read_field(where, content, "recipe", mapping, {}),
         read_field(where, content, "weights_sha256", sha256, None),
         read_field(where, content, "manifest_sha256", sha256, None),

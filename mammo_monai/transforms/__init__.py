@@ -7,7 +7,7 @@ from mammo_monai.transforms.augment_spatial import (
     RandQuarterTurnsd,
     RandRotateScaled,
 )
-from mammo_monai.transforms.boxes import ClipBoxesd, EnlargeBoxesd, MergeBoxesd
+from mammo_monai.transforms.boxes import ClipBoxesd, EnlargeBoxesd
 from mammo_monai.transforms.breast import CropBreastd
 from mammo_monai.transforms.candidates import CandidateRegionsd
 from mammo_monai.transforms.flip import FlipRightd
@@ -19,7 +19,6 @@ from mammo_monai.transforms.prepare import PrepareMammogramd
 from mammo_monai.transforms.presets import (
     evaluation_transforms,
     inference_transforms,
-    section_inference_transforms,
     training_transforms,
 )
 from mammo_monai.transforms.recipe import PREPARED_VERSION, Recipe, image_recipe
@@ -36,7 +35,6 @@ __all__ = [
     "FlipRightd",
     "InputDifference",
     "LoadMammogramd",
-    "MergeBoxesd",
     "NormaliseIntensityd",
     "PrepareMammogramd",
     "RandContrastd",
@@ -54,6 +52,5 @@ __all__ = [
     "image_recipe",
     "inference_transforms",
     "input_difference",
-    "section_inference_transforms",
     "training_transforms",
 ]

@@ -32,8 +32,8 @@ class NormaliseIntensityd(MapTransform):  # type: ignore[misc]  # monai carries 
             deviations fill [0, 1] (cut beyond): the network's own input normalisation expects that range.
         low, high: percentiles.
 
-    Percentiles, mean and standard deviation come from a grid of about 250 000 pixels; the rules are those of
-    `imaging.intensity`. A breast of one grey value cannot be scaled: it is left as it is (WARNING).
+    Percentiles, mean and standard deviation come from a grid of about 250 000 pixels. A breast of one grey
+    value cannot be scaled: it is left as it is (WARNING).
 
     Source: P3 (Agarwal et al., 2019) finds global contrast normalisation better than 0–255; the factor 8 and
     the percentiles: no source known.

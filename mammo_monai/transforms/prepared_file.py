@@ -21,7 +21,7 @@ from PIL import Image
 
 from mammo_monai.errors import GeometryError, ManifestError
 from mammo_monai.files import atomic_path
-from mammo_monai.geometry import Crop, Flip, ImageFrame, Scale
+from mammo_monai.geometry import ImageFrame
 from mammo_monai.schema.json_text import json_value
 
 KEYWORD = b"mammo-monai"
@@ -29,7 +29,6 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = b"\0\0\0\0IEND\xaeB`\x82"
 _TEXT_AT = len(_SIGNATURE) + 25  # IHDR is 25 bytes long
 _UP = 2  # filter type: the difference to the row above
-_KINDS = {"crop": Crop, "flip": Flip, "scale": Scale}
 
 
 @dataclass(frozen=True)
@@ -138,16 +137,12 @@ def _damaged(path: Path, reason: str) -> ManifestError:
 
 
 def _text(about: Preparation) -> bytes:
-    frame = about.frame
-    steps = [[type(step).__name__.lower(), *asdict(step).values()] for step in frame.steps]
-    content = {**asdict(about), "frame": {"width": frame.width, "height": frame.height, "steps": steps}}
+    content = {**asdict(about), "frame": about.frame.as_json()}
     return KEYWORD + b"\0" + json.dumps(content).encode("ascii")
 
 
 def _preparation(content: Mapping[str, Any]) -> Preparation:
-    frame = ImageFrame(content["frame"]["width"], content["frame"]["height"])
-    for kind, *values in content["frame"]["steps"]:
-        frame = frame.then(_KINDS[kind](*(int(value) for value in values)))
+    frame = ImageFrame.from_json(content["frame"])
     spacing = content["pixel_spacing_mm"]
     spacing_mm = None if spacing is None else (float(spacing[0]), float(spacing[1]))
     return Preparation(**{**content, "frame": frame, "pixel_spacing_mm": spacing_mm})

@@ -20,7 +20,6 @@ from mammo_monai.transforms.intensity import IntensityMethod, NormaliseIntensity
 from mammo_monai.transforms.prepare import MAX_ASPECT, PrepareMammogramd, resize_steps
 from mammo_monai.transforms.recipe import (
     DEFAULT_SIZE_PX,
-    BreastOptions,
     Preset,
     Recipe,
     RecipeOptions,
@@ -39,7 +38,6 @@ __all__ = [
     "Region",
     "evaluation_transforms",
     "inference_transforms",
-    "section_inference_transforms",
     "training_transforms",
 ]
 
@@ -101,7 +99,7 @@ def evaluation_transforms(
     """The deterministic part of `training_transforms`, for whole images; `Compose.inverse` leads back.
 
     For the presets with sections it gives the resized whole image, from the same prepared copy as training;
-    P2's inference with sections takes `section_inference_transforms`.
+    P2's inference with sections takes `inference_transforms("sections")`.
     """
     prepared = image_recipe(**recipe)
     resize = [] if prepared.is_resized else _whole_image_resize(recipe)
@@ -120,13 +118,6 @@ def inference_transforms(
         return evaluation_transforms(intensity=intensity, candidates=candidates, **recipe)
     unresized: RecipeOptions = {**recipe, "preset": "sections"}
     return Compose([*_prepared(image_recipe(**unresized), intensity, []), *_candidates(candidates)])
-
-
-def section_inference_transforms(
-    *, intensity: IntensityMethod = "range", candidates: int = 0, **recipe: Unpack[BreastOptions]
-) -> Compose:
-    """The breast at original resolution: what inference with sections or a sliding window cuts itself."""
-    return inference_transforms("sections", intensity=intensity, candidates=candidates, **recipe)
 
 
 def _prepared(recipe: Recipe, intensity: IntensityMethod, resize: Steps) -> Steps:

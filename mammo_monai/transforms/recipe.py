@@ -27,22 +27,17 @@ MIN_SPACING_MM, MAX_SPACING_MM = 0.01, 10.0
 MAX_SIZE_PX = 10_000
 
 
-class BreastOptions(TypedDict, total=False):
-    """The options of `image_recipe` that do not change the resolution."""
-
-    region: Region
-    remove_pectoral: bool
-    noise: Noise | None
-    noise_px: int | None
-    suppress_artifacts: bool
-
-
-class RecipeOptions(BreastOptions, total=False):
+class RecipeOptions(TypedDict, total=False):
     """All options of `image_recipe`, for functions that pass them on."""
 
     preset: Preset
     size_px: int
     spacing_mm: float | None
+    region: Region
+    remove_pectoral: bool
+    noise: Noise | None
+    noise_px: int | None
+    suppress_artifacts: bool
 
 
 @dataclass(frozen=True)

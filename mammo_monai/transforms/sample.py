@@ -23,17 +23,16 @@ from mammo_monai.geometry import (
     Crop,
     Flip,
     ImageFrame,
-    Scale,
     box_area,
     clip_boxes,
     rowcol_to_xyxy,
     xyxy_to_rowcol,
 )
+from mammo_monai.geometry.frame import Step
 from mammo_monai.records import Boxes
 
 logger = logging.getLogger(__name__)
 Sample = dict[str, Any]
-Step = Crop | Flip | Scale
 MAX_16_BIT = 65535.0
 SIDE_MIN_PX = 1.0  # the detector's box selector drops narrower boxes
 
@@ -88,18 +87,16 @@ def with_boxes(data: Mapping[str, Any], boxes: Boxes, keep: NDArray[Any] | None 
     return {**data, "box": box, **({"label": label} if label is not None else {})}
 
 
-def clipped(
-    data: Mapping[str, Any], *, min_area_fraction: float = 0.25, min_side_px: float = SIDE_MIN_PX
-) -> Sample:
+def clipped(data: Mapping[str, Any], *, min_area_fraction: float = 0.25) -> Sample:
     """The sample with boxes cut at its image's borders, without those that hardly remain (DEBUG log).
 
     Args:
-        min_area_fraction: of the uncut area that must remain. min_side_px: shortest side that must remain.
+        min_area_fraction: of the uncut area that must remain.
     """
     boxes = boxes_of(data)
     cut = clip_boxes(boxes, *size_of(image_of(data)))
     sides = (cut[:, 2:] - cut[:, :2]).min(axis=1, initial=np.inf)
-    keep = (sides >= min_side_px) & (box_area(cut) >= min_area_fraction * box_area(boxes))
+    keep = (sides >= SIDE_MIN_PX) & (box_area(cut) >= min_area_fraction * box_area(boxes))
     if not keep.all():
         logger.debug(
             "record %s: dropped %d of %d boxes: less than %g of the area or %g px of a side remains",
@@ -107,7 +104,7 @@ def clipped(
             np.count_nonzero(~keep),
             len(keep),
             min_area_fraction,
-            min_side_px,
+            SIDE_MIN_PX,
         )
     return with_boxes(data, cut, keep)
 

@@ -36,7 +36,7 @@ class CutSectiond(Randomizable, MapTransform, InvertibleTransform):  # type: ign
     whole in its section, at a random place; one larger than the section fills it. A background section holds
     no part of a lesion and at least `min_tissue_fraction` pixels above 0, if one of 16 random places does;
     else the place with least lesion, then most tissue. Where a sample has fewer boxes than `section` says
-    (some were dropped or merged), counting goes round; without any box it is background.
+    (some were dropped), counting goes round; without any box it is background.
 
     Boxes are cut at the section's borders; those of which less than `min_area_fraction` remains are dropped.
 

@@ -27,7 +27,6 @@ COMMAND = Path(sys.executable).with_name("mammo-monai")
 N_FILMS = 4
 HEIGHT_PX = 520
 PAGES = {"report.html": ("tutorial-report.jpg", (1100, 1500))}
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDTH_PX = 900
 MOST_BYTES = 200_000
 

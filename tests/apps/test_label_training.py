@@ -75,7 +75,7 @@ def test_an_unreadable_label_leaves_its_image_out_with_a_warning(
     (datastore / "labels" / "final" / "1.2.3.1.json").write_text("{")
     manifest = labelled_manifest(datastore, tmp_path / "manifest.json")
     assert len(manifest.images()) == 1
-    assert "1 images cannot be read and were left out" in caplog.text
+    assert "left out 1 image that cannot be read" in caplog.text
 
 
 def test_nothing_to_train_on_is_said(datastore: Path, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_nothing_to_train_on_is_said(datastore: Path, tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="expected boxes that people submitted"):
         labelled_manifest(tmp_path / "nowhere", path)
     save(datastore, 0, [])
-    with pytest.raises(ManifestError, match="1 images have a final label, but none of them a mass"):
+    with pytest.raises(ManifestError, match="1 image with a final label, none a mass"):
         labelled_manifest(datastore, path)
     assert not path.exists()
 

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from mammo_monai.bundle import find_bundle
+from mammo_monai.bundle.packing.pack import pack_bundle
 from mammo_monai.bundle.sync import format_config
+from mammo_monai.data import manifest_path
 from mammo_monai.files import sha256_of
 from mammo_monai.networks import save_weights
 from tests.bundle.light import LINEAGE, SETTINGS, edit, points_of, small_network
+from tests.bundle.packs import publish_tiny
 
 
 @pytest.fixture
@@ -43,3 +46,18 @@ def points(tmp_path: Path, trained: Path) -> Path:
     path = tmp_path / "operating_points.json"
     path.write_text(json.dumps(points_of(sha256_of(trained))))
     return path
+
+
+@pytest.fixture
+def pack(bundle: Path, tmp_path: Path) -> Path:
+    publish_tiny(bundle)
+    return pack_bundle(bundle, tmp_path / "pack.zip").path
+
+
+@pytest.fixture(scope="session")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small phantoms, INbreast's layout: images in all three lists, of both classes in training and test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAMMO_MONAI_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr("mammo_monai.data.phantoms.PIXEL_SPACING_MM", 0.8)
+        return Path(manifest_path("phantoms:inbreast:5"))

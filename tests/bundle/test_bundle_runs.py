@@ -19,7 +19,6 @@ from safetensors.torch import load_file
 
 from mammo_monai.bundle import find_bundle, publish_bundle, run_bundle
 from mammo_monai.cli.main import main
-from mammo_monai.data import manifest_path
 from mammo_monai.errors import ManifestError, WeightsError
 from mammo_monai.files import sha256_of
 from mammo_monai.networks import read_weights, retinanet_network, save_weights
@@ -53,16 +52,6 @@ OTHERS: dict[str, dict[str, Any]] = {
     "cbis_whole_image_classifier": _TINY_IMAGES,
     "inbreast_whole_image_classifier": _TINY_IMAGES,
 }
-
-
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A manifest of phantoms with images in all three lists, INbreast layout."""
-    cache = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MAMMO_MONAI_CACHE", str(cache))
-        patch.setattr("mammo_monai.data.phantoms.PIXEL_SPACING_MM", 0.8)
-        return Path(manifest_path("phantoms:inbreast:5"))
 
 
 @pytest.fixture(scope="module")

@@ -36,12 +36,6 @@ HTTP = HttpOptions(timeout_s=20, pauses_s=(0.0, 0.0))
 
 
 @pytest.fixture
-def pack(bundle: Path, tmp_path: Path) -> Path:
-    publish_tiny(bundle)
-    return pack_bundle(bundle, tmp_path / "pack.zip").path
-
-
-@pytest.fixture
 def server() -> Iterator[FileServer]:
     with file_server() as running:
         yield running

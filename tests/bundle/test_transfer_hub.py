@@ -95,7 +95,7 @@ def published(bundle: Path) -> Path:
 
 def test_a_bundle_goes_by_the_hub_and_arrives_as_it_was(hub: Hub, published: Path, tmp_path: Path) -> None:
     hub.files["stale.bin"] = b"somebody's"
-    with pytest.raises(BundleError, match=r"holds 1 files that are no pack, such as stale\.bin.*--replace"):
+    with pytest.raises(BundleError, match=r"holds 1 file of no pack, such as stale\.bin.*--replace"):
         push_bundle(published, f"hf://{REPOSITORY}")
     assert set(hub.files) == {"stale.bin"}
     pushed = push_bundle(published, f"hf://{REPOSITORY}", is_replacing=True)

@@ -21,16 +21,10 @@ from mammo_monai.bundle.packing.safe_names import clashes, is_bundle_name, name_
 from mammo_monai.bundle.packing.unpack import unpack
 from mammo_monai.errors import BundleError
 from mammo_monai.files import sha256_of
-from tests.bundle.packs import WEIGHTS, publish_tiny, record_in, resealed, unzipped, zipped
+from tests.bundle.packs import WEIGHTS, record_in, resealed, unzipped, zipped
 
 Files = dict[str, bytes]
 LICENCE, METADATA = "light/LICENSE", "light/configs/metadata.json"
-
-
-@pytest.fixture
-def pack(bundle: Path, tmp_path: Path) -> Path:
-    publish_tiny(bundle)
-    return pack_bundle(bundle, tmp_path / "pack.zip").path
 
 
 def test_a_pack_verifies_as_zip_and_unpacked(pack: Path, tmp_path: Path) -> None:
@@ -171,7 +165,7 @@ def test_an_unpacked_pack_is_compared_too(pack: Path, tmp_path: Path) -> None:
     (folder / "eval" / "detections.json").write_text("{}")
     found = verify_pack(folder)
     assert found.faults == ()
-    assert found.notes == ("1 files in eval/ or training/ are of runs here, not of the pack.",)
+    assert found.notes == ("1 file in eval/ or training/: of runs here, not of the pack.",)
     (folder / "docs" / "more.md").write_text("added")
     (folder / "LICENSE").unlink()
     (folder / "LICENSE").symlink_to("/etc/hostname")

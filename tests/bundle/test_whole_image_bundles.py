@@ -11,7 +11,6 @@ import pytest
 
 from mammo_monai.bundle import check_bundle, find_bundle, run_bundle
 from mammo_monai.bundle.sync import family_of, unsynchronised
-from mammo_monai.data import manifest_path
 from mammo_monai.schema import read_detections, read_metrics
 
 FILMS, DIGITAL = "cbis_whole_image_classifier", "inbreast_whole_image_classifier"
@@ -27,16 +26,6 @@ SMALL = {**NETWORK, "epochs": 2, "top_epochs": 1, "batch_size": 4}
 def configuration(name: str, file: str) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((find_bundle(name) / "configs" / file).read_text())
     return content
-
-
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small phantoms with images of both classes in training and test."""
-    cache = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MAMMO_MONAI_CACHE", str(cache))
-        patch.setattr("mammo_monai.data.phantoms.PIXEL_SPACING_MM", 0.8)
-        return Path(manifest_path("phantoms:inbreast:5"))
 
 
 @pytest.mark.parametrize("name", [FILMS, DIGITAL])

@@ -192,7 +192,7 @@ def test_a_film_that_is_none_is_named_and_leaves_no_journal(
     ("words", "message"),
     [
         (["gone.dcm"], "gone.dcm: no such file or folder"),
-        (["."], "none of its 1 files is an image"),
+        (["."], "no image among 1 file"),
         (["FILM", "--weights", "gone.pt"], "gone.pt. Train the bundle first"),
         (["FILM", "--weights", "note.txt"], "weights must be .safetensors"),
         (["FILM", "--network_def#backbone", "resnet34"], "weights of another architecture"),

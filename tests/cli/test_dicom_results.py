@@ -14,15 +14,11 @@ from mammo_monai.dicom.results import RESULT_KINDS, read_marks
 from mammo_monai.files import counted
 from mammo_monai.records import Detections
 from mammo_monai.schema import (
-    Calibration,
-    OperatingPoint,
-    OperatingPoints,
-    PlattCurve,
     read_detections,
     write_detections,
-    write_operating_points,
 )
 from tests.dicom.results.sources import BOXES, digital_mammogram
+from tests.operating_points import write_points
 
 WEIGHTS = "ab" * 32
 
@@ -47,18 +43,7 @@ def marks(tmp_path: Path) -> Path:
 def calibrate(bundle: Path) -> None:
     (bundle / "configs").mkdir(parents=True)
     (bundle / "configs" / "metadata.json").write_text("{}")
-    points = OperatingPoints(
-        points=(OperatingPoint(0.25, 0.7, 0.6, 0.5, 0.7),),
-        calibration=Calibration(PlattCurve(1.0, 0.0), 0.1, 0.05, ()),
-        rule={"label": 0},
-        n_images=4,
-        n_lesions=3,
-        n_patients=2,
-        manifest_sha256="c" * 64,
-        weights_sha256=(WEIGHTS,),
-        inference={"inferer": "FullImageInferer"},
-    )
-    write_operating_points(bundle / "models" / "operating_points.json", points)
+    write_points(bundle / "models" / "operating_points.json", weights_sha256=(WEIGHTS,))
 
 
 def test_the_verb_knows_the_kinds_of_the_library() -> None:

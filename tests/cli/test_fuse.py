@@ -13,14 +13,10 @@ from mammo_monai.bundle.trust import snapshot_of
 from mammo_monai.cli import main as cli
 from mammo_monai.inference import Predictor
 from mammo_monai.schema import (
-    Calibration,
-    OperatingPoint,
-    OperatingPoints,
-    PlattCurve,
     read_detections,
-    write_operating_points,
 )
 from tests.cli.test_predict_verb import bundle, images
+from tests.operating_points import write_points
 
 __all__ = ["bundle", "images"]  # fixtures
 WEIGHTS = {"bundle": "a" * 64, "other": "b" * 64}
@@ -47,18 +43,7 @@ def bundles(bundle: Path) -> list[Path]:
 
 
 def calibrate(each: Path) -> None:
-    points = OperatingPoints(
-        points=(OperatingPoint(0.25, 0.7, 0.6, 0.5, 0.7),),
-        calibration=Calibration(PlattCurve(1.0, 0.0), 0.1, 0.05, ()),
-        rule={"label": 0},
-        n_images=4,
-        n_lesions=3,
-        n_patients=2,
-        manifest_sha256="c" * 64,
-        weights_sha256=(WEIGHTS[each.name],),
-        inference={"inferer": "FullImageInferer"},
-    )
-    write_operating_points(each / "models" / "operating_points.json", points)
+    write_points(each / "models" / "operating_points.json", weights_sha256=(WEIGHTS[each.name],))
     trust_bundle(snapshot_of(each), "made by this test")
 
 

@@ -57,6 +57,24 @@ def test_an_error_is_one_line_and_exit_code_2(
         main(["--verbose", "bundle", "list"])
 
 
+def test_a_package_that_is_missing_or_broken_is_one_line_that_leads_to_the_doctor(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(args: argparse.Namespace) -> int:
+        monkeypatch.setitem(sys.modules, "itk", None)
+        __import__("itk")
+        return 0
+
+    monkeypatch.setattr("mammo_monai.cli.bundle.run", fail)
+    assert main(["bundle", "list"]) == 2
+    assert capsys.readouterr().err == (
+        "mammo-monai bundle: import of itk halted; None in sys.modules. "
+        "A package is missing or broken: mammo-monai doctor names it, and how to mend it.\n"
+    )
+    with pytest.raises(ImportError, match="itk"):
+        main(["--verbose", "bundle", "list"])
+
+
 def test_an_interrupted_command_says_that_it_goes_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

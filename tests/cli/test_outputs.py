@@ -114,8 +114,8 @@ def test_a_letter_that_a_terminal_has_not_ends_no_help(
 def test_a_file_name_that_is_no_text_is_printed_as_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     got = _terminal("utf-8", monkeypatch)
     take_every_letter()
-    print(os.fsdecode(b"Bef\xfcnde/1.dcm"))
-    assert got.getvalue() == b"Bef\xfcnde/1.dcm\n"
+    sys.stdout.write(os.fsdecode(b"Bef\xfcnde/1.dcm"))
+    assert got.getvalue() == b"Bef\xfcnde/1.dcm"
 
 
 def test_without_a_standard_output_there_is_nothing_to_set(monkeypatch: pytest.MonkeyPatch) -> None:

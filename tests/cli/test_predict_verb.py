@@ -18,17 +18,14 @@ from mammo_monai.errors import DicomError
 from mammo_monai.inference import Progress
 from mammo_monai.records import ImageRecord, Lesion
 from mammo_monai.schema import (
-    Calibration,
     Manifest,
     OperatingPoint,
-    OperatingPoints,
-    PlattCurve,
     read_detections,
     read_manifest,
     write_manifest,
-    write_operating_points,
 )
 from tests.inference.fakes import sample_of
+from tests.operating_points import write_points
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
 CONFIG = {
@@ -188,19 +185,12 @@ def calibrated(bundle: Path) -> Path:
     config["evaluator"]["model"] = {"weights_sha256": "@weights"}
     config["weights"] = WEIGHTS
     (bundle / "configs" / "inference.json").write_text(json.dumps(config))
-    points = OperatingPoints(
+    write_points(
+        bundle / "models" / "operating_points.json",
         points=(OperatingPoint(0.25, 0.7, 0.6, 0.5, 0.7), OperatingPoint(0.5, 0.5, 0.8, 0.7, 0.9)),
-        calibration=Calibration(PlattCurve(1.0, 0.0), 0.1, 0.05, ()),
-        rule={"label": 0},
-        n_images=4,
-        n_lesions=3,
-        n_patients=2,
-        manifest_sha256="c" * 64,
         weights_sha256=("b" * 64,),
         for_weights_sha256=WEIGHTS,
-        inference={"inferer": "FullImageInferer"},
     )
-    write_operating_points(bundle / "models" / "operating_points.json", points)
     trust_bundle(snapshot_of(bundle), "made by this test")
     return bundle
 

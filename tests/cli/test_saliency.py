@@ -77,7 +77,7 @@ def test_marks_of_a_file_are_explained_and_checked(
     write_detections(tmp_path / "marks.json", [marks], {})
     again = saliency.run(parsed([*arguments, "--detections", str(tmp_path / "marks.json"), "--check", "1"]))
     assert made == again == 0
-    assert "of 1 findings checked (mean rank agreement" in capsys.readouterr().out
+    assert "of 1 finding checked (mean rank agreement" in capsys.readouterr().out
     (note,) = (json.loads(path.read_text()) for path in (tmp_path / "out").glob("*_1.json"))
     assert note["score"] == 0.125
     assert (tmp_path / "out" / "sanity.json").is_file()

@@ -103,4 +103,4 @@ def test_the_seed_chooses_and_more_than_there_are_is_all(caplog: pytest.LogCaptu
     assert len({chosen_patients(images, 4, seed=seed) for seed in range(8)}) > 1
     with caplog.at_level(logging.WARNING):
         assert len(chosen_patients(images, 31)) == 30
-    assert "max_patients is 31, and there are 30 patients: all are taken" in caplog.text
+    assert "max_patients is 31, the list has 30 patients: all are taken" in caplog.text

@@ -53,7 +53,7 @@ def test_file_of_another_kind_is_refused_with_what_is_read(folder: Path) -> None
 
 def test_folder_without_images_says_how_many_files_it_has(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"")
-    with pytest.raises(ManifestError, match="none of its 1 files is an image"):
+    with pytest.raises(ManifestError, match="no image among 1 file"):
         image_files([tmp_path])
 
 

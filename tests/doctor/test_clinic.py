@@ -22,8 +22,6 @@ from mammo_monai.doctor.hiding import for_others
 from mammo_monai.service.node.settings import Destination
 from tests.dicom.network.archive_scp import ArchiveScp
 
-DAY_S = 86_400
-
 
 def free_port() -> int:
     with socket.socket() as trial:

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import math
 import random
+import threading
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
+from ignite.engine import Engine
 from numpy.testing import assert_allclose
 from torch import nn
 
-from mammo_monai.engines import DetectionEvaluator, FrocMetric, WeightAverage, make_optimizer, make_schedule
+from mammo_monai.engines import (
+    DetectionEvaluator,
+    FrocMetric,
+    TensorBoardHandler,
+    WeightAverage,
+    make_optimizer,
+    make_schedule,
+)
 from mammo_monai.engines.random_state import random_state, random_state_kept, restore_random_state
 from mammo_monai.networks import training_settings
 from tests.engines.conftest import HEIGHT, WIDTH, make_sample
@@ -149,3 +162,29 @@ def test_the_metric_is_nan_without_lesions_and_any_figure_beats_it(make_detector
 def test_the_metric_forgets_between_epochs() -> None:
     metric = FrocMetric()
     assert math.isnan(metric.compute())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_curves_are_whole_and_their_thread_ended_when_a_run_is(tmp_path: Path, fails: bool) -> None:
+    def step(engine: Engine, _: object) -> dict[str, float]:
+        if fails and engine.state.iteration == 2:
+            raise RuntimeError("the second batch")
+        return {"loss": 1.0}
+
+    trainer, before = Engine(step), set(threading.enumerate())
+    trainer.while_running = ExitStack()
+    TensorBoardHandler(str(tmp_path)).attach(trainer)
+    assert set(threading.enumerate()) > before
+    with pytest.raises(RuntimeError) if fails else nullcontext(), trainer.while_running:
+        trainer.run([0, 1], max_epochs=1)
+    assert set(threading.enumerate()) == before
+    (file,) = tmp_path.iterdir()
+    assert file.read_bytes().count(b"loss") == (1 if fails else 2)
+
+
+def test_a_full_disk_at_the_end_of_the_curves_takes_no_training_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    full = SimpleNamespace(close=Mock(side_effect=OSError(28, "No space left on device")))
+    TensorBoardHandler(str(tmp_path))._end(full)
+    assert f"{tmp_path}: the last points of the curves could not be written" in caplog.text

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,11 @@ from mammo_monai.errors import GeometryError
 from mammo_monai.geometry import Crop, Flip, ImageFrame, Scale
 from mammo_monai.records import Boxes
 from tests.strategies import frames, valid_boxes
+
+
+@given(frame=frames())
+def test_a_frame_comes_back_from_its_json(frame: ImageFrame) -> None:
+    assert ImageFrame.from_json(json.loads(json.dumps(frame.as_json()))) == frame
 
 
 @given(frame=frames(), boxes=valid_boxes())

@@ -7,18 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from mammo_monai.errors import GeometryError
-from mammo_monai.imaging import (
-    global_contrast_normalise,
-    remove_artifacts,
-    scale_percentile,
-    scale_range,
-    to_eight_bit,
-)
+from mammo_monai.imaging import remove_artifacts, scale_percentile, scale_range, to_eight_bit
 
 Function = Callable[[NDArray[np.generic]], NDArray[np.generic]]
 RAMP = np.arange(60, dtype=np.uint16).reshape(6, 10) * 100
@@ -27,7 +20,6 @@ INSIDE[2:4, 3:8] = True
 FUNCTIONS: dict[str, Function] = {
     "scale_range": lambda image: scale_range(image, (0, 5900)),
     "scale_percentile": scale_percentile,
-    "global_contrast_normalise": global_contrast_normalise,
     "to_eight_bit": lambda image: to_eight_bit(image, "min_max"),
     "remove_artifacts": lambda image: remove_artifacts(image, INSIDE),
 }
@@ -49,7 +41,7 @@ def test_other_shapes_are_refused(name: str, image: NDArray[np.generic]) -> None
         FUNCTIONS[name](image)
 
 
-@pytest.mark.parametrize("name", ["scale_percentile", "global_contrast_normalise", "to_eight_bit"])
+@pytest.mark.parametrize("name", ["scale_percentile", "to_eight_bit"])
 def test_a_blank_film_has_no_contrast_to_scale(name: str) -> None:
     with pytest.raises(GeometryError, match="got 7 throughout: a blank film"):
         FUNCTIONS[name](np.full((4, 6), 7, dtype=np.uint8))
@@ -86,28 +78,6 @@ def test_percentiles_out_of_order_are_refused(low: float, high: float) -> None:
         scale_percentile(RAMP, low, high)
 
 
-@given(
-    arrays.arrays(np.float32, (5, 7), elements=st.floats(-1e4, 1e4, width=32), unique=True),
-    st.floats(0.1, 100),
-    st.floats(-1e3, 1e3),
-)
-def test_global_contrast_has_zero_mean_and_unit_deviation_in_any_unit(
-    image: NDArray[np.float32], scale: float, offset: float
-) -> None:
-    image = image + np.arange(35, dtype=np.float32).reshape(5, 7) * 1000  # contrast well above rounding
-    grey = global_contrast_normalise(image)
-    assert grey.dtype == np.float32
-    assert abs(float(grey.mean())) < 1e-4
-    assert float(grey.std()) == pytest.approx(1, abs=1e-4)
-    np.testing.assert_allclose(global_contrast_normalise(image * scale + offset), grey, atol=1e-2)
-
-
-def test_global_contrast_is_of_the_region() -> None:
-    grey = global_contrast_normalise(RAMP, INSIDE)
-    assert float(grey[INSIDE].mean()) == pytest.approx(0, abs=1e-6)
-    assert float(grey[INSIDE].std()) == pytest.approx(1, abs=1e-6)
-
-
 @pytest.mark.parametrize(
     ("region", "message"),
     [
@@ -121,7 +91,6 @@ def test_regions_that_do_not_fit_are_refused(region: NDArray[np.bool_], message:
     for call in (
         lambda: remove_artifacts(RAMP, region),
         lambda: scale_percentile(RAMP, region=region),
-        lambda: global_contrast_normalise(RAMP, region),
     ):
         with pytest.raises(GeometryError, match=message):
             call()

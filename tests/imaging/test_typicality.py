@@ -117,6 +117,7 @@ def test_the_file_reads_back_and_judges_the_same(tmp_path: Path, training: Train
         ({"names": []}, "expected one median"),
         ({"scale_below": [0.0]}, "expected one median"),
         ({"limit": None}, "limit must be"),
+        ({"n_images": 0}, "n_images must be a count of at least 1, got 0"),
         ({"schema": "other"}, "expected schema"),
     ],
 )
@@ -132,7 +133,7 @@ def test_a_file_that_breaks_its_format_is_refused(
 
 def test_too_few_images_make_no_statistics() -> None:
     rows = [statistics_of(breast(0))] * 3
-    with pytest.raises(ValueError, match=r"at least 100 images .*, got 3 of 1 patients\. Name a larger"):
+    with pytest.raises(ValueError, match=r"at least 100 images .*, got 3 of 1 patient\. Name a larger"):
         fit_statistics(rows, ["a"] * 3)
     with pytest.raises(ValueError, match="the patient of each image, got 3 images and 2 entries"):
         fit_statistics(rows, ["a"] * 2)

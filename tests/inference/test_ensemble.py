@@ -23,14 +23,12 @@ from mammo_monai.schema import (
     DetectionsFile,
     IsotonicCurve,
     Manifest,
-    OperatingPoint,
-    OperatingPoints,
     PlattCurve,
     read_detections,
     write_detections,
     write_manifest,
-    write_operating_points,
 )
+from tests.operating_points import write_points
 
 BOX = [100.0, 200.0, 160.0, 290.0]
 A_WEIGHTS, B_WEIGHTS = "a" * 64, "b" * 64
@@ -103,7 +101,7 @@ def test_boxes_of_another_class_than_the_calibrated_are_left_out_and_counted(
     fused = fuse_members([a, replace(a, name="b")], FusionRule())
     assert fused.detections[0].labels.tolist() == [0]
     assert fused.model["fusion"]["members"][0]["boxes_left_out"] == 1
-    assert "1 boxes of other classes" in caplog.text
+    assert "left out 1 box of other classes" in caplog.text
 
 
 def test_members_of_different_classes_are_refused_until_one_is_named() -> None:
@@ -174,19 +172,8 @@ def test_images_that_failed_in_a_member_are_left_out_and_named() -> None:
 
 
 def points_file(path: Path, weights: str, **changes: Any) -> Path:
-    points = OperatingPoints(
-        points=(OperatingPoint(0.5, 0.3, 0.8, 0.7, 0.9),),
-        calibration=Calibration(PlattCurve(1.0, 0.0), 0.1, 0.1, ()),
-        rule={"label": 0},
-        n_images=4,
-        n_lesions=3,
-        n_patients=2,
-        manifest_sha256="c" * 64,
-        weights_sha256=(weights,),
-        inference={"inferer": "FullImageInferer", "execution": {"batch_size": 1}},
-    )
-    write_operating_points(path, replace(points, **changes))
-    return path
+    inference = {"inferer": "FullImageInferer", "execution": {"batch_size": 1}}
+    return write_points(path, **{"weights_sha256": (weights,), "inference": inference, **changes})
 
 
 def test_files_are_fused_with_the_calibration_of_their_weights(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_merging_leaves_its_input_alone() -> None:
 
 @pytest.mark.parametrize(
     ("scores", "labels", "got"),
-    [([0.5], [0, 0], "2 boxes, 1 scores, 2 labels"), ([0.5, np.nan], [0, 0], "1 of 2 are not")],
+    [([0.5], [0, 0], "2 boxes, 1 score, 2 labels"), ([0.5, np.nan], [0, 0], "1 of 2 are not")],
 )
 def test_columns_that_do_not_fit_are_refused(scores: list[float], labels: list[int], got: str) -> None:
     with pytest.raises(ValueError, match=got):

@@ -74,7 +74,7 @@ def test_unchanged_weights_agree_entirely(
         assert stage.similarity.ssim == pytest.approx(1.0)
     assert check.depends_on_weights is False
     assert verdict([check]) == (
-        "the map depends on the weights for 0 of 1 findings checked (mean rank agreement 1.00 once the "
+        "the map depends on the weights for 0 of 1 finding checked (mean rank agreement 1.00 once the "
         "classes are random, 1.00 once all weights are; below 0.5 at every stage counts as dependent)"
     )
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 from monai.data import Dataset
 
-from mammo_monai.errors import DicomError
+from mammo_monai.errors import DicomError, MammoError
 from mammo_monai.files import content_sha256
 from mammo_monai.inference import FullImageInferer, Predictor, Written, detections_in_original
 from mammo_monai.inference.journal import journal_path
@@ -312,6 +312,16 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     for name in ("d.json", *STREAMS):
         with pytest.raises(OSError, match=rf"could not write .*{name}: .*Choose a folder that"):
             _run(tmp_path / "file" / name)
+
+
+def test_without_pyarrow_no_image_is_predicted_for_parquet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    samples = SlowSamples()
+    with pytest.raises(MammoError, match=r"pip install 'mammo-monai\[parquet\]'"):
+        _run(tmp_path / "d.parquet", samples)
+    assert samples.loaded == []
 
 
 def test_a_file_where_a_folder_is_to_be_and_the_reverse_are_refused(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
+from mammo_monai.metrics.matching import Matches, match_pooled
+from mammo_monai.metrics.pooling import PooledImages, pool_images
 from mammo_monai.records import Box, Detections, ImageRecord, Lesion
 
 WIDTH, HEIGHT = 12, 20
@@ -19,6 +21,18 @@ class Scene:
 
     records: tuple[ImageRecord, ...]
     detections: tuple[Detections, ...]
+
+    def pooled(self, label: int = 0) -> PooledImages:
+        return pool_images(self.detections, [each.lesions for each in self.records], label=label)
+
+    def matches(self, label: int = 0) -> Matches:
+        return match_pooled(self.pooled(label))
+
+    def normals_and_patients(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each image, whether it is normal, and the number of its patient."""
+        names = sorted({each.patient_id for each in self.records})
+        is_normal = np.array([not each.has_mass for each in self.records])
+        return is_normal, np.array([names.index(each.patient_id) for each in self.records])
 
     def plain(self, label: int = 0):
         """What the slow reference reads, of one label."""

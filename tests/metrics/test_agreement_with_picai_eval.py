@@ -9,7 +9,6 @@ from hypothesis import assume, given, settings
 from mammo_monai.metrics.average_precision import average_precision
 from mammo_monai.metrics.froc import froc_curve, sensitivity_at_fppi
 from mammo_monai.metrics.matching import Matches, match_pooled
-from mammo_monai.metrics.pooling import pool_images
 from mammo_monai.metrics.rule import OPERATING_FPPI
 from tests.metrics.random_scenes import APART_SIZE, apart
 from tests.metrics.scenes import Scene, found, record, scenes
@@ -18,9 +17,7 @@ picai_metrics = pytest.importorskip("tests.reference.picai_metrics", exc_type=Mo
 
 
 def matched(scene: Scene, min_iou: float = 0.2) -> Matches:
-    return match_pooled(
-        pool_images(scene.detections, [each.lesions for each in scene.records]), min_iou=min_iou
-    )
+    return match_pooled(scene.pooled(), min_iou=min_iou)
 
 
 def assert_same_curve(matches: Matches, rows) -> None:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from mammo_monai.metrics.average_precision import COCO_MIN_IOU, average_precision, coco_average_precision
 from mammo_monai.metrics.matching import match_pooled
-from mammo_monai.metrics.pooling import pool_images
 from tests.metrics.random_scenes import crowded
 from tests.metrics.scenes import Scene, found, record, scenes
 from tests.reference import pycocotools_ap
@@ -17,12 +16,8 @@ from tests.reference import pycocotools_ap
 pytest.importorskip("pycocotools")
 
 
-def pooled(scene: Scene):
-    return pool_images(scene.detections, [each.lesions for each in scene.records])
-
-
 def assert_same(scene: Scene) -> None:
-    ours = coco_average_precision(pooled(scene))
+    ours = coco_average_precision(scene.pooled())
     theirs = pycocotools_ap.average_precisions(scene.plain())
     np.testing.assert_allclose(ours.values, theirs, rtol=0, atol=1e-9)
     assert ours.ap == pytest.approx(np.mean(theirs), abs=1e-9)
@@ -47,7 +42,7 @@ def test_small_sets_full_of_ties_give_the_same(scene: Scene) -> None:
 @given(scene=scenes(), limits=st.sets(st.sampled_from([0.05, 0.2, 1 / 3, 0.5, 0.6, 1.0]), min_size=1))
 def test_so_do_other_limits_which_an_overlap_may_equal(scene: Scene, limits: set[float]) -> None:
     if any(lesions for lesions, _ in scene.plain()):
-        ours = coco_average_precision(pooled(scene), min_iou=sorted(limits))
+        ours = coco_average_precision(scene.pooled(), min_iou=sorted(limits))
         theirs = pycocotools_ap.average_precisions(scene.plain(), sorted(limits))
         np.testing.assert_allclose(ours.values, theirs, rtol=0, atol=1e-9)
 
@@ -55,7 +50,7 @@ def test_so_do_other_limits_which_an_overlap_may_equal(scene: Scene, limits: set
 def test_without_detections_both_are_0_and_without_lesions_pycocotools_says_minus_1() -> None:
     lesions = Scene((record(0, [(0, 0, 4, 6)]), record(1)), (found(0), found(1)))
     assert pycocotools_ap.average_precisions(lesions.plain()) == [0.0] * 10
-    assert coco_average_precision(pooled(lesions)).values == (0.0,) * 10
+    assert coco_average_precision(lesions.pooled()).values == (0.0,) * 10
     normal = Scene((record(0),), (found(0, ((0, 0, 4, 6), 0.5)),))
     assert pycocotools_ap.average_precisions(normal.plain()) == [-1.0] * 10
 
@@ -64,7 +59,7 @@ def test_pycocotools_shows_a_hundred_detections_an_image_unless_told_otherwise()
     false = [((40.0, 40.0, 44.0, 47.0), 0.9)] * 100
     scene = Scene((record(0, [(0, 0, 4, 6)]),), (found(0, *false, ((0, 0, 4, 6), 0.5)),))
     assert pycocotools_ap.average_precisions(scene.plain(), max_detections=100) == [0.0] * 10
-    assert coco_average_precision(pooled(scene)).at(0.5) == pytest.approx(1 / 101)
+    assert coco_average_precision(scene.pooled()).at(0.5) == pytest.approx(1 / 101)
     assert_same(scene)
 
 
@@ -76,5 +71,5 @@ def test_limits_are_the_floats_of_pycocotools() -> None:
 
 def test_the_area_rule_and_the_101_recalls_stay_within_a_hundredth() -> None:
     scene = crowded(0, n_images=300, n_scores=100_000)
-    area = average_precision(match_pooled(pooled(scene), min_iou=0.5))
-    assert coco_average_precision(pooled(scene)).at(0.5) == pytest.approx(area, abs=0.01)
+    area = average_precision(match_pooled(scene.pooled(), min_iou=0.5))
+    assert coco_average_precision(scene.pooled()).at(0.5) == pytest.approx(area, abs=0.01)

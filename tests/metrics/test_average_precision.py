@@ -16,20 +16,16 @@ from mammo_monai.metrics.average_precision import (
     coco_average_precision,
 )
 from mammo_monai.metrics.matching import match_detections, match_pooled
-from mammo_monai.metrics.pooling import PooledImages, pool_images
+from mammo_monai.metrics.pooling import pool_images
 from mammo_monai.records import Lesion
 from tests.metrics.scenes import Scene, found, scenes
 from tests.reference import coco_reference, froc_reference
 
 
-def pooled(scene: Scene) -> PooledImages:
-    return pool_images(scene.detections, [each.lesions for each in scene.records])
-
-
 @settings(max_examples=75, deadline=None)
 @given(scene=scenes(), min_iou=st.sampled_from([0.2, 0.5]))
 def test_average_precision_agrees_with_the_slow_reference(scene: Scene, min_iou: float) -> None:
-    matches = match_pooled(pooled(scene), min_iou=min_iou)
+    matches = match_pooled(scene.pooled(), min_iou=min_iou)
     expected = froc_reference.average_precision(scene.plain(), min_iou)
     if expected is None:
         with pytest.raises(UndefinedMetricError, match="average precision is undefined"):
@@ -66,9 +62,9 @@ def test_coco_agrees_with_the_slow_reference(scene: Scene, min_iou: float) -> No
     expected = coco_reference.average_precision(scene.plain(), min_iou)
     if expected is None:
         with pytest.raises(UndefinedMetricError, match="average precision is undefined"):
-            coco_average_precision(pooled(scene), min_iou=[min_iou])
+            coco_average_precision(scene.pooled(), min_iou=[min_iou])
     else:
-        ours = coco_average_precision(pooled(scene), min_iou=[min_iou])
+        ours = coco_average_precision(scene.pooled(), min_iou=[min_iou])
         assert ours.values == pytest.approx((expected,), abs=1e-9)
 
 
@@ -77,7 +73,7 @@ def test_coco_agrees_with_the_slow_reference(scene: Scene, min_iou: float) -> No
 def test_coco_falls_with_the_limit_and_does_not_depend_on_the_scale_of_scores(
     scene: Scene, factor: float
 ) -> None:
-    images = pooled(scene)
+    images = scene.pooled()
     if not len(images.lesion_image):
         return
     values = coco_average_precision(images).values

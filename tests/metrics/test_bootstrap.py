@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mammo_monai.errors import UndefinedMetricError
-from mammo_monai.metrics import FrocRule, match_pooled, pool_images, sensitivity_intervals, wilson_interval
+from mammo_monai.metrics import FrocRule, sensitivity_intervals, wilson_interval
 from mammo_monai.metrics.bootstrap import resampled_sensitivity
 from mammo_monai.metrics.levels import match_by_rule
 from tests.metrics.rule_scenes import films, is_defined, mammograms, plain, pooled, rules
@@ -18,10 +18,6 @@ from tests.metrics.scenes import Scene, found, record, scenes
 from tests.reference import froc_reference, rule_reference
 
 HIT, ASIDE = (0.0, 0.0, 4.0, 6.0), (6.0, 10.0, 9.0, 16.0)
-
-
-def matched(scene: Scene):
-    return match_pooled(pool_images(scene.detections, [each.lesions for each in scene.records]))
 
 
 def half_found(n_images: int) -> Scene:
@@ -61,7 +57,7 @@ def test_weights_count_patients_as_copies_of_their_images_would(scene: Scene, da
     counts = data.draw(st.lists(st.integers(0, 3), min_size=n_patients, max_size=n_patients))
     counts[0] = counts[0] or 1
     rule = FrocRule(count_double_hits=doubles)
-    drawn = resampled_sensitivity(matched(scene), patient, np.array([counts, counts]), rule)
+    drawn = resampled_sensitivity(scene.matches(), patient, np.array([counts, counts]), rule)
     copies = [
         image for number, image in zip(patient, scene.plain(), strict=True) for _ in range(counts[number])
     ]
@@ -112,7 +108,7 @@ def test_the_interval_of_units_is_over_their_number() -> None:
 
 
 def test_the_interval_holds_the_measured_sensitivity_and_is_the_same_again() -> None:
-    matches, patient = matched(half_found(20)), np.arange(20)
+    matches, patient = half_found(20).matches(), np.arange(20)
     intervals = sensitivity_intervals(matches, patient, FrocRule(n_bootstrap=400))
     assert all(each.method == "bootstrap" and each.low < 0.5 < each.high for each in intervals)
     assert intervals == sensitivity_intervals(matches, patient, FrocRule(n_bootstrap=400))
@@ -120,13 +116,13 @@ def test_the_interval_holds_the_measured_sensitivity_and_is_the_same_again() -> 
 
 
 def test_the_bootstrap_of_independent_patients_is_near_wilson() -> None:
-    interval = sensitivity_intervals(matched(half_found(200)), np.arange(200), FrocRule())[-1]
+    interval = sensitivity_intervals(half_found(200).matches(), np.arange(200), FrocRule())[-1]
     wilson = wilson_interval(100, 200)
     assert (interval.low, interval.high) == pytest.approx((wilson.low, wilson.high), abs=0.02)
 
 
 def test_a_wider_confidence_gives_a_wider_interval() -> None:
-    matches, patient = matched(half_found(20)), np.arange(20)
+    matches, patient = half_found(20).matches(), np.arange(20)
     narrow = sensitivity_intervals(matches, patient, FrocRule(confidence=0.5))[0]
     wide = sensitivity_intervals(matches, patient, FrocRule(confidence=0.99))[0]
     assert wide.low < narrow.low < narrow.high < wide.high
@@ -134,12 +130,11 @@ def test_a_wider_confidence_gives_a_wider_interval() -> None:
 
 def test_all_images_of_a_patient_are_drawn_together() -> None:
     # Ten views of two patients, one found in all views: resampling patients knows only 0, 1/2 and 1.
-    matches = matched(
-        Scene(
-            tuple(record(n, [HIT]) for n in range(10)),
-            tuple(found(n, (HIT, 0.9)) if n < 5 else found(n) for n in range(10)),
-        )
+    scene = Scene(
+        tuple(record(n, [HIT]) for n in range(10)),
+        tuple(found(n, (HIT, 0.9)) if n < 5 else found(n) for n in range(10)),
     )
+    matches = scene.matches()
     by_patient = sensitivity_intervals(matches, np.arange(10) // 5, FrocRule(n_bootstrap=200))[0]
     assert (by_patient.low, by_patient.high) == (0, 1)
 
@@ -148,13 +143,13 @@ def test_all_images_of_a_patient_are_drawn_together() -> None:
     ("n_bootstrap", "patient"), [(0, np.arange(20)), (100, np.zeros(20, dtype=np.int64))]
 )
 def test_without_draws_or_with_one_patient_the_interval_is_wilson(n_bootstrap: int, patient) -> None:
-    intervals = sensitivity_intervals(matched(half_found(20)), patient, FrocRule(n_bootstrap=n_bootstrap))
+    intervals = sensitivity_intervals(half_found(20).matches(), patient, FrocRule(n_bootstrap=n_bootstrap))
     assert intervals[0] == wilson_interval(10, 20)
 
 
 def test_where_every_draw_is_alike_the_interval_is_wilson() -> None:
     scene = Scene(tuple(record(n, [HIT]) for n in range(6)), tuple(found(n, (HIT, 0.9)) for n in range(6)))
-    assert sensitivity_intervals(matched(scene), np.arange(6), FrocRule())[0] == wilson_interval(6, 6)
+    assert sensitivity_intervals(scene.matches(), np.arange(6), FrocRule())[0] == wilson_interval(6, 6)
 
 
 def test_draws_without_lesions_are_left_out() -> None:
@@ -162,12 +157,12 @@ def test_draws_without_lesions_are_left_out() -> None:
         (record(0, [HIT]), record(1, [HIT]), *(record(n) for n in range(2, 8))),
         (found(0, (HIT, 0.9)), *(found(n) for n in range(1, 8))),
     )
-    interval = sensitivity_intervals(matched(scene), np.arange(8), FrocRule(n_bootstrap=300))[0]
+    interval = sensitivity_intervals(scene.matches(), np.arange(8), FrocRule(n_bootstrap=300))[0]
     assert (interval.low, interval.high) == (0, 1)
 
 
 def test_drawing_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    matches, patient = matched(half_found(12)), np.arange(12)
+    matches, patient = half_found(12).matches(), np.arange(12)
     whole = sensitivity_intervals(matches, patient, FrocRule(n_bootstrap=50))
     monkeypatch.setattr("mammo_monai.metrics.resampling._CELLS", 84)
     assert sensitivity_intervals(matches, patient, FrocRule(n_bootstrap=50)) == whole
@@ -176,7 +171,7 @@ def test_drawing_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_interval_without_lesions_is_undefined() -> None:
     with pytest.raises(UndefinedMetricError, match="no lesion"):
         sensitivity_intervals(
-            matched(Scene((record(0),), (found(0),))), np.zeros(1, dtype=np.int64), FrocRule()
+            Scene((record(0),), (found(0),)).matches(), np.zeros(1, dtype=np.int64), FrocRule()
         )
 
 
@@ -185,5 +180,5 @@ def test_bounds_that_coincide_give_no_interval_of_width_zero() -> None:
     records = tuple(record(n, [HIT]) for n in range(40))
     detections = (*(found(n, (HIT, 0.9)) for n in range(39)), found(39))
     rule = FrocRule(n_bootstrap=200, confidence=0.02)
-    interval = sensitivity_intervals(matched(Scene(records, detections)), np.arange(40), rule)[0]
+    interval = sensitivity_intervals(Scene(records, detections).matches(), np.arange(40), rule)[0]
     assert interval == wilson_interval(39, 40, confidence=0.02)

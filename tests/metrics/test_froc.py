@@ -16,7 +16,6 @@ from mammo_monai.metrics import (
     froc_curve,
     match_pooled,
     mean_sensitivity,
-    pool_images,
     score_at_fppi,
     sensitivity_at_fppi,
 )
@@ -26,7 +25,7 @@ from tests.reference import froc_reference
 
 
 def matched(scene: Scene, *, min_iou: float = 0.2, label: int = 0) -> Matches:
-    images = pool_images(scene.detections, [each.lesions for each in scene.records], label=label)
+    images = scene.pooled(label)
     return match_pooled(images, min_iou=min_iou)
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mammo_monai.errors import ManifestError, UndefinedMetricError
+from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics import (
     FrocRule,
     area_differences,
@@ -19,14 +19,13 @@ from mammo_monai.metrics import (
     evaluate_files,
     image_ratings,
     marks_nothing,
-    mean_image_scores,
     pool_records,
     rate_units,
     rates_images,
     roc_auc,
 )
 from mammo_monai.records import Detections, Laterality, Lesion
-from mammo_monai.schema import DetectionsFile, Manifest, write_detections, write_manifest
+from mammo_monai.schema import Manifest, write_detections, write_manifest
 from tests.metrics.scenes import HEIGHT, WIDTH, Scene, found, record, scenes
 from tests.reference import image_class_reference
 
@@ -211,37 +210,6 @@ def test_images_labels_alone_are_enough_for_malignant_against_not(tmp_path: Path
     assert (content["n_lesions"], content["roc"][0]["auc"]) == (0, 0.5)
     with pytest.raises(UndefinedMetricError, match="expected lesions to score"):
         evaluate_files(*files, rule=RULE, require_lesions=True)
-
-
-def test_the_mean_of_models_is_taken_image_by_image() -> None:
-    models = [
-        DetectionsFile(tuple(Detections(f"{n}", image_score=score) for n, score in rows))
-        for rows in ([(0, 0.1), (1, 1.0)], [(1, 0.5), (0, 0.3)], [(0, 0.8), (1, 0.0)])
-    ]
-    found_scores = mean_image_scores(models)
-    assert list(found_scores) == ["0", "1"]
-    assert list(found_scores.values()) == pytest.approx([0.4, 0.5])
-    assert mean_image_scores(models[::-1]) == found_scores
-
-
-@pytest.mark.parametrize(
-    ("models", "message"),
-    [
-        ([], "at least one file of detections, got none"),
-        (
-            [[("a", 0.5)], [("b", 0.5)]],
-            r"file 2 of 2: expected the images of the first file, 2 differ: a, b\.",
-        ),
-        ([[("a", 0.5)], [("a", None)]], r"file 2 of 2: 1 image without an image_score: a\."),
-        ([[(f"{n}", None) for n in range(5)]], r"5 images without an image_score: 0, 1, 2, …\."),
-    ],
-)
-def test_models_of_other_images_or_without_scores_are_not_averaged(models, message: str) -> None:
-    files = [
-        DetectionsFile(tuple(Detections(name, image_score=score) for name, score in rows)) for rows in models
-    ]
-    with pytest.raises(ManifestError, match=message):
-        mean_image_scores(files)
 
 
 def test_the_scene_is_not_square() -> None:

@@ -13,13 +13,10 @@ from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics import (
     FrocRule,
     match_by_rule,
-    match_pooled,
     pair_detections,
-    pool_images,
     pool_records,
 )
 from mammo_monai.metrics.jafroc import jafroc_difference, jafroc_entry, jafroc_figure, jafroc_ratings
-from mammo_monai.metrics.matching import Matches
 from mammo_monai.metrics.ratings import resampled_areas
 from mammo_monai.records import Detections
 from tests.metrics.scenes import Scene, found, record, scenes
@@ -29,10 +26,6 @@ from tests.reference import roc_reference
 HIT, OTHER, ASIDE = (0.0, 0.0, 4.0, 6.0), (5.0, 0.0, 9.0, 6.0), (6.0, 10.0, 9.0, 16.0)
 QUICK = FrocRule(n_bootstrap=50)
 VARIANTS, WEIGHTINGS = st.sampled_from(["JAFROC1", "JAFROC2"]), st.sampled_from(["lesion", "image"])
-
-
-def matched(scene: Scene) -> Matches:
-    return match_pooled(pool_images(scene.detections, [each.lesions for each in scene.records]))
 
 
 def patients(scene: Scene) -> np.ndarray:
@@ -55,7 +48,7 @@ def scene() -> Scene:
 
 
 def test_the_figures_are_those_counted_by_hand(scene: Scene) -> None:
-    matches, patient = matched(scene), np.arange(4)
+    matches, patient = scene.matches(), np.arange(4)
     # Normal images at .6 and -infinity: the lesion at .6 wins half and one, the missed one half, .8 both.
     two = jafroc_figure(matches, patient, QUICK)
     assert (two.variant, two.n_lesions, two.n_normal_images) == ("JAFROC2", 3, 2)
@@ -73,7 +66,7 @@ def test_the_figures_are_those_counted_by_hand(scene: Scene) -> None:
 @given(scene=scenes(), variant=VARIANTS, weighting=WEIGHTINGS, doubles=st.booleans())
 def test_the_figure_agrees_with_a_double_loop(scene: Scene, variant, weighting, doubles: bool) -> None:
     rule = FrocRule(n_bootstrap=0, count_double_hits=doubles)
-    matches, options = matched(scene), {"variant": variant, "weighting": weighting}
+    matches, options = scene.matches(), {"variant": variant, "weighting": weighting}
     if not is_defined(scene.plain(), variant):
         with pytest.raises(UndefinedMetricError, match="is undefined: "):
             jafroc_figure(matches, patients(scene), rule, **options)
@@ -91,7 +84,7 @@ def test_a_draw_counts_patients_as_copies_would(scene: Scene, variant, weighting
     n_patients = int(patient[-1]) + 1
     counts = data.draw(st.lists(st.integers(0, 3), min_size=n_patients, max_size=n_patients))
     copies = [image for of, image in zip(patient, scene.plain(), strict=True) for _ in range(counts[of])]
-    ratings = jafroc_ratings(matched(scene), patient, QUICK, variant=variant, weighting=weighting)
+    ratings = jafroc_ratings(scene.matches(), patient, QUICK, variant=variant, weighting=weighting)
     drawn = resampled_areas(ratings, np.array([counts]))[0]
     expected = roc_reference.jafroc(copies, variant, weighting)
     assert drawn == pytest.approx(np.nan if expected is None else expected, abs=1e-12, nan_ok=True)
@@ -110,8 +103,8 @@ def test_the_order_of_images_and_the_scale_of_scores_do_not_matter(scene: Scene,
             for each in (scene.detections[n] for n in order)
         ),
     )
-    ours = jafroc_figure(matched(scene), patients(scene), rule)
-    assert jafroc_figure(matched(other), patients(scene)[list(order)], rule) == ours
+    ours = jafroc_figure(scene.matches(), patients(scene), rule)
+    assert jafroc_figure(other.matches(), patients(scene)[list(order)], rule) == ours
 
 
 def test_the_interval_is_over_patients(scene: Scene) -> None:
@@ -120,15 +113,15 @@ def test_the_interval_is_over_patients(scene: Scene) -> None:
         (*half.records, *(record(60 + n) for n in range(30))),
         (*half.detections, *(found(60 + n, *([(ASIDE, 0.3)] if n % 2 else [])) for n in range(30))),
     )
-    one = jafroc_figure(matched(images), np.arange(90), FrocRule())
+    one = jafroc_figure(images.matches(), np.arange(90), FrocRule())
     assert one.interval == "bootstrap"
     assert one.low < one.figure_of_merit < one.high
     # The same images as of nine patients: fewer that are independent.
-    few = jafroc_figure(matched(images), np.arange(90) % 9, FrocRule())
+    few = jafroc_figure(images.matches(), np.arange(90) % 9, FrocRule())
     assert few.figure_of_merit == one.figure_of_merit
     assert (few.low, few.high) != (one.low, one.high)
     # All images twice over, with the same patients: nothing new is known.
-    twice = matched(Scene(images.records * 2, images.detections * 2))
+    twice = Scene(images.records * 2, images.detections * 2).matches()
     copies = jafroc_figure(twice, np.arange(180) % 90, FrocRule())
     assert (copies.low, copies.high) == pytest.approx((one.low, one.high))
 
@@ -138,28 +131,28 @@ def test_a_perfect_detector_has_an_interval_of_some_width() -> None:
         tuple(record(n, [HIT] if n < 5 else []) for n in range(10)),
         tuple(found(n, *([(HIT, 0.9)] if n < 5 else [])) for n in range(10)),
     )
-    figure = jafroc_figure(matched(perfect), np.arange(10), QUICK)
+    figure = jafroc_figure(perfect.matches(), np.arange(10), QUICK)
     assert (figure.figure_of_merit, figure.high, figure.interval) == (1, 1, "exact")
     assert figure.low == pytest.approx(0.025**0.2)
 
 
 def test_without_normal_images_all_are_compared_with(scene: Scene) -> None:
     with_lesions = Scene(scene.records[:2], scene.detections[:2])
-    figure = jafroc_figure(matched(with_lesions), np.arange(2), QUICK)
+    figure = jafroc_figure(with_lesions.matches(), np.arange(2), QUICK)
     assert (figure.variant, figure.n_normal_images) == ("JAFROC1", 0)
     with pytest.raises(UndefinedMetricError, match=r"every image has a lesion\. JAFROC1 compares with all"):
-        jafroc_figure(matched(with_lesions), np.arange(2), QUICK, variant="JAFROC2")
+        jafroc_figure(with_lesions.matches(), np.arange(2), QUICK, variant="JAFROC2")
 
 
 def test_without_lesions_the_figure_is_undefined(scene: Scene) -> None:
     normal = Scene(scene.records[2:], scene.detections[2:])
     with pytest.raises(UndefinedMetricError, match="no lesion of the scored label"):
-        jafroc_figure(matched(normal), np.arange(2), QUICK)
-    assert jafroc_entry(matched(normal), np.arange(2), QUICK) is None
+        jafroc_figure(normal.matches(), np.arange(2), QUICK)
+    assert jafroc_entry(normal.matches(), np.arange(2), QUICK) is None
 
 
 def test_what_is_not_asked_for_rightly_is_refused(scene: Scene) -> None:
-    matches = matched(scene)
+    matches = scene.matches()
     with pytest.raises(ValueError, match="variant must be JAFROC1 or JAFROC2, got 'JAFROC3'"):
         jafroc_figure(matches, np.arange(4), QUICK, variant="JAFROC3")
     with pytest.raises(ValueError, match="weighting must be lesion or image, got 'area'"):
@@ -177,13 +170,13 @@ def test_images_whose_false_positives_do_not_count_are_not_taken_for_unmarked(sc
 
 
 def test_the_entry_of_the_metrics_file_states_how_it_was_made(scene: Scene) -> None:
-    entry = jafroc_entry(matched(scene), np.arange(4), QUICK)
+    entry = jafroc_entry(scene.matches(), np.arange(4), QUICK)
     assert set(entry) == {
         "figure_of_merit", "low", "high", "interval", "note",
         "variant", "weighting", "n_lesions", "n_normal_images",
     }  # fmt: skip
     assert (entry["variant"], entry["weighting"], entry["interval"]) == ("JAFROC2", "lesion", "bootstrap")
-    alone = jafroc_entry(matched(scene), np.zeros(4, dtype=np.int64), QUICK)
+    alone = jafroc_entry(scene.matches(), np.zeros(4, dtype=np.int64), QUICK)
     assert (alone["low"], alone["high"], alone["interval"]) == (None, None, "none")
     assert "fewer than two patients" in alone["note"]
 

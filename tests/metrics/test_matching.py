@@ -192,7 +192,7 @@ def test_pooled_records_are_kept_in_their_order() -> None:
 @settings(max_examples=75, deadline=None)
 @given(scene=scenes())
 def test_counts_per_image_agree_with_the_slow_reference(scene: Scene) -> None:
-    images = pool_images(scene.detections, [each.lesions for each in scene.records])
+    images = scene.pooled()
     matches = match_pooled(images, min_iou=0.2)
     for n, image in enumerate(scene.plain()):
         rows = matches.image == n
@@ -207,7 +207,7 @@ def test_counts_per_image_agree_with_the_slow_reference(scene: Scene) -> None:
 @settings(max_examples=50, deadline=None)
 @given(scene=scenes())
 def test_overlap_of_a_hit_is_the_iou_of_its_boxes(scene: Scene) -> None:
-    images = pool_images(scene.detections, [each.lesions for each in scene.records])
+    images = scene.pooled()
     matches = match_pooled(images, min_iou=0.2)
     rows = np.flatnonzero(matches.is_hit)
     every = box_iou(images.boxes[rows], images.lesion_boxes[matches.lesion[rows]])
@@ -218,7 +218,7 @@ def test_overlap_of_a_hit_is_the_iou_of_its_boxes(scene: Scene) -> None:
 @settings(max_examples=50, deadline=None)
 @given(scene=scenes())
 def test_leaving_lesions_out_keeps_the_false_positives(scene: Scene) -> None:
-    matches = match_pooled(pool_images(scene.detections, [each.lesions for each in scene.records]))
+    matches = scene.matches()
     is_kept = np.arange(matches.n_lesions) % 2 == 0
     kept = restrict_lesions(matches, is_kept)
     assert kept.is_false_positive().sum() == matches.is_false_positive().sum()

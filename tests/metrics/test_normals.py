@@ -12,9 +12,8 @@ from scipy.stats import poisson
 
 from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics import FrocRule, evaluate_detections, evaluate_files
-from mammo_monai.metrics.matching import Matches, match_pooled
+from mammo_monai.metrics.matching import Matches
 from mammo_monai.metrics.normals import false_positives_on_normals, poisson_interval
-from mammo_monai.metrics.pooling import pool_images
 from mammo_monai.schema import Manifest, write_manifest
 from tests.metrics.scenes import Scene, found, record, scenes
 
@@ -22,10 +21,7 @@ HIT, ASIDE = (0.0, 0.0, 4.0, 6.0), (6.0, 10.0, 9.0, 16.0)
 
 
 def parts(scene: Scene) -> tuple[Matches, np.ndarray, np.ndarray]:
-    matches = match_pooled(pool_images(scene.detections, [each.lesions for each in scene.records]))
-    is_normal = np.array([not each.has_mass for each in scene.records])
-    names = sorted({each.patient_id for each in scene.records})
-    return matches, is_normal, np.array([names.index(each.patient_id) for each in scene.records])
+    return scene.matches(), *scene.normals_and_patients()
 
 
 @settings(max_examples=40, deadline=None)

@@ -15,8 +15,6 @@ from mammo_monai.metrics import (
     FrocRule,
     choose_points,
     froc_curve,
-    match_pooled,
-    pool_images,
     sensitivity_at_fppi,
     sensitivity_intervals,
     threshold_between,
@@ -31,12 +29,8 @@ HIT, ASIDE, ELSEWHERE = (0.0, 0.0, 4.0, 6.0), (6.0, 10.0, 9.0, 16.0), (6.0, 0.0,
 QUICK = FrocRule(fppi=CALIBRATED_FPPI, n_bootstrap=0)
 
 
-def matched(scene: Scene):
-    return match_pooled(pool_images(scene.detections, [each.lesions for each in scene.records]))
-
-
 def chosen(scene: Scene, rule: FrocRule = QUICK):
-    return choose_points(matched(scene), np.arange(len(scene.records)), rule)
+    return choose_points(scene.matches(), np.arange(len(scene.records)), rule)
 
 
 def four_images(*falses: float) -> Scene:
@@ -55,7 +49,7 @@ def four_images(*falses: float) -> Scene:
 def test_thresholds_are_those_found_by_trying_every_score(scene: Scene, doubles: bool) -> None:
     images = scene.plain()
     slow = {each: reference.lowest_threshold(images, each, doubles) for each in CALIBRATED_FPPI}
-    assume(matched(scene).n_lesions and any(slow.values()))
+    assume(scene.matches().n_lesions and any(slow.values()))
     rule = FrocRule(fppi=CALIBRATED_FPPI, n_bootstrap=0, count_double_hits=doubles)
     points = {each.fppi: each for each in chosen(scene, rule)}
     assert set(points) == {fppi for fppi, each in slow.items() if each}
@@ -166,7 +160,7 @@ def test_sensitivity_and_interval_are_those_of_the_curve() -> None:
         tuple(record(n, [HIT]) for n in range(20)),
         tuple(found(n, (HIT if n % 2 else ELSEWHERE, n / 20), (ASIDE, 0.4)) for n in range(20)),
     )
-    matches, patient = matched(scene), np.arange(20) // 2
+    matches, patient = scene.matches(), np.arange(20) // 2
     points = choose_points(matches, patient, rule)
     intervals = sensitivity_intervals(matches, patient, rule)
     curve = froc_curve(matches)

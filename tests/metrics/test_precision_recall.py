@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics.bootstrap import wilson_interval
 from mammo_monai.metrics.froc import froc_curve
-from mammo_monai.metrics.matching import Matches, match_pooled
-from mammo_monai.metrics.pooling import pool_images
 from mammo_monai.metrics.precision_recall import (
     PrecisionRecall,
     best_f1_score,
@@ -31,10 +29,6 @@ LEAST = (0.1, 0.3, 0.5, 0.9, math.inf)
 NO_DRAWS = FrocRule(n_bootstrap=0)
 
 
-def matched(scene: Scene) -> Matches:
-    return match_pooled(pool_images(scene.detections, [each.lesions for each in scene.records]))
-
-
 def two_by_two(scene: Scene) -> np.ndarray:
     return np.arange(len(scene.records)) // 2
 
@@ -47,7 +41,7 @@ def or_none(value: float) -> float | None:
 @given(scene=scenes(), doubles=st.booleans())
 def test_counts_and_figures_are_those_of_counting_by_hand(scene: Scene, doubles: bool) -> None:
     rule = FrocRule(n_bootstrap=0, count_double_hits=doubles)
-    for point in precision_recall_at(matched(scene), LEAST, two_by_two(scene), rule):
+    for point in precision_recall_at(scene.matches(), LEAST, two_by_two(scene), rule):
         counts = slow.counts_at(scene.plain(), point.score, doubles)
         assert (point.true_positives, point.false_positives, point.false_negatives) == counts
         ours = [or_none(each) for each in (point.precision, point.recall, point.f1)]
@@ -57,7 +51,7 @@ def test_counts_and_figures_are_those_of_counting_by_hand(scene: Scene, doubles:
 @settings(max_examples=40, deadline=None)
 @given(scene=scenes(), doubles=st.booleans())
 def test_no_score_gives_a_better_f1_and_no_higher_one_the_same(scene: Scene, doubles: bool) -> None:
-    matches = matched(scene)
+    matches = scene.matches()
     expected = slow.best_f1(scene.plain(), doubles)
     if not matches.n_lesions or expected is None:
         return
@@ -72,18 +66,18 @@ def test_no_score_gives_a_better_f1_and_no_higher_one_the_same(scene: Scene, dou
 @pytest.mark.parametrize(
     ("scene", "named"),
     [
-        (Scene((record(0),), (found(0, (HIT, 0.5)),)), "0 lesions and 1 detections"),
-        (Scene((record(0, [HIT]),), (found(0),)), "1 lesions and 0 detections"),
+        (Scene((record(0),), (found(0, (HIT, 0.5)),)), "0 lesions and 1 detection "),
+        (Scene((record(0, [HIT]),), (found(0),)), "1 lesion and 0 detections"),
     ],
 )
 def test_the_best_f1_without_a_lesion_or_a_detection_is_undefined(scene: Scene, named: str) -> None:
     with pytest.raises(UndefinedMetricError, match=named):
-        best_f1_score(matched(scene))
+        best_f1_score(scene.matches())
 
 
 def test_precision_of_nothing_marked_is_undefined_not_0() -> None:
     scene = Scene((record(0, [HIT]), record(1)), (found(0), found(1)))
-    (point,) = precision_recall_at(matched(scene), [0.5], two_by_two(scene), FrocRule(n_bootstrap=50))
+    (point,) = precision_recall_at(scene.matches(), [0.5], two_by_two(scene), FrocRule(n_bootstrap=50))
     assert math.isnan(point.precision)
     assert math.isnan(point.f1)
     assert point.recall == 0
@@ -93,7 +87,7 @@ def test_precision_of_nothing_marked_is_undefined_not_0() -> None:
 
 def test_recall_without_a_lesion_is_undefined_and_precision_is_not() -> None:
     scene = Scene((record(0), record(1)), (found(0, (HIT, 0.9)), found(1, (HIT, 0.9))))
-    (point,) = precision_recall_at(matched(scene), [0.5], np.arange(2), FrocRule(n_bootstrap=50))
+    (point,) = precision_recall_at(scene.matches(), [0.5], np.arange(2), FrocRule(n_bootstrap=50))
     assert point.precision == 0
     assert math.isnan(point.recall)
     assert (point.recall_interval, point.f1_interval) == (None, None)
@@ -114,7 +108,7 @@ def mixed(n_patients: int = 12) -> Scene:
 def test_intervals_are_the_percentiles_of_patients_drawn_one_by_one() -> None:
     scene, rule = mixed(), FrocRule(n_bootstrap=200, seed=3)
     patient, images = two_by_two(scene), scene.plain()
-    (point,) = precision_recall_at(matched(scene), [0.5], patient, rule)
+    (point,) = precision_recall_at(scene.matches(), [0.5], patient, rule)
     draws = []
     for weights in np.concatenate(list(patient_draws(12, rule))):
         copies = [image for n, image in enumerate(images) for _ in range(weights[patient[n]])]
@@ -131,7 +125,7 @@ def test_a_wider_confidence_gives_a_wider_interval() -> None:
     scene = mixed()
     wide, narrow = (
         precision_recall_at(
-            matched(scene), [0.5], two_by_two(scene), FrocRule(n_bootstrap=300, confidence=each)
+            scene.matches(), [0.5], two_by_two(scene), FrocRule(n_bootstrap=300, confidence=each)
         )[0].f1_interval
         for each in (0.99, 0.5)
     )
@@ -142,7 +136,7 @@ def test_a_wider_confidence_gives_a_wider_interval() -> None:
 
 def test_without_draws_precision_and_recall_have_wilsons_interval_and_f1_none() -> None:
     scene = mixed()
-    (point,) = precision_recall_at(matched(scene), [0.5], two_by_two(scene), NO_DRAWS)
+    (point,) = precision_recall_at(scene.matches(), [0.5], two_by_two(scene), NO_DRAWS)
     marks, lesions = (point.true_positives + each for each in (point.false_positives, point.false_negatives))
     assert point.precision_interval == wilson_interval(point.true_positives, marks)
     assert point.recall_interval == wilson_interval(point.true_positives, lesions)
@@ -153,12 +147,12 @@ def test_without_draws_precision_and_recall_have_wilsons_interval_and_f1_none() 
 @given(scene=scenes(), factor=st.sampled_from([0.5, 3.0]))
 def test_scaled_scores_and_another_order_of_images_change_nothing(scene: Scene, factor: float) -> None:
     turned = Scene(scene.records[::-1], scene.detections[::-1])
-    first = precision_recall_at(matched(scene), LEAST, two_by_two(scene), NO_DRAWS)
-    second = precision_recall_at(matched(turned), LEAST, two_by_two(turned), NO_DRAWS)
+    first = precision_recall_at(scene.matches(), LEAST, two_by_two(scene), NO_DRAWS)
+    second = precision_recall_at(turned.matches(), LEAST, two_by_two(turned), NO_DRAWS)
     assert [(p.true_positives, p.false_positives, p.false_negatives) for p in first] == [
         (p.true_positives, p.false_positives, p.false_negatives) for p in second
     ]
-    scaled = matched(scene)
+    scaled = scene.matches()
     object.__setattr__(scaled, "scores", scaled.scores * factor)
     third = precision_recall_at(scaled, [each * factor for each in LEAST], two_by_two(scene), NO_DRAWS)
     assert [p.true_positives for p in first] == [p.true_positives for p in third]
@@ -167,7 +161,7 @@ def test_scaled_scores_and_another_order_of_images_change_nothing(scene: Scene, 
 def test_the_entry_has_a_row_for_each_operating_point_and_the_best_f1() -> None:
     records = [record(0, [HIT], patient="p"), record(1, [HIT], patient="q"), record(2, patient="r")]
     marks = [found(0, (HIT, 0.8)), found(1, (HIT, 0.4), (ASIDE, 0.6)), found(2, (ASIDE, 0.9))]
-    matches = matched(Scene(tuple(records), tuple(marks)))
+    matches = Scene(tuple(records), tuple(marks)).matches()
     rule = FrocRule(fppi=(0.1, 0.5, 1.0), n_bootstrap=100)
     entry = precision_recall_entry(matches, froc_curve(matches), np.arange(3), rule)
     nothing, first, last = entry["points"]
@@ -194,7 +188,7 @@ def test_the_entry_has_a_row_for_each_operating_point_and_the_best_f1() -> None:
     ids=["no lesion", "no detection", "neither"],
 )
 def test_an_entry_of_nothing_is_none_where_undefined(scene: Scene) -> None:
-    matches = matched(scene)
+    matches = scene.matches()
     entry = precision_recall_entry(matches, froc_curve(matches), np.arange(matches.n_images), FrocRule())
     assert entry["best_f1"] is None
     assert all(point["f1"] is None for point in entry["points"])

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 
-from mammo_monai.metrics import FrocRule, pool_images
+from mammo_monai.metrics import FrocRule
 from mammo_monai.metrics.roc import roc_auc
 from mammo_monai.metrics.roc_levels import SPECIFICITIES, roc_entries
 from mammo_monai.metrics.scored_units import Pool, detector_ratings, unit_scores
@@ -37,7 +38,7 @@ def screening(n_patients: int = 30, *, views: int = 2) -> Scene:
 
 
 def entries(scene: Scene, *, pool: Pool = "max") -> list[dict]:
-    images = pool_images(scene.detections, [each.lesions for each in scene.records])
+    images = scene.pooled()
     ratings = replace(detector_ratings(scene.records, images), over_views=pool)
     return roc_entries(ratings, QUICK)
 
@@ -53,12 +54,12 @@ def test_each_level_has_its_counts_area_and_points(pool) -> None:
     ]
     # Two breasts and four images of a patient are not independent, patients are.
     assert [each["interval"] for each in rows] == ["bootstrap", "bootstrap", "delong"]
-    images = pool_images(scene.detections, [each.lesions for each in scene.records])
+    images = scene.pooled()
     for each in rows:
         units = unit_scores(scene.records, images, level=each["level"], pool=pool)
         assert each["auc"] == roc_auc(units.scores, units.is_positive)
         assert each["low"] < each["auc"] < each["high"]
-        assert np.trapezoid(each["tpr"], each["fpr"]) == pytest.approx(each["auc"])
+        assert trapezoid(each["tpr"], each["fpr"]) == pytest.approx(each["auc"])
         assert [point["specificity"] for point in each["sensitivity_at_specificity"]] == list(SPECIFICITIES)
         assert all(
             point["low"] <= point["sensitivity"] <= point["high"]

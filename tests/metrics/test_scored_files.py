@@ -15,13 +15,12 @@ from mammo_monai.records import ImageRecord, Split
 from mammo_monai.schema import (
     Manifest,
     OperatingPoint,
-    OperatingPoints,
     read_manifest,
     write_detections,
     write_manifest,
-    write_operating_points,
 )
 from tests.metrics.scenes import found, record
+from tests.operating_points import write_points
 
 HIT = (0.0, 0.0, 4.0, 6.0)
 QUICK = FrocRule(n_bootstrap=0)
@@ -47,7 +46,7 @@ def test_detections_of_other_lists_are_left_out(files, caplog: pytest.LogCapture
     metrics = evaluate_files(*files, split=Split.TEST, rule=QUICK)
     assert (metrics["n_images"], metrics["n_lesions"]) == (2, 1)
     assert metrics["inputs"]["split"] == "test"
-    assert "left out 1 images of other lists" in caplog.text
+    assert "left out 1 image of other lists" in caplog.text
 
 
 def test_without_a_split_all_lists_are_scored(files) -> None:
@@ -102,21 +101,11 @@ def test_images_without_truth_are_refused_only_where_lesions_are_required(files)
 
 
 def test_thresholds_of_another_class_are_refused(files) -> None:
-    points = OperatingPoints(
-        points=(OperatingPoint(fppi=0.5, threshold=0.4, sensitivity=1.0, low=0.2, high=1.0),),
-        calibration=None,
-        rule={"label": 1},
-        n_images=1,
-        n_lesions=1,
-        n_patients=1,
-        manifest_sha256="0" * 64,
-        weights_sha256=(None,),
-    )
-    path = files[0].with_name("points.json")
-    write_operating_points(path, points)
+    chosen = (OperatingPoint(fppi=0.5, threshold=0.4, sensitivity=1.0, low=0.2, high=1.0),)
+    path = write_points(files[0].with_name("points.json"), points=chosen, rule={"label": 1})
     with pytest.raises(ManifestError, match=r"points\.json: expected operating points of label 0.*label 1"):
         evaluate_files(*files, rule=QUICK, operating_points=path)
-    write_operating_points(path, replace(points, rule={}))
+    write_points(path, points=chosen, rule={})
     found = evaluate_files(*files, rule=QUICK, operating_points=path)["normal_images"]["points"]
     assert [(each["fppi"], each["score"]) for each in found] == [(0.5, 0.4)]
 

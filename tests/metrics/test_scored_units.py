@@ -21,7 +21,7 @@ NOTHING = -np.inf
 
 
 def scored(scene: Scene, **options) -> UnitScores:
-    images = pool_images(scene.detections, [each.lesions for each in scene.records])
+    images = scene.pooled()
     return unit_scores(scene.records, images, **options)
 
 
@@ -81,7 +81,7 @@ def test_a_patient_takes_the_highest_or_the_mean_of_the_breasts(
 
 
 def test_a_lesion_of_another_label_makes_no_unit_positive(four_views: Scene) -> None:
-    images = pool_images(four_views.detections, [each.lesions for each in four_views.records], label=1)
+    images = four_views.pooled(1)
     for level in ("image", "breast", "patient"):
         units = unit_scores(four_views.records, images, level=level)
         assert not units.is_positive.any()
@@ -156,7 +156,7 @@ def test_breasts_of_unknown_laterality_are_never_guessed(four_views: Scene) -> N
 
 
 def test_what_is_not_asked_for_rightly_is_refused(four_views: Scene) -> None:
-    images = pool_images(four_views.detections, [each.lesions for each in four_views.records])
+    images = four_views.pooled()
     with pytest.raises(ValueError, match="one record per image, got 1 for 5 images"):
         unit_scores(four_views.records[:1], images)
     with pytest.raises(ValueError, match="level must be image, breast, patient, got 'lesion'"):

@@ -200,8 +200,8 @@ def test_targets_are_not_changed() -> None:
     ("targets", "message"),
     [
         (None, "one dict with box and label per image, got none"),
-        ([], "got 0 targets for 1 images"),
-        ([{"box": torch.ones(2, 4), "label": torch.zeros(1)}], "target 0: 2 boxes but 1 labels"),
+        ([], "got 0 targets for 1 image"),
+        ([{"box": torch.ones(2, 4), "label": torch.zeros(1)}], "target 0: 2 boxes but 1 label"),
         ([{"box": torch.tensor([[0.0, 0, 5, 5]]), "label": torch.tensor([2])}], r"labels must lie in 0 … 1"),
         ([{"box": torch.tensor([[5.0, 5, 5, 9]]), "label": torch.tensor([0])}], r"positive height and width"),
         ([{"box": torch.tensor([[0, 0, 5, float("nan")]]), "label": torch.tensor([0])}], "finite corners"),

@@ -30,35 +30,15 @@ from mammo_monai.networks import (
     save_weights,
 )
 from mammo_monai.networks.faster_rcnn_layouts import with_faster_rcnn_classes
+from tests.networks.conftest import LOADER, Serve
 from tests.reference.detectron2_faster_rcnn import Detectron2FasterRCNN
 from tests.reference.torchvision_faster_rcnn import SMALL, small_torchvision_faster_rcnn
 
-LOADER = "torchvision.models._api.load_state_dict_from_url"
 PREDICTOR = "roi_heads.box_predictor."
 
 
 def small_network(**kwargs: Any) -> MammoFasterRCNN:
     return faster_rcnn_network("resnet18", **{**SMALL, **kwargs})
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache folder of torch.hub."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    folder = tmp_path / "torch" / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    return folder
-
-
-def serve(monkeypatch: pytest.MonkeyPatch, state: Mapping[str, Tensor]) -> list[tuple[str, dict[str, Any]]]:
-    calls: list[tuple[str, dict[str, Any]]] = []
-
-    def load(url: str, **kwargs: Any) -> Mapping[str, Tensor]:
-        calls.append((url, kwargs))
-        return state
-
-    monkeypatch.setattr(LOADER, load)
-    return calls
 
 
 def torchvision_state(network: MammoFasterRCNN) -> dict[str, Tensor]:
@@ -89,11 +69,11 @@ def as_first_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     [("v1", "fasterrcnn_resnet50_fpn_coco-"), ("v2", "fasterrcnn_resnet50_fpn_v2_coco-")],
 )
 def test_coco_comes_from_torchvision_hash_checked_with_new_last_layers(
-    hub: Path, monkeypatch: pytest.MonkeyPatch, version: Any, file: str
+    hub: Path, serve: Serve, version: Any, file: str
 ) -> None:
     published = torchvision_state(faster_rcnn_network("resnet50", num_classes=90, version=version, **SMALL))
     published = as_first_published(published) if version == "v1" else published
-    calls = serve(monkeypatch, published)
+    calls = serve(published)
     network = initialise(faster_rcnn_network("resnet50", version=version, **SMALL), "coco")
     (url, options), *rest = calls
     assert not rest
@@ -118,9 +98,9 @@ def test_a_checkpoint_of_as_many_classes_keeps_its_last_layers() -> None:
     assert with_faster_rcnn_classes(converted, 1).facts["num_classes"] == 1
 
 
-def test_imagenet_fills_the_body_and_nothing_else(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imagenet_fills_the_body_and_nothing_else(hub: Path, serve: Serve) -> None:
     published = resnet18(weights=None).state_dict()
-    (url, _), *_ = [*serve(monkeypatch, published), ("", {})]
+    (url, _), *_ = [*serve(published), ("", {})]
     network = small_network()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     initialise(network, "imagenet")
@@ -132,10 +112,8 @@ def test_imagenet_fills_the_body_and_nothing_else(hub: Path, monkeypatch: pytest
     assert network.frozen_norm
 
 
-def test_norms_that_no_weights_came_for_are_trained_though_norms_are_frozen(
-    hub: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    serve(monkeypatch, resnet18(weights=None).state_dict())
+def test_norms_that_no_weights_came_for_are_trained_though_norms_are_frozen(hub: Path, serve: Serve) -> None:
+    serve(resnet18(weights=None).state_dict())
     network = initialise(small_network(version="v2"), "imagenet").train()
     own = {name for name, layer in network.named_modules() if isinstance(layer, nn.BatchNorm2d)}
     fresh = {name for name in own if ".body." not in name}

@@ -6,7 +6,6 @@ import json
 import pickle
 import resource
 import urllib.error
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +26,7 @@ from mammo_monai.networks import (
     retinanet_network,
     save_weights,
 )
-
-LOADER = "torchvision.models._api.load_state_dict_from_url"
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache folder of torch.hub."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    folder = tmp_path / "torch" / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    return folder
+from tests.networks.conftest import LOADER, Serve
 
 
 def small_network(**kwargs: Any) -> MammoRetinaNet:
@@ -49,17 +38,6 @@ def head_map(network: MammoRetinaNet) -> Tensor:
     with torch.no_grad():
         maps: Tensor = network.eval()(images)["classification"][0]
     return maps
-
-
-def serve(monkeypatch: pytest.MonkeyPatch, state: Mapping[str, Tensor]) -> list[tuple[str, dict[str, Any]]]:
-    calls: list[tuple[str, dict[str, Any]]] = []
-
-    def load(url: str, **kwargs: Any) -> Mapping[str, Tensor]:
-        calls.append((url, kwargs))
-        return state
-
-    monkeypatch.setattr(LOADER, load)
-    return calls
 
 
 @pytest.mark.parametrize(
@@ -74,10 +52,10 @@ def serve(monkeypatch: pytest.MonkeyPatch, state: Mapping[str, Tensor]) -> list[
     ],
 )
 def test_coco_comes_from_torchvision_hash_checked_with_a_new_class_head(
-    hub: Path, monkeypatch: pytest.MonkeyPatch, build: Any, kwargs: dict[str, Any], file: str
+    hub: Path, serve: Serve, build: Any, kwargs: dict[str, Any], file: str
 ) -> None:
     published = build(weights=None, weights_backbone=None, num_classes=91).state_dict()
-    calls = serve(monkeypatch, published)
+    calls = serve(published)
     network = initialise(retinanet_network("resnet50", **kwargs), "coco")
     (url, options), *rest = calls
     assert not rest
@@ -89,9 +67,9 @@ def test_coco_comes_from_torchvision_hash_checked_with_a_new_class_head(
     assert network.classification_head.cls_logits.bias.sigmoid().tolist() == pytest.approx([0.01] * 9)
 
 
-def test_imagenet_fills_the_body_and_nothing_else(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imagenet_fills_the_body_and_nothing_else(hub: Path, serve: Serve) -> None:
     published = resnet18(weights=None).state_dict()
-    serve(monkeypatch, published)
+    serve(published)
     network = small_network()
     before = network.classification_head.cls_logits.weight.clone()
     initialise(network, "imagenet")

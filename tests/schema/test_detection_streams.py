@@ -209,7 +209,7 @@ def test_an_unfinished_folder_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"no such folder; expected one of Parquet shards and model.json"):
         read_detections(folder)
     write_shard(folder, 0, [LEFT])
-    with pytest.raises(ManifestError, match=r"1 shards but no model.json, which is written last"):
+    with pytest.raises(ManifestError, match=r"1 shard but no model.json, which is written last"):
         read_detections(folder)
     finish_shards(folder, MODEL)
     _same(read_detections(folder).detections, [LEFT])

@@ -136,8 +136,8 @@ def test_probabilities_read_back_where_there_are_some(tmp_path: Path, found: Det
 @pytest.mark.parametrize(
     ("probabilities", "named"),
     [
-        ([0.5, 0.6], "expected one probability per score or no list, got 2 probabilities for 1 scores"),
-        ([], "got 0 probabilities for 1 scores"),
+        ([0.5, 0.6], "expected one probability per score or no list, got 2 probabilities for 1 score"),
+        ([], "got 0 probabilities for 1 score"),
         ([1.5], r"probabilities must be a list of numbers from 0 to 1, got \[1.5\]"),
         ([None], "probabilities must be a list of numbers from 0 to 1"),
         (0.5, "probabilities must be a list of numbers from 0 to 1, got 0.5"),
@@ -342,9 +342,9 @@ def test_a_wrong_image_names_file_row_and_field(
         (
             a_marked_image(scores=[]),
             "row 1 .*",
-            "expected one score and one label per box, got 1 boxes, 0 scores, 1 labels",
+            "expected one score and one label per box, got 1 box, 0 scores, 1 label",
         ),
-        (a_marked_image(labels=[]), "row 1 .*", "expected one .* per box, got 1 boxes, 1 scores, 0 labels"),
+        (a_marked_image(labels=[]), "row 1 .*", "expected one .* per box, got 1 box, 1 score, 0 labels"),
     ],
 )
 def test_wrong_detections_name_file_row_and_field(

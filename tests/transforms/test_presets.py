@@ -15,7 +15,7 @@ from mammo_monai.transforms import (
     NormaliseIntensityd,
     ResizeShortSided,
     evaluation_transforms,
-    section_inference_transforms,
+    inference_transforms,
     training_transforms,
 )
 from mammo_monai.transforms.sample import boxes_of
@@ -82,7 +82,7 @@ def test_targets_grow_by_ten_percent_in_training_only(tmp_path: Path) -> None:
 
 
 def test_section_inference_keeps_the_resolution(tmp_path: Path) -> None:
-    made = section_inference_transforms(intensity="percentile")(written(tmp_path))
+    made = inference_transforms("sections", intensity="percentile")(written(tmp_path))
     box = boxes_of(made)[0]
     assert (box[2:] - box[:2]).tolist() == [30, 40]
 

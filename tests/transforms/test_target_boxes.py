@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mammo_monai.transforms import ClipBoxesd, EnlargeBoxesd, MergeBoxesd
+from mammo_monai.transforms import ClipBoxesd, EnlargeBoxesd
 from mammo_monai.transforms.sample import boxes_of
 from tests.transforms.films import assert_same_sample, copy_of, film_sample
 
@@ -22,21 +22,7 @@ def test_zero_fraction_is_identity() -> None:
     assert_same_sample(EnlargeBoxesd(0.0)(film_sample()), film_sample())
 
 
-def test_overlapping_boxes_of_one_label_merge_in_order() -> None:
-    sample = film_sample([(60.0, 60, 80, 80), (0.0, 0, 10, 10), (70.0, 70, 90, 90), (5.0, 5, 15, 15)])
-    sample["label"] = torch.tensor([0, 0, 0, 1])
-    merged = MergeBoxesd()(sample)
-    assert boxes_of(merged).tolist() == [[60, 60, 90, 90], [0, 0, 10, 10], [5, 5, 15, 15]]
-    assert merged["label"].tolist() == [0, 0, 1]
-
-
-def test_merging_needs_more_overlap_than_min_iou() -> None:
-    sample = film_sample([(0.0, 0, 10, 10), (5.0, 0, 15, 10)]) | {"label": torch.zeros(2, dtype=torch.int64)}
-    assert len(MergeBoxesd(0.3)(sample)["box"]) == 1
-    assert len(MergeBoxesd(0.34)(sample)["box"]) == 2
-
-
-@pytest.mark.parametrize("transform", [EnlargeBoxesd(), MergeBoxesd(), ClipBoxesd()])
+@pytest.mark.parametrize("transform", [EnlargeBoxesd(), ClipBoxesd()])
 def test_normal_image_stays_normal(transform: EnlargeBoxesd) -> None:
     assert_same_sample(transform(film_sample([])), film_sample([]))
 
@@ -54,7 +40,5 @@ def test_clipping_drops_slivers() -> None:
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="fraction must not be negative"):
         EnlargeBoxesd(-0.1)
-    with pytest.raises(ValueError, match=r"min_iou must be in \[0, 1\]"):
-        MergeBoxesd(1.5)
     with pytest.raises(ValueError, match=r"min_area_fraction must be in \[0, 1\]"):
         ClipBoxesd(2)

@@ -15,6 +15,7 @@ from mammo_monai.apps.deploy_selection import instance_of
 from mammo_monai.apps.deploy_settings import DeploySettings
 from mammo_monai.apps.deploy_summary import RunSummary
 from mammo_monai.bundle import load_marker
+from mammo_monai.files import counted
 
 logger = logging.getLogger(__name__)
 
@@ -57,5 +58,5 @@ class MarkingOperator(Operator):  # type: ignore[misc]  # the SDK has no types
         device = {} if self._settings.device is None else {"device": self._settings.device}
         marker = load_marker(self._bundle, fppi=self._settings.fppi, overrides=device)
         self._summary.model = marker.model
-        logger.info("%s: %d images to mark", self._bundle.name, len(instances))
+        logger.info("%s: %s to mark", self._bundle.name, counted(len(instances), "image"))
         op_output.emit(mark_instances(instances, marker, self._summary), "marked")

@@ -13,6 +13,7 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from mammo_monai.apps.monai_label.folder_store import MammogramFolder
 from mammo_monai.apps.monai_label.http_errors import HTTPException
 from mammo_monai.apps.monai_label.tasks import MarkTask
+from mammo_monai.files import counted
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class UncertaintyScoring(ScoringMethod):  # type: ignore[misc]  # monailabel car
             if time.monotonic() - logged > LOG_EVERY_S:
                 logged = time.monotonic()
                 eta_s = (logged - start) / done * (len(images) - done)
-                logger.info("scored %d of %d images, %.0f s to go", done, len(images), eta_s)
+                logger.info("scored %d of %s, %.0f s to go", done, counted(len(images), "image"), eta_s)
         logger.info("uncertainty: %s", counts)
         return counts
 

@@ -26,8 +26,6 @@ from mammo_monai.apps.weight_versions import WeightVersions
 from mammo_monai.bundle import bundle_names, find_bundle
 from mammo_monai.errors import BundleError
 
-logger = logging.getLogger(__name__)
-
 MAMMOGRAMS = {"Modality": "MG"}
 _MONAI_LABELS_OWN = {"Modality": "CT"}
 

@@ -21,7 +21,7 @@ from mammo_monai.apps.marking import EVERYTHING, BundleMarks, mark_request
 from mammo_monai.apps.monai_label.folder_store import MammogramFolder
 from mammo_monai.apps.monai_label.http_errors import HTTPException, answered
 from mammo_monai.apps.weight_versions import LATEST, SHIPPED
-from mammo_monai.files import sha256_of
+from mammo_monai.files import counted, sha256_of
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class MarkTask(InferTask):  # type: ignore[misc]  # monailabel carries no types
         )
         marked = self.marks(Path(image), asked)
         result = {**marks_json(marked.shown, marked.model), "uncertainty": marked.uncertainty}
-        logger.info("%d marks", len(marked.shown.boxes))
+        logger.info(counted(len(marked.shown.boxes), "mark"))
         spacing_mm = slicer_spacing_mm(Path(image))
         is_wanted = request.get("result_write_to_file", True) and spacing_mm is not None
         if not is_wanted or not (len(marked.shown.boxes) or request.get("save_label")):
@@ -114,7 +114,8 @@ class MarkAllTask(BatchInferTask):  # type: ignore[misc]  # monailabel carries n
         wanted = request if has_gpu else {**request, "multi_gpu": False, "device": "cpu"}
         found: dict[str, Any] = super().__call__(wanted, datastore, mark)
         n_failed = sum("error" in each for each in found.values())
-        logger.info("marked %d of %d images, %d failed", len(found) - n_failed, len(found), n_failed)
+        images = counted(len(found), "image")
+        logger.info("marked %d of %s, %d failed", len(found) - n_failed, images, n_failed)
         return found
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mammo_monai.bundle.exporting.swapping import Swappable
+from mammo_monai.files import counted
 from mammo_monai.inference import detections_in_original
 from mammo_monai.inference.runtimes.cores import Run
 from mammo_monai.inference.sources import Samples
@@ -104,7 +105,7 @@ def compared(model: Swappable, run: Run, samples: Samples, inputs: Sequence[Tens
             seen += given[:1]
         if (now_s := time.monotonic()) - last_s >= _LOG_EVERY_S:
             left_s = (now_s - start_s) / (index + 1) * (len(samples) - index - 1)
-            logger.info("compared %d of %d images, %.0f s left", index + 1, len(samples), left_s)
+            logger.info("compared %d of %s, %.0f s left", index + 1, counted(len(samples), "image"), left_s)
             last_s = now_s
     return Compared(tuple(by_torch), tuple(by_engine), map_differences(model, run, seen))
 

@@ -19,7 +19,7 @@ from mammo_monai.bundle.published import json_object
 from mammo_monai.bundle.run import path_value
 from mammo_monai.data.phantoms import PHANTOMS_PREFIX, phantom_manifest
 from mammo_monai.errors import BundleError
-from mammo_monai.files import sha256_of
+from mammo_monai.files import counted, sha256_of
 from mammo_monai.inference.runtimes.choice import check_packages
 from mammo_monai.inference.runtimes.cores import Run, example_inputs
 from mammo_monai.inference.runtimes.exported import ExportRecord, model_files, network_sha256, record_path
@@ -195,7 +195,7 @@ def _calibration(root: Path, onnx: Path, options: ExportOptions) -> list[Tensor]
     samples: Samples = parts["dataset"]
     step = max(1, -(-len(samples) // options.n_calibration))
     chosen = range(0, len(samples), step)
-    logger.info("measuring ranges on %d of %d images", len(chosen), len(samples))
+    logger.info("measuring ranges on %d of %s", len(chosen), counted(len(samples), "image"))
     return [given for index in chosen for given in model.inputs_of(samples[index]["image"], run)[1]]
 
 

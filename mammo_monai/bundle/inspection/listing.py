@@ -22,8 +22,12 @@ from mammo_monai.bundle.inspection.written_places import WrittenPlaces
 from mammo_monai.bundle.packing.bundle_files import BundleFiles, open_bundle, read_bytes
 from mammo_monai.bundle.packing.contents import CODE, WHEEL_FOLDER
 from mammo_monai.bundle.packing.exported_faults import EXPORTED, exported_faults
+from mammo_monai.bundle.packing.record import RECORD
 from mammo_monai.bundle.packing.weight_faults import PICKLES, pickle_faults
+from mammo_monai.bundle.published import METADATA
 from mammo_monai.errors import BundleError
+from mammo_monai.inference.operating_point import OPERATING_POINTS
+from mammo_monai.inference.training_look import STATISTICS
 
 _MAX_BYTES = 16_000_000
 _CONFIGS = (".json", ".yaml", ".yml")
@@ -45,12 +49,7 @@ _UNPICKLED = (
 )
 _KINDS: dict[str, Kind] = {"_requires_": "requires", "_disabled_": "disabled", "_mode_": "mode"}
 # What metadata and figures say is shown to people; no run opens a path from there.
-_TEXTS = (
-    "configs/metadata.json",
-    "models/operating_points.json",
-    "models/training_statistics.json",
-    "pack.json",
-)
+_TEXTS = (METADATA, OPERATING_POINTS, STATISTICS, RECORD)
 
 
 @dataclass(frozen=True)

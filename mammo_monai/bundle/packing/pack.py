@@ -24,7 +24,7 @@ from mammo_monai.bundle.packing.weight_faults import weight_faults
 from mammo_monai.bundle.packing.wheel import own_wheel, requirements_text
 from mammo_monai.bundle.published import METADATA, json_object
 from mammo_monai.errors import BundleError
-from mammo_monai.files import atomic_path, sha256_of
+from mammo_monai.files import atomic_path, counted, sha256_of
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def _refuse_faults(root: Path, contents: Contents) -> None:
         faults += [f"{root.name}: {each}" for each in found if f"{root.name}: {each}" not in faults]
     if faults:
         listed = "\n".join(faults)
-        raise BundleError(f"{root.name} is not packed; {len(faults)} faults:\n{listed}")
+        raise BundleError(f"{root.name} is not packed; {counted(len(faults), 'fault')}:\n{listed}")
 
 
 def _packed(source: Path | bytes) -> PackedFile:

@@ -23,7 +23,7 @@ from mammo_monai.bundle.packing.record import MAX_RECORD_BYTES, RECORD, PackReco
 from mammo_monai.bundle.packing.weight_faults import PICKLES, weight_faults
 from mammo_monai.bundle.published import METADATA
 from mammo_monai.errors import BundleError
-from mammo_monai.files import bytes_text, sha256_of
+from mammo_monai.files import bytes_text, counted, sha256_of
 
 NEEDED = ("LICENSE", METADATA, "docs/README.md")
 # What runs of an unpacked bundle leave beside it by default.
@@ -162,7 +162,9 @@ def _notes(record: PackRecord, left_by_runs: set[str]) -> list[str]:
     pickles = [name for name in record.files if name.endswith(PICKLES)]
     notes = [f"{name} is a pickle: it is opened with weights_only." for name in pickles]
     if left_by_runs := left_by_runs - {SIGNATURE}:
-        notes.append(f"{len(left_by_runs)} files in eval/ or training/ are of runs here, not of the pack.")
+        notes.append(
+            f"{counted(len(left_by_runs), 'file')} in eval/ or training/: of runs here, not of the pack."
+        )
     if record.weights_sha256 is None:
         notes.append("no weights: a recipe to train.")
     return notes

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.bundle.packing.bundle_files import FolderFiles, sha256_in
+from mammo_monai.bundle.packing.model_card import CARD
 from mammo_monai.bundle.packing.record import MAX_RECORD_BYTES, RECORD, PackRecord, parse_record
 from mammo_monai.bundle.transfer.places import HubPlace
 from mammo_monai.errors import BundleError
-from mammo_monai.files import bytes_text
+from mammo_monai.files import bytes_text, counted
 
 TOKEN = "HF_TOKEN"  # the variable's name
-_CARD = "docs/README.md"
 # The hub's own, and the card it shows: a copy of docs/README.md.
 _NOT_OURS = (".gitattributes", "README.md")
 
@@ -46,14 +46,14 @@ def push_to_hub(folder: Path, record: PackRecord, place: HubPlace, *, is_replaci
             )
         if (others := sorted(there - {*_NOT_OURS})) and not is_replacing:
             raise BundleError(
-                f"hf://{place.repository}: holds {len(others)} files that are no pack, such as {others[0]}. "
-                "Name another repository; --replace removes them, and the repository's history keeps them."
+                f"hf://{place.repository}: holds {counted(len(others), 'file')} of no pack, such as "
+                f"{others[0]}. Name another repository; --replace removes them, its history keeps them."
             )
         own = [RECORD, *record.files]
         operations = [
             hub.CommitOperationAdd(path_in_repo=name, path_or_fileobj=folder / name) for name in own
         ]
-        operations.append(hub.CommitOperationAdd(path_in_repo="README.md", path_or_fileobj=folder / _CARD))
+        operations.append(hub.CommitOperationAdd(path_in_repo="README.md", path_or_fileobj=folder / CARD))
         stale = sorted(there - {*own, *_NOT_OURS})
         operations += [hub.CommitOperationDelete(path_in_repo=name) for name in stale]
         message = f"{record.bundle} {record.version}"

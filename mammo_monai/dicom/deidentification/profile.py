@@ -20,6 +20,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 from mammo_monai import __version__
+from mammo_monai.dicom.bounded import PIXEL_DATA
 from mammo_monai.dicom.deidentification.cleaning import (
     clean_content_item,
     clean_contribution,
@@ -41,7 +42,6 @@ _CLEANED: Mapping[BaseTag, Callable[[Dataset], None]] = {
     Tag("SegmentSequence"): clean_segment,
     Tag("ContributingEquipmentSequence"): clean_contribution,
 }
-_PIXEL_DATA = 0x7FE00010
 # Born is born: dates of the person, not of an examination, tell who somebody is, whatever else moves.
 _PERSON = 0x0010
 _TEXTS = {"AE", "LO", "LT", "SH", "ST", "UC", "UR", "UT"}
@@ -92,7 +92,7 @@ def _walked(dataset: Dataset, patient: _Patient, inside: str = "") -> Dataset:
     """Every element as it may leave; `inside` is the keyword of the sequence this is an item of."""
     made = Dataset()
     for tag in list(dataset.keys()):
-        if tag == _PIXEL_DATA:
+        if tag == PIXEL_DATA:
             made[tag] = dataset.get_item(tag)  # raw as read: never decoded, never encoded again
         elif _is_known(tag):
             changed = _changed(dataset[tag], patient, inside)

@@ -21,7 +21,6 @@ from mammo_monai.dicom.network.reachability import why_unreachable
 
 CALLING_AE_TITLE = "MAMMO_MONAI"
 TIMEOUT_S = 30.0
-MAX_CONTEXTS = 128  # their ids are the odd numbers of one byte: PS3.8 9.3.2.2
 _MAX_PDU_BYTES = 1 << 17
 _SYNTAX_NOT_SUPPORTED = 4  # result of a presentation context: PS3.8 table 9-18
 

@@ -18,7 +18,7 @@ from mammo_monai.dicom.network.callers import Caller, Certificate
 from mammo_monai.dicom.network.refusals import Refusal, RefusedError
 
 MAX_REQUEST_BYTES = 1 << 18  # 128 contexts with 40 transfer syntaxes each are 160 kB
-MAX_CONTEXTS = 128
+MAX_CONTEXTS = 128  # their ids are the odd numbers of one byte: PS3.8 9.3.2.2
 HEADER_BYTES = 6
 _A_ASSOCIATE_RQ, _A_ABORT = 0x01, 0x07
 _TLS_HANDSHAKE = b"\x16\x03"  # record type and major version: RFC 8446 5.1

@@ -20,12 +20,11 @@ from pydicom.uid import (
 
 from mammo_monai.dicom.decoders import plugin_for_all
 from mammo_monai.dicom.reading import damage_refused, first_text
-from mammo_monai.dicom.wholeness import check_whole
+from mammo_monai.dicom.wholeness import UNDEFINED_LENGTH, check_whole
 from mammo_monai.errors import DicomError
 
 PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 """They differ in their element headers only: one is rewritten as the other without touching a value."""
-_UNDEFINED_LENGTH = 0xFFFFFFFF
 _VIDEO = "1.2.840.10008.1.2.4.10"  # .100 to .108, MPEG and HEVC: many frames share one fragment
 _HEAD = ["SOPClassUID", "SOPInstanceUID", "Rows", "NumberOfFrames"]
 _CUT_SHORT = "The file is cut short: copy it again from its source."
@@ -163,7 +162,7 @@ def _refuse_short_elements(path: Path, syntax: UID) -> None:
     if syntax == DeflatedExplicitVRLittleEndian:  # zlib refuses a stream without its end
         return
     last: object = dataset.get_item(max(dataset.keys()))
-    if isinstance(last, RawDataElement) and last.length != _UNDEFINED_LENGTH:
+    if isinstance(last, RawDataElement) and last.length != UNDEFINED_LENGTH:
         left = path.stat().st_size - last.value_tell - last.length
         if left:
             there = f"{left} bytes follow" if left > 0 else f"{-left} bytes are missing"

@@ -11,6 +11,7 @@ from enum import Enum
 
 logger = logging.getLogger(__name__)
 _MOST_REMEMBERED = 1000
+_TOLD_EVERY_S = 60.0
 
 # (result, source, reason) of A-ASSOCIATE-RJ: DICOM PS3.8 table 9-21.
 _CALLING_UNKNOWN = (1, 1, 3)
@@ -95,8 +96,8 @@ class Refusals:
         told: gets the word of each.
     """
 
-    def __init__(self, told: Callable[[str], None] = lambda _: None, *, every_s: float = 60.0) -> None:
-        self._told, self._every_s = told, every_s
+    def __init__(self, told: Callable[[str], None] = lambda _: None) -> None:
+        self._told = told
         self._lock = threading.Lock()
         self._said: OrderedDict[tuple[Refusal, str], tuple[float, int]] = OrderedDict()
 
@@ -104,8 +105,8 @@ class Refusals:
         """One more refusal of a caller at an address."""
         self._told(refusal.word)
         with self._lock:
-            said_at, n_unsaid = self._said.get((refusal, address), (-self._every_s, 0))
-            is_due = time.monotonic() - said_at >= self._every_s
+            said_at, n_unsaid = self._said.get((refusal, address), (-_TOLD_EVERY_S, 0))
+            is_due = time.monotonic() - said_at >= _TOLD_EVERY_S
             kept = (time.monotonic(), 0) if is_due else (said_at, n_unsaid + 1)
             self._said[refusal, address] = kept
             self._said.move_to_end((refusal, address))

@@ -20,7 +20,6 @@ from pynetdicom.sop_class import (
 
 from mammo_monai.dicom.network.arrivals import Arrivals
 from mammo_monai.dicom.network.associations import (
-    MAX_CONTEXTS,
     Calling,
     NoContextAcceptedError,
     associated,
@@ -28,6 +27,7 @@ from mammo_monai.dicom.network.associations import (
 )
 from mammo_monai.dicom.network.call_backs import listening_at
 from mammo_monai.dicom.network.errors import NetworkError
+from mammo_monai.dicom.network.greeting import MAX_CONTEXTS
 from mammo_monai.dicom.network.peers import Listening, Peer
 from mammo_monai.dicom.network.queries import identifier_of
 from mammo_monai.dicom.network.received import ReceivedInstance

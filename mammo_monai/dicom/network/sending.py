@@ -22,7 +22,6 @@ from pynetdicom.association import Association
 
 from mammo_monai.dicom.network.associations import (
     CALLING_AE_TITLE,
-    MAX_CONTEXTS,
     TIMEOUT_S,
     Calling,
     NoContextAcceptedError,
@@ -31,6 +30,7 @@ from mammo_monai.dicom.network.associations import (
     is_broken,
 )
 from mammo_monai.dicom.network.errors import NetworkError
+from mammo_monai.dicom.network.greeting import MAX_CONTEXTS
 from mammo_monai.dicom.network.outgoing import PLAIN, Outgoing
 from mammo_monai.dicom.network.pace import Pace, Progress
 from mammo_monai.dicom.network.peers import Peer

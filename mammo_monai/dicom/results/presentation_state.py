@@ -22,6 +22,7 @@ from mammo_monai.dicom.results.headers import (
 )
 from mammo_monai.dicom.results.marked_image import CheckedImage
 from mammo_monai.dicom.results.report_header import outline
+from mammo_monai.files import counted
 
 SERIES = SeriesFacts(
     GrayscaleSoftcopyPresentationStateStorage, "PR", 9103, "Marks (overlay), not for diagnosis", True
@@ -69,7 +70,7 @@ def presentation_state(marked: CheckedImage, facts: ResultFacts) -> Dataset:
 def footer_text(marked: CheckedImage, facts: ResultFacts) -> str:
     """One line for people: what it is for, who marked, how many marks there are."""
     n_marks = len(marked.boxes)
-    marks = "nothing marked" if not n_marks else f"{n_marks} mark{'s' if n_marks > 1 else ''}"
+    marks = "nothing marked" if not n_marks else counted(n_marks, "mark")
     reviewed = ", reviewed" if facts.is_reviewed else ""
     model = long_string(f"{facts.model.name} {facts.model.version}")
     return f"{NOT_FOR_DIAGNOSIS_TEXT} - {model}: {marks}{reviewed}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from mammo_monai.files import atomic_path, write_json_atomic
+from mammo_monai.files import atomic_path, counted, write_json_atomic
 from mammo_monai.geometry import ImageFrame
 from mammo_monai.inference.saliency.check import MAX_AGREEMENT, CheckStage, SanityCheck
 from mammo_monai.inference.saliency.frames import map_in_original
@@ -83,7 +83,7 @@ def verdict(checks: Sequence[SanityCheck]) -> str:
     n_changed = sum(check.depends_on_weights is True for check in checks)
     first, last = (sum(check.agreement[n] for check in checks) / len(checks) for n in (0, -1))
     return (
-        f"the map depends on the weights for {n_changed} of {len(checks)} findings checked "
+        f"the map depends on the weights for {n_changed} of {counted(len(checks), 'finding')} checked "
         f"(mean rank agreement {first:.2f} once the {checks[0].stages[1].name} are random, "
         f"{last:.2f} once all weights are; below {MAX_AGREEMENT:g} at every stage counts as dependent)"
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from mammo_monai import __version__
 from mammo_monai.errors import GeometryError, ManifestError
+from mammo_monai.files import counted
 from mammo_monai.inference.fingerprint import fingerprint
 from mammo_monai.inference.saliency.check import SanityCheck, sanity_check
 from mammo_monai.inference.saliency.check_files import save_check, save_strip
@@ -98,7 +99,7 @@ def save_saliency(  # a model, images, findings and a place, each its own
     if not asked:
         raise ManifestError("the detections hold none of these images: give the images they were made from.")
     tell, start = on_progress or _ProgressLog(), time.monotonic()
-    logger.info("saliency of %d images by %s", len(asked), options.method)
+    logger.info("saliency of %s by %s", counted(len(asked), "image"), options.method)
     for done, index in enumerate(asked, start=1):
         sample = dataset[index]
         given = None if detections is None else detections[str(sample["record_id"])]
@@ -208,4 +209,4 @@ class _ProgressLog:
         if now_s - self._last_s >= LOG_EVERY_S or done == total:
             self._last_s = now_s
             left_s = (now_s - self._start_s) / done * (total - done)
-            logger.info("%d of %d images, %.0f s left", done, total, left_s)
+            logger.info("%d of %s, %.0f s left", done, counted(total, "image"), left_s)

@@ -8,7 +8,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mammo_monai.networks.pyramid import IMAGENET_MEAN, IMAGENET_SD, NORMALISATIONS, InputNormalisation
+from mammo_monai.networks.pyramid import (
+    IMAGENET_MEAN,
+    IMAGENET_SD,
+    NORMALISATIONS,
+    InputNormalisation,
+    check_channels,
+)
 
 Contrast = Literal["none", "patch"]
 CONTRASTS: tuple[Contrast, ...] = ("none", "patch")
@@ -60,11 +66,7 @@ def network_input(
     Raises:
         ValueError: the images have another number of channels.
     """
-    if images.dim() != 4 or images.shape[1] != in_channels:
-        raise ValueError(
-            f"the network takes images of shape (B, {in_channels}, H, W), got {list(images.shape)}. "
-            "Convert the images, or build the network with in_channels=1 (grey) or 3 (RGB)."
-        )
+    check_channels(images, in_channels)
     means, sds = NORMALISATIONS[normalisation]
     if contrast == "patch":
         images = normalised_contrast(images, window_px=window_px)

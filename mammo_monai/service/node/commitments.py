@@ -16,6 +16,7 @@ from mammo_monai.dicom.network.commitment_messages import (
     CommitmentRequest,
     send_commitment_report,
 )
+from mammo_monai.files import counted
 from mammo_monai.service.node.database import Database
 from mammo_monai.service.node.outbox import back_off
 from mammo_monai.service.node.settings import Sending
@@ -90,9 +91,8 @@ class Commitments:
         peer = self.peers.get(row["asked_by"])
         report = self.report(uid, [(each[0], each[1]) for each in json.loads(row["instances"])])
         if peer is not None and self._delivered(peer, report):
-            logger.info(
-                "%s: %d instances committed, %d not", peer.ae_title, len(report.committed), len(report.failed)
-            )
+            committed = counted(len(report.committed), "instance")
+            logger.info("%s: %s committed, %d not", peer.ae_title, committed, len(report.failed))
         elif peer is not None and self.clock() - row["received"] < self.sending.give_up_after_h * 3600:
             self.database.run(
                 "UPDATE commitments SET tries = ?, next_try = ? WHERE transaction_uid = ?",

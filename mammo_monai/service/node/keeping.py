@@ -13,6 +13,7 @@ from mammo_monai.dicom.bounded import read_bounded
 from mammo_monai.dicom.reading import damage_refused, first_text
 from mammo_monai.dicom.wholeness import check_whole
 from mammo_monai.errors import DicomError
+from mammo_monai.files import counted
 from mammo_monai.service.node.database import Database
 from mammo_monai.service.node.queue import NewInstance, Queue
 from mammo_monai.service.node.settings import Keeping
@@ -123,7 +124,7 @@ class Housekeeper:
         """Deletes what is due; returns the seconds to wait before the next step."""
         removed = self.purge(self.keeping.done_h, self.keeping.failed_h)
         if removed:
-            logger.info("%d images were deleted: their time is over", removed)
+            logger.info("deleted %s: the time to keep is over", counted(removed, "image"))
         return 30.0
 
     def purge(self, done_h: float, failed_h: float) -> int:

@@ -17,6 +17,7 @@ from mammo_monai.dicom.network.storage_server import StorageServer
 from mammo_monai.dicom.reading import first_text
 from mammo_monai.dicom.results.headers import MANUFACTURER
 from mammo_monai.errors import MammoError
+from mammo_monai.files import counted
 from mammo_monai.locks import LockHeldError, file_lock
 from mammo_monai.service.node.clock import NodeClock
 from mammo_monai.service.node.commitments import Commitments
@@ -238,7 +239,7 @@ class Node:
 
     def _committed(self, report: CommitmentReport) -> None:
         refused = self.outbox.committed(report.transaction_uid, [uid for _, uid in report.committed])
-        logger.info("%d results are committed, %d not", len(report.committed), refused)
+        logger.info("%s committed, %d not", counted(len(report.committed), "result"), refused)
 
     def _is_own_result(self, header: Dataset) -> bool:
         is_ours = first_text(header, "Manufacturer") == MANUFACTURER

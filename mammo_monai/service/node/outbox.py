@@ -94,16 +94,15 @@ class Outbox:
         """Whether a result of this UID was made here."""
         return self.database.value("SELECT 1 FROM results WHERE uid = ?", uid) is not None
 
-    def due(self, destination: str, limit: int = 50) -> list[sqlite3.Row]:
-        """What to send to a destination now, oldest first: result_id, uid, file, tries, made."""
+    def due(self, destination: str) -> list[sqlite3.Row]:
+        """What to send now, least tried first, then oldest: result_id, uid, file, tries, made."""
         return self.database.rows(
             "SELECT d.*, r.uid, r.sop_class, r.file, r.made FROM deliveries AS d "
             "JOIN results AS r ON r.id = d.result_id "
             "WHERE d.destination = ? AND d.state = 'waiting' AND d.next_try <= ? "
-            "ORDER BY d.tries, r.made, r.id LIMIT ?",
+            "ORDER BY d.tries, r.made, r.id LIMIT 50",
             destination,
             self.clock(),
-            limit,
         )
 
     def delivered(self, result_id: int, destination: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pydicom.uid import generate_uid
 
 from mammo_monai.dicom.network import NetworkError
+from mammo_monai.files import counted
 from mammo_monai.service.node.couriers import Answer, Courier
 from mammo_monai.service.node.outbox import Outbox, back_off
 from mammo_monai.service.node.spool import Spool
@@ -73,7 +74,7 @@ class SendingLoop:
         """Notes what was sent; returns why commitment could not be asked for, so that all is sent again."""
         for _ in rows:
             self._told("sent")
-        logger.info("%s: %d results sent", self.destination, len(rows))
+        logger.info("%s: %s sent", self.destination, counted(len(rows), "result"))
         if self._ask_commitment is None:
             for row in rows:
                 self.outbox.delivered(row["result_id"], self.destination)
