@@ -147,7 +147,7 @@ def test_report_shows_so_many_crops_at_the_point_asked_for(folder: Path) -> None
 
 
 def test_names_must_be_as_many_as_runs(folder: Path) -> None:
-    with pytest.raises(ValueError, match="2 runs, 1 names"):
+    with pytest.raises(ValueError, match=r"2 runs, 1 name\."):
         call("report", folder / "run", folder / "run", "--name", "one", "-o", folder / "report.html")
 
 
