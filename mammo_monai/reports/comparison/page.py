@@ -184,7 +184,8 @@ Band: {100 * rule.confidence:g} % interval at each FPPI by itself.</figcaption><
 <div class="quiet"><p>Interval: percentiles over {rule.n_bootstrap} resamples of {comparison.pair.n_patients}
 patients, the same for both; thresholds are found again in each. p: two-sided, both detectors swapped patient
 by patient in {comparison.n_permutations} random ways, scores first put on the scale of false positives. The
-mean is the figure to judge by; p-values are not corrected for their number.</p>
+mean is the figure to judge by; p-values are not corrected for their number. Interval and p ask different
+things: where one says yes and the other no, report both.</p>
 {dashes}{_early_ends(comparison)}</div>
 </section>"""
 
