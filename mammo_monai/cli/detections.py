@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mammo_monai.cli.manifest_layouts import LISTS, TYPES, class_meaning
+from mammo_monai.cli.manifest_layouts import LISTS, add_class_options
 from mammo_monai.cli.manifest_place import manifest_file
 from mammo_monai.cli.outputs import refuse_overwriting
 from mammo_monai.files import counted
@@ -38,16 +38,7 @@ def add_parser(subparsers: Any) -> None:
         if name != "yolo":
             size = "every image was stretched to W × H pixels before it was marked; the boxes are of those"
             add("--marked-size", type=_side, nargs=2, metavar=("W", "H"), help=size)
-        add("--category", default="mass", metavar="WORD", help="the model's word for masses (%(default)s)")
-        add(
-            "--class",
-            action="append",
-            type=class_meaning,
-            default=[],
-            metavar="NAME=TYPE",
-            dest="classes",
-            help=f"what another word or number means: {', '.join(TYPES)}, ignore",
-        )
+        add_class_options(add, "the model's")
         add("--ignore-unknown", action="store_true", help="leave out marks of images not in the manifest")
         add("--name", metavar="NAME", help="of the model, for reports (default: the source's name)")
     verb.set_defaults(run=run)

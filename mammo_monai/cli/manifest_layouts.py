@@ -45,18 +45,17 @@ def add_parsers(commands: Any) -> None:
     coco("--images", type=Path, metavar="DIR", help="what file names are relative to (default: the JSON's)")
     for add in (folder, coco):
         add("--name-pattern", metavar="REGEX", help="with groups patient, laterality, view")
-        add("--category", default="mass", metavar="WORD", help="your word for masses, label 0 (%(default)s)")
-        add(
-            "--class",
-            action="append",
-            type=class_meaning,
-            default=[],
-            metavar="NAME=TYPE",
-            dest="classes",
-            help=f"what another word of yours means: {', '.join(TYPES)}, ignore",
-        )
+        add_class_options(add, "your")
         add("--clip-boxes", action="store_true", help="cut boxes at the image border")
         add("--public-patients", action="store_true", help="ids of patients are a public set's: keep them")
+
+
+def add_class_options(add: Any, whose: str) -> None:
+    """`--category` and `--class`: what somebody's own words for lesions mean."""
+    add("--category", default="mass", metavar="WORD", help=f"{whose} word for masses, label 0 (%(default)s)")
+    meaning = f"what another of {whose} words, or a number, means: {', '.join(TYPES)}, ignore"
+    options = {"action": "append", "type": _meaning, "default": [], "dest": "classes"}
+    add("--class", metavar="NAME=TYPE", help=meaning, **options)
 
 
 def _add(commands: Any, layout: str, text: str) -> Any:
@@ -143,7 +142,7 @@ def _reader_options(args: argparse.Namespace) -> Any:
     return readers.FolderOptions(**folder, **words)
 
 
-def class_meaning(text: str) -> tuple[str, str]:
+def _meaning(text: str) -> tuple[str, str]:
     """A word of a user's own and what it means, of `NAME=TYPE`."""
     name, separator, meaning = text.partition("=")
     if not (name and separator and meaning):
