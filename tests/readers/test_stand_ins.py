@@ -23,7 +23,7 @@ CONTENTS = [
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "git lfs pull"),
     (b"\n<!DOCTYPE html><html><body>Sign in</body></html>", "a web page stands in its place"),
     (b"<HTML><body>404</body></HTML>", "may ask for a login"),
-    (gzip.compress(b"film"), "it is packed with gzip"),
+    (gzip.compress(b"film", mtime=0), "it is packed with gzip"),
     (b"PK\x03\x04\x14\x00", "it is a zip archive"),
 ]
 
