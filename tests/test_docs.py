@@ -46,7 +46,10 @@ def test_a_shown_command_is_one_the_parser_takes(page: Path, line: str) -> None:
         config = {"train": "train.json", "predict": "inference.json"}[parsed.verb]
         named = parsed.bundle if isinstance(parsed.bundle, list) else [parsed.bundle]  # predict takes several
         for bundle in (each.partition("=")[0] for each in named):
-            content = json.loads((find_bundle(bundle) / "configs" / config).read_text())
+            configs = find_bundle(bundle) / "configs"
+            content = json.loads((configs / config).read_text())
+            for overlay in getattr(parsed, "config", None) or ():
+                content |= json.loads((configs / overlay).read_text())
             check_ids(_overrides_of(bundle, named, unknown), content, line)
 
 
