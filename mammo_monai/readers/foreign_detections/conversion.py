@@ -106,6 +106,8 @@ def foreign_detections(
     Raises:
         ManifestError: see the first lines of this file and of the others here.
     """
+    for path in filter(None, (source.path, source.annotations)):
+        _refuse_special(path)
     refuse_pickle(source.path)
     manifest = read_manifest(manifest_path)
     _refuse_copies(manifest_path, manifest.images())
@@ -137,6 +139,14 @@ def _classes(source: ForeignSource) -> Mapping[str, str]:
     """What classes mean; a category that is a number is a class's own."""
     is_number = source.category.isascii() and source.category.isdigit()
     return {source.category: "mass", **source.classes} if is_number else source.classes
+
+
+def _refuse_special(path: Path) -> None:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ManifestError(
+            f"{path}: expected a file or a folder, found a pipe, socket or device, which would wait for a "
+            "writer and is read once. Write its content to a file first."
+        )
 
 
 def _refuse_copies(path: Path, records: Sequence[ImageRecord]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -260,6 +261,15 @@ class Planted:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Path.touch, (self.path,)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes among files")
+@pytest.mark.parametrize("role", ["path", "annotations"])
+def test_a_pipe_is_refused_and_not_waited_for(role: str, tmp_path: Path, manifest: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    given = {"path": tmp_path / "results.json", role: tmp_path / "pipe"}
+    with pytest.raises(ManifestError, match="pipe: expected a file or a folder, found a pipe"):
+        foreign_detections(ForeignSource("coco", **given), manifest)
 
 
 @pytest.mark.parametrize("name", ["results.pkl", "results.json", "folder/case_boxes.pkl"])
