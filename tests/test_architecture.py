@@ -21,8 +21,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "mammo_monai"
 
 LAYER = {
-    **dict.fromkeys(("errors", "records", "files", "locks", "processes"), 0),
-    **dict.fromkeys(("parts", "bundle_homes"), -1),
+    **dict.fromkeys(("errors", "records", "files", "locks", "pace", "processes"), 0),
+    **dict.fromkeys(("parts", "bundle_homes", "words"), -1),
     **dict.fromkeys(("geometry", "schema"), 1),
     **dict.fromkeys(("metrics", "dicom", "imaging"), 2),
     **dict.fromkeys(("readers", "phantoms", "reports", "transforms", "networks"), 3),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,10 @@ from typing import Protocol
 from mammo_monai.apps.deploy_selection import Instance
 from mammo_monai.apps.deploy_summary import RunSummary
 from mammo_monai.errors import MammoError
-from mammo_monai.files import counted
+from mammo_monai.pace import Pace
 from mammo_monai.records import Detections
 
 logger = logging.getLogger(__name__)
-
-_SECONDS_BETWEEN_LINES = 30.0
 
 
 class Marks(Protocol):
@@ -41,7 +38,7 @@ def mark_instances(
 ) -> tuple[MarkedInstance, ...]:
     """The marks of each mammogram that could be marked; `summary` notes the marks and the failures."""
     marked = []
-    begin = said = time.monotonic()
+    pace = Pace(logger, "marked")
     for done, instance in enumerate(instances, start=1):
         try:
             found = marker(instance.path, record_id=instance.record_id)
@@ -50,9 +47,5 @@ def mark_instances(
         else:
             summary.mark(instance.record_id, found)
             marked.append(MarkedInstance(instance, found))
-        now = time.monotonic()
-        if now - said > _SECONDS_BETWEEN_LINES:
-            left = (now - begin) / done * (len(instances) - done)
-            logger.info("%d of %s done, about %.0f s left", done, counted(len(instances), "image"), left)
-            said = now
+        pace(done, len(instances))
     return tuple(marked)

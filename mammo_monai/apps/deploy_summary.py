@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mammo_monai.errors import MammoError, causes
-from mammo_monai.files import counted, write_json_atomic
+from mammo_monai.files import write_json_atomic
 from mammo_monai.records import Detections
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

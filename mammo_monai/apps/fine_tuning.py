@@ -15,8 +15,9 @@ from mammo_monai.apps.marking import first_text, usable_device
 from mammo_monai.apps.weight_versions import SHIPPED, WEIGHTS_NAME, WeightVersions
 from mammo_monai.bundle import find_bundle, path_value, run_bundle
 from mammo_monai.errors import BundleError, WeightsError
-from mammo_monai.files import counted, sha256_of
+from mammo_monai.files import sha256_of
 from mammo_monai.schema import Manifest
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

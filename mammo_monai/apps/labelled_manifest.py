@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import counted
 from mammo_monai.readers import FolderOptions, ManifestPlan, Reading, read_dataset, salt_beside
 from mammo_monai.readers.splits import SplitScheme
 from mammo_monai.schema import Manifest, write_audit, write_manifest
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

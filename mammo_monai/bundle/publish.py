@@ -31,13 +31,14 @@ from mammo_monai.bundle.run import path_value
 from mammo_monai.bundle.trust import admitted
 from mammo_monai.bundle.trust.snapshot import merged
 from mammo_monai.errors import BundleError, WeightsError
-from mammo_monai.files import atomic_path, bytes_text, sha256_of, write_text_atomic
+from mammo_monai.files import atomic_path, sha256_of, write_text_atomic
 from mammo_monai.inference.operating_point import OPERATING_POINTS
 from mammo_monai.locks import only_writer
 from mammo_monai.networks import Network, WeightsFile, load_weights, read_weights
 from mammo_monai.networks.weight_files import serialised_state
 from mammo_monai.parts import remove_leftovers
 from mammo_monai.schema import OperatingPoints, read_manifest, read_operating_points, write_operating_points
+from mammo_monai.words import bytes_text
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from mammo_monai.cli import (
     bundle_trust,
 )
 from mammo_monai.cli.trust_option import add_trust_option
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 
 def add_parser(subparsers: Any) -> None:

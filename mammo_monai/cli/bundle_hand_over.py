@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 
 def add_commands(verbs: Any) -> None:

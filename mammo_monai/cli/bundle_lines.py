@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 if TYPE_CHECKING:
     from mammo_monai.bundle import Inspection, Pulled, Verified

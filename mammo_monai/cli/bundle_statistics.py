@@ -47,9 +47,10 @@ def run_statistics(args: argparse.Namespace) -> int:
         refuse_to_write_into_installed,
     )
     from mammo_monai.cli.progress_bar import counting_bar
-    from mammo_monai.files import counted, sha256_of
+    from mammo_monai.files import sha256_of
     from mammo_monai.inference.training_look import STATISTICS, training_statistics
     from mammo_monai.schema.training_statistics import write_training_statistics
+    from mammo_monai.words import counted
 
     if args.output is None:
         refuse_to_write_into_installed(args.bundle, "-o training_statistics.json")

@@ -60,7 +60,7 @@ def _show() -> int:
 def _remove(name: str) -> int:
     from mammo_monai.bundle import distrust
     from mammo_monai.bundle.signing import publishers, remove_publisher
-    from mammo_monai.files import counted
+    from mammo_monai.words import counted
 
     if any(each.id == name.upper() for each in publishers()):
         print(f"no longer trusted: publisher {remove_publisher(name).id}")

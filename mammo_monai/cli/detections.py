@@ -9,7 +9,7 @@ from typing import Any
 from mammo_monai.cli.manifest_layouts import LISTS, add_class_options
 from mammo_monai.cli.manifest_place import manifest_file
 from mammo_monai.cli.outputs import refuse_overwriting
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 _FORMATS = {
     "coco": ("FILE", "COCO results: Detectron2, MMDetection (.bbox.json), Ultralytics (predictions.json)"),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 
 def lines_of(made: Any, manifest: Path, output: Path, split: str | None) -> list[str]:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 # `dicom.deidentification` knows them too; importing it would make `--help` wait. A test keeps both equal.
 KEEP = ("longitudinal-dates",)

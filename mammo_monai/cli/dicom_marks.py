@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.cli.outputs import refuse_overwriting
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 
 def add_marks_action(actions: Any) -> None:

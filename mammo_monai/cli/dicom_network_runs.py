@@ -18,8 +18,8 @@ from mammo_monai.dicom.network.archives import Archive, DimseArchive, archive_of
 from mammo_monai.dicom.network.queries import values_of
 from mammo_monai.dicom.network.sending import SendOutcome
 from mammo_monai.dicom.preamble import is_dicom
-from mammo_monai.files import counted
 from mammo_monai.parts import is_part_name
+from mammo_monai.words import counted
 
 
 def archive(args: argparse.Namespace) -> Archive:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 if TYPE_CHECKING:
     from mammo_monai.doctor import Finding

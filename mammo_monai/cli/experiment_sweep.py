@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.cli.trust_option import add_trust_option
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 
 def add_sweep_parser(actions: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mammo_monai.cli.fusion_options import add_fusion_options, fused_text, fusion_rule
 from mammo_monai.cli.outputs import refuse_overwriting
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 
 def add_parser(subparsers: Any) -> None:

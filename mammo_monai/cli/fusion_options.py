@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 if TYPE_CHECKING:
     from mammo_monai.inference import FusionRule

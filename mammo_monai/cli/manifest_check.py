@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.cli.manifest_place import manifest_file
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 
 def add_parser(commands: Any) -> None:

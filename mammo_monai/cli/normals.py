@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 
 def add_parser(subparsers: Any) -> None:

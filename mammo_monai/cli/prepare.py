@@ -54,9 +54,9 @@ def run(args: argparse.Namespace) -> int:
     from mammo_monai.cli.progress_bar import counting_bar
     from mammo_monai.data import manifest_path, prepare_manifest
     from mammo_monai.data.configured_recipe import configured_recipe
-    from mammo_monai.files import bytes_text, counted
     from mammo_monai.schema import read_manifest
     from mammo_monai.transforms.recipe import RecipeOptions, image_recipe, reject_unused
+    from mammo_monai.words import bytes_text, counted
 
     given = {name: value for name, value in vars(args).items() if value is not None}
     changes: Any = {name: given[name] for name in RecipeOptions.__annotations__ if name in given}

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 PORT = 8477
 

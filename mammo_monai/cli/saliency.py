@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.cli.trust_option import add_trust_option
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 METHODS = ("local_gradcam", "gradcam", "gradcam++", "guided_backprop", "occlusion")
 ABOUT = (

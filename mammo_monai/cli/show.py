@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.cli.manifest_place import manifest_file
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 SPLITS = ("training", "validation", "test")
 ORDERS = ("manifest", "patient", "lesions", "birads", "density")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mammo_monai.cli.outputs import refuse_overwriting
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from mammo_monai.dicom.preamble import is_dicom
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import counted
 from mammo_monai.readers.folders import folders_below
 from mammo_monai.transforms.load import IMAGE_SUFFIXES
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ import torch
 
 from mammo_monai.data.samples import load_samples, records_of
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import counted
 from mammo_monai.records import MASS_LABEL, Positive, Split, ViewPosition, is_positive
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 Sample = dict[str, Any]

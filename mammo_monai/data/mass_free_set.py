@@ -15,10 +15,10 @@ from mammo_monai.data.mass_free import MARGIN, mass_free_rectangle
 from mammo_monai.data.prepared_folder import IMAGES, MANIFEST_NAME
 from mammo_monai.data.prepared_image import prepared_path
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import counted
 from mammo_monai.records import ImageRecord, Split, record_id_of
 from mammo_monai.schema import Manifest, read_manifest, write_manifest
 from mammo_monai.transforms.prepared_file import read_prepared, write_prepared
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

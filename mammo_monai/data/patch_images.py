@@ -20,18 +20,19 @@ from numpy.typing import NDArray
 from mammo_monai.data.phantoms import cache_folder
 from mammo_monai.data.prepared_image import file_stem
 from mammo_monai.errors import GeometryError
-from mammo_monai.files import atomic_path, bytes_text, counted, write_json_atomic
+from mammo_monai.files import atomic_path, write_json_atomic
 from mammo_monai.geometry import ImageFrame, rowcol_to_xyxy
+from mammo_monai.pace import Pace
 from mammo_monai.records import Boxes
 from mammo_monai.schema.json_text import json_value
 from mammo_monai.transforms.sample import MAX_16_BIT, image_of
+from mammo_monai.words import bytes_text, counted
 
 logger = logging.getLogger(__name__)
 Sample = Mapping[str, Any]
 Pixels = NDArray[np.uint16]
 FOLDER = "patch_images"
 _VERSION = 1
-_LOG_EVERY_S = 15.0
 # What a record may say better than its file, and a transform goes by: which way a breast is turned, whether
 # there is a muscle, how large a pixel is.
 _DECISIVE = ("laterality", "view_position", "pixel_spacing_mm")
@@ -226,16 +227,12 @@ def _found(path: Path, memory_px: int) -> KeptImage | None:
 def _with_progress(
     work: Callable[[int], tuple[int, KeptImage]], rows: Sequence[int], workers: int
 ) -> Iterator[tuple[int, KeptImage]]:
-    began = said = time.monotonic()
+    began, pace = time.monotonic(), Pace(logger, "prepared")
     with ThreadPoolExecutor(max(1, workers)) as pool:
         try:
             for done, result in enumerate(pool.map(work, rows), start=1):
                 yield result
-                now = time.monotonic()
-                if now - said >= _LOG_EVERY_S:
-                    left = (now - began) / done * (len(rows) - done)
-                    logger.info("prepared %d of %s, %.0f s left", done, counted(len(rows), "image"), left)
-                    said = now
+                pace(done, len(rows))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

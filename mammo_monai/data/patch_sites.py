@@ -14,8 +14,8 @@ from mammo_monai.data.patch_lesion_sites import background_centres, lesion_centr
 from mammo_monai.data.patch_plan import BACKGROUND, PatchPlan, class_of_lesion
 from mammo_monai.data.patch_regions import LesionRegion, Points, is_inside
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import counted
 from mammo_monai.records import Boxes, ImageRecord
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 _DEALING = 1  # stream of the draws that concern all images together

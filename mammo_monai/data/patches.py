@@ -19,12 +19,12 @@ from mammo_monai.data.patch_regions import lesion_regions
 from mammo_monai.data.patch_sites import PatchSite, SiteImage, choose_sites
 from mammo_monai.data.samples import load_samples, records_of
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import counted
 from mammo_monai.imaging import candidate_regions
 from mammo_monai.records import Boxes, ImageRecord, Split
 from mammo_monai.transforms import CandidateRegionsd, NormaliseIntensityd, PrepareMammogramd, image_recipe
 from mammo_monai.transforms.intensity import IntensityMethod
 from mammo_monai.transforms.sample import MAX_16_BIT
+from mammo_monai.words import counted
 
 if TYPE_CHECKING:
     from typing import Unpack  # of Python 3.11; annotations are not evaluated, so 3.10 runs

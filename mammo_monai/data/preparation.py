@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,11 +30,13 @@ from mammo_monai.data.prepared_image import (
     prepared_path,
 )
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import bytes_text, counted, in_words
+from mammo_monai.files import in_words
+from mammo_monai.pace import Pace
 from mammo_monai.processes import DIED, WorkerPool
 from mammo_monai.records import ImageRecord, Split
 from mammo_monai.schema import Action, Finding, Manifest, Quarantined, write_audit, write_manifest
 from mammo_monai.transforms import Recipe
+from mammo_monai.words import bytes_text, counted
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,6 @@ Progress = Callable[[int, int], None]
 CRASHED = "prepare-crashed"
 MEASURED = 8  # images prepared first, to tell how much room all will need
 SPARE_SHARE, SPARE_BYTES = 0.1, 64 << 20  # free space asked for beyond the estimate
-LOG_EVERY_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def prepare_manifest(
         kept, tasks = _divided(manifest.images(), out, recipe)
         made: list[Prepared] = []
         failed: list[Failed] = []
-        report = on_progress or _ProgressLog(len(kept))
+        report = on_progress or Pace(logger, "prepared", before=len(kept) + 1)  # workers start only once
         total = len(kept) + len(tasks)
         report(len(kept), total)
         try:
@@ -266,24 +266,3 @@ def _crashed(task: Task) -> Failed:
         f"{task.record.image}: {DIED}. Copy it again, or use fewer --workers.",
         CRASHED,
     )
-
-
-class _ProgressLog:
-    """Logs progress at INFO, at most every ten seconds.
-
-    The time left is reckoned from the first image made in this run: those found prepared were no work, and
-    the start of the workers comes only once.
-    """
-
-    def __init__(self, kept: int) -> None:
-        self._first = kept + 1
-        self._first_s = self._last_s = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        now_s = time.monotonic()
-        if done <= self._first:
-            self._first_s = now_s
-        elif now_s - self._last_s >= LOG_EVERY_S:
-            self._last_s = now_s
-            left_s = (now_s - self._first_s) / (done - self._first) * (total - done)
-            logger.info("%d of %s prepared, %.0f s left", done, counted(total, "image"), left_s)

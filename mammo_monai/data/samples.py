@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from mammo_monai.data.files import image_files
 from mammo_monai.data.phantoms import PHANTOMS_PREFIX, phantom_manifest
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import counted
 from mammo_monai.records import ImageRecord, Laterality, Split, ViewPosition, record_id_of
 from mammo_monai.schema import Manifest, read_manifest
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 Sample = dict[str, Any]

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from mammo_monai.dicom.network.peers import TlsFiles
 from mammo_monai.doctor.findings import Finding, Level, quoted
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 SOON_DAYS = 30
 _DAY_S = 86_400.0

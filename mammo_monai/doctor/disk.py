@@ -12,9 +12,9 @@ from mammo_monai.doctor import places
 from mammo_monai.doctor.child import Step
 from mammo_monai.doctor.findings import Finding, Level, quoted
 from mammo_monai.doctor.weights import torch_cache
-from mammo_monai.files import counted
 from mammo_monai.locks import LockHeldError, file_lock
 from mammo_monai.parts import own_part_folder
+from mammo_monai.words import counted
 
 KIND = "disk"
 LITTLE_GB, VERY_LITTLE_GB = 5.0, 0.5

@@ -17,11 +17,12 @@ from mammo_monai.engines.distributed import gather_lists, is_first_process
 from mammo_monai.engines.random_state import random_state, restore_random_state
 from mammo_monai.engines.trainer import ModelTrainer
 from mammo_monai.errors import TrainingError
-from mammo_monai.files import atomic_path, could_not_write, counted
+from mammo_monai.files import atomic_path, could_not_write
 from mammo_monai.locks import LockHeldError, file_lock, stands_at
 from mammo_monai.networks.contract import Network
 from mammo_monai.networks.several_processes import process_count
 from mammo_monai.networks.weights import save_weights
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

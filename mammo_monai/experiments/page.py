@@ -22,7 +22,7 @@ from mammo_monai.experiments.table import (
     runs_tables,
     scored_runs,
 )
-from mammo_monai.files import counted, write_text_atomic
+from mammo_monai.files import write_text_atomic
 from mammo_monai.reports import INTENDED_USE, Run, Table
 from mammo_monai.reports.page.figures import froc_section
 from mammo_monai.reports.page.shell import html_page, main_of, stylesheet
@@ -30,6 +30,7 @@ from mammo_monai.reports.page.tables import html_table
 from mammo_monai.reports.plots import RUN_COLOURS, RUN_COLOURS_DARK
 from mammo_monai.reports.runs import SYNTHETIC
 from mammo_monai.schema.model_line import model_line
+from mammo_monai.words import counted
 
 NAMED_CHANGES = 12
 # A table of many columns: the page may be wider than one of prose.

@@ -11,8 +11,8 @@ from mammo_monai.experiments.data_request import ONCE
 from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.head import HEAD_NAME
 from mammo_monai.experiments.results import Results, RunResult, read_results
-from mammo_monai.files import counted
 from mammo_monai.reports.runs import EpochPoint, Run, SourceFile, read_run
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

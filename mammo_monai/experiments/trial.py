@@ -13,8 +13,8 @@ from mammo_monai.experiments.configuration import training_config
 from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.plan import Plan
 from mammo_monai.experiments.run_spec import RunSpec
-from mammo_monai.files import counted
 from mammo_monai.schema import Manifest
+from mammo_monai.words import counted
 
 # In this order; a bundle may lack some.
 PARTS = ("plan", "train#preprocessing", "network_def", "settings", "detector", "classifier", "train#dataset")

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mammo_monai.files import counted
 from mammo_monai.imaging.image_statistics import named_values
 from mammo_monai.schema.training_statistics import TrainingStatistics
+from mammo_monai.words import counted
 
 FALSE_ALARM_RATE = 0.01
 N_PARTS = 10

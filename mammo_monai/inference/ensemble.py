@@ -13,12 +13,12 @@ import numpy as np
 
 from mammo_monai import __version__
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import counted
 from mammo_monai.inference.ensemble_member import Member, side_by_side
 from mammo_monai.inference.fusion import Candidates
 from mammo_monai.inference.fusion_methods import FusionRule, fuse_models
 from mammo_monai.records import Detections
 from mammo_monai.schema import DetectionsFile
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 _NAMED = 3

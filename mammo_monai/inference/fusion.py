@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mammo_monai.files import counted
 from mammo_monai.geometry import box_area, box_iou, check_boxes
 from mammo_monai.records import Boxes
+from mammo_monai.words import counted
 
 MIN_IOU_P2 = 0.2
 MIN_IOU_PASSES = 0.55  # Solovyev et al., 2021

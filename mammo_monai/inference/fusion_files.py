@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import content_sha256, counted
+from mammo_monai.files import content_sha256
 from mammo_monai.inference.ensemble import fused_stream
 from mammo_monai.inference.ensemble_member import Contents, Member
 from mammo_monai.inference.fusion_calibration import calibration_for
@@ -23,6 +23,7 @@ from mammo_monai.schema import (
     write_detections,
 )
 from mammo_monai.schema.fields import Json
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

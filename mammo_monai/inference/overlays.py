@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from PIL.PngImagePlugin import PngInfo
 
-from mammo_monai.files import atomic_path, counted
+from mammo_monai.files import atomic_path
 from mammo_monai.records import Detections, ImageRecord, Lesion
 from mammo_monai.reports.pictures.loading import load_display_image
 from mammo_monai.reports.pictures.overlays import Mark, draw_overlay
 from mammo_monai.schema.model_line import model_line
 from mammo_monai.transforms.prepared_file import prepared_frame
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 PICTURE_SIZE = (960, 1280)

@@ -14,7 +14,7 @@ import torch
 
 from mammo_monai import __version__
 from mammo_monai.errors import GeometryError, MammoError
-from mammo_monai.files import check_file_place, counted
+from mammo_monai.files import check_file_place
 from mammo_monai.geometry import ImageFrame, Scale, box_area, clip_boxes, rowcol_to_xyxy
 from mammo_monai.inference.decode_ahead import Loaded, decoded_ahead
 from mammo_monai.inference.failures import (
@@ -38,12 +38,13 @@ from mammo_monai.inference.single_pass import SinglePassInferer
 from mammo_monai.inference.sources import Sample, Samples, Source, Sources
 from mammo_monai.inference.views import Execution, Prediction
 from mammo_monai.inference.written import Failure, Results, Written, written_before
+from mammo_monai.pace import Pace
 from mammo_monai.records import Detections
 from mammo_monai.schema import detections_format, read_model
 from mammo_monai.schema.detection_shards import SHARD_ROWS, check_parquet
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
-LOG_EVERY_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -385,12 +386,8 @@ class ProgressLog:
     """Logs progress at INFO, at most every ten seconds and at the end."""
 
     def __init__(self) -> None:
-        self._last_s = time.monotonic()
+        self._pace = Pace(logger, tells_end=True)
 
     def __call__(self, progress: Progress) -> None:
         """One image is done."""
-        now_s = time.monotonic()
-        if now_s - self._last_s >= LOG_EVERY_S or progress.done == progress.total:
-            self._last_s = now_s
-            images = counted(progress.total, "image")
-            logger.info("%d of %s, %.0f s left", progress.done, images, progress.eta_s or 0.0)
+        self._pace(progress.done, progress.total, progress.eta_s or 0.0)

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from mammo_monai import __version__
-from mammo_monai.files import counted
 from mammo_monai.imaging.typicality import FALSE_ALARM_RATE, fit_statistics
 from mammo_monai.inference.decode_ahead import decoded_ahead
 from mammo_monai.inference.sample_statistics import sample_statistics
 from mammo_monai.inference.sources import Samples, Sources
 from mammo_monai.schema.training_statistics import TrainingStatistics
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 STATISTICS = "models/training_statistics.json"

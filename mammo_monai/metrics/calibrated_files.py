@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.errors import MammoError, ManifestError, UndefinedMetricError
-from mammo_monai.files import counted, sha256_of
+from mammo_monai.files import sha256_of
 from mammo_monai.metrics.calibration import calibrate
 from mammo_monai.metrics.froc import FrocCurve, froc_curve
 from mammo_monai.metrics.levels import match_by_rule
@@ -28,6 +28,7 @@ from mammo_monai.schema import (
 )
 from mammo_monai.schema.fields import sha256
 from mammo_monai.schema.operating_points import CalibrationMethod
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 POINTS_RULE = FrocRule(fppi=CALIBRATED_FPPI)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import content_sha256, counted, write_json_atomic
+from mammo_monai.files import content_sha256, write_json_atomic
 from mammo_monai.metrics.classification import (
     ClassificationFigures,
     ClassifiedUnits,
@@ -22,6 +22,7 @@ from mammo_monai.metrics.classification_pairs import McNemar, PairedFigure, mcne
 from mammo_monai.metrics.classification_runs import RunsFigure, summarise_runs
 from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.schema import ClassScoresFile, read_class_scores
+from mammo_monai.words import counted
 
 CLASS_FIGURES_SCHEMA = "mammo-monai/class-figures/1"
 _SAME_PATCHES = (

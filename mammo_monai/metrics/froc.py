@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
-from mammo_monai.files import counted
 from mammo_monai.metrics.matching import Matches
+from mammo_monai.words import counted
 
 # Doubling steps between .25 and 4, as the CAMELYON16 score (1/4, 1/2, 1, 2, 4, 8) without its last.
 MEAN_FPPI = (0.25, 0.5, 1.0, 2.0, 4.0)

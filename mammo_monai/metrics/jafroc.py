@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
-from mammo_monai.files import counted
 from mammo_monai.metrics.area_resampling import (
     AreaDifference,
     Method,
@@ -21,6 +20,7 @@ from mammo_monai.metrics.matching import Matches
 from mammo_monai.metrics.pairing import PairedMatches
 from mammo_monai.metrics.ratings import Ratings, rank_area
 from mammo_monai.metrics.rule import FrocRule
+from mammo_monai.words import counted
 
 Variant = Literal["JAFROC1", "JAFROC2"]
 Weighting = Literal["lesion", "image"]

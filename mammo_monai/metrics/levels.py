@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
-from mammo_monai.files import counted
 from mammo_monai.metrics.matching import NOTHING, Matches, match_lesions
 from mammo_monai.metrics.pooling import PooledImages
 from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.metrics.scored_units import UnitLevel
 from mammo_monai.records import ImageRecord
+from mammo_monai.words import counted
 
 
 def match_by_rule(images: PooledImages, rule: FrocRule) -> Matches:

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
-from mammo_monai.files import counted
 from mammo_monai.metrics.bootstrap import sensitivity_intervals
 from mammo_monai.metrics.froc import FrocCurve, froc_curve
 from mammo_monai.metrics.matching import Matches
 from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.schema import OperatingPoint
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import ManifestError, UndefinedMetricError
-from mammo_monai.files import counted
 from mammo_monai.metrics.froc import froc_curve, score_at_fppi
 from mammo_monai.metrics.levels import match_by_rule
 from mammo_monai.metrics.matching import NOTHING, Matches
 from mammo_monai.metrics.pooling import patient_numbers, pool_records
 from mammo_monai.metrics.rule import FrocRule
 from mammo_monai.records import Detections, ImageRecord
+from mammo_monai.words import counted
 
 _NAMED = 5  # ids spelled out in an error; the rest are counted
 _DETECTORS = ("the first detector", "the second detector")

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammo_monai.errors import GeometryError, ManifestError
-from mammo_monai.files import counted
 from mammo_monai.geometry.boxes import check_boxes
 from mammo_monai.records import MASS_LABEL, Boxes, Detections, ImageRecord, Lesion
+from mammo_monai.words import counted
 
 _NAMED = 5  # ids spelled out in an error; the rest are counted
 

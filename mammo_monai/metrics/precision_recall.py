@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
-from mammo_monai.files import counted
 from mammo_monai.metrics.bootstrap import Interval, wilson_interval
 from mammo_monai.metrics.froc import FrocCurve, cumulative_counts, score_at_fppi
 from mammo_monai.metrics.matching import Matches
 from mammo_monai.metrics.resampling import patient_draws, percentile_bounds
 from mammo_monai.metrics.rule import FrocRule
+from mammo_monai.words import counted
 
 Json = dict[str, Any]
 

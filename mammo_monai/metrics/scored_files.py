@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mammo_monai.errors import MammoError, ManifestError, UndefinedMetricError
-from mammo_monai.files import content_sha256, counted, sha256_of
+from mammo_monai.files import content_sha256, sha256_of
 from mammo_monai.metrics.evaluation import evaluate_detections
 from mammo_monai.metrics.image_ratings import marks_nothing
 from mammo_monai.metrics.rule import FrocRule
@@ -21,6 +21,7 @@ from mammo_monai.schema import (
     write_metrics,
 )
 from mammo_monai.schema.model_line import model_facts
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

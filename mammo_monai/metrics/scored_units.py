@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import UndefinedMetricError
-from mammo_monai.files import counted
 from mammo_monai.metrics.pooling import PooledImages, patient_numbers
 from mammo_monai.records import ImageRecord, Laterality, Positive
+from mammo_monai.words import counted
 
 UnitLevel = Literal["image", "breast", "patient"]
 Pool = Literal["max", "mean"]

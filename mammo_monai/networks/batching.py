@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mammo_monai.files import counted
 from mammo_monai.networks.several_processes import largest_over_processes
+from mammo_monai.words import counted
 
 
 def padded_batch(

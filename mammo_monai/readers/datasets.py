@@ -10,7 +10,6 @@ from types import MappingProxyType
 
 from mammo_monai import __version__
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import counted
 from mammo_monai.readers.audit import Audit
 from mammo_monai.readers.cbis_ddsm import read_cbis_ddsm
 from mammo_monai.readers.checking import note_repeated_bytes
@@ -33,6 +32,7 @@ from mammo_monai.readers.vindr import read_vindr
 from mammo_monai.records import Split
 from mammo_monai.schema import Action, Finding, Manifest, read_manifest, write_audit, write_manifest
 from mammo_monai.schema.folds import read_folds
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import GeometryError, ManifestError
-from mammo_monai.files import counted
 from mammo_monai.geometry.boxes import check_boxes
 from mammo_monai.records import MASS_LABEL, Detections
 from mammo_monai.schema.fields import (
@@ -24,6 +23,7 @@ from mammo_monai.schema.fields import (
     string,
     text_,
 )
+from mammo_monai.words import counted
 
 DETECTIONS_SCHEMA = "mammo-monai/detections/1"
 DetectionsFormat = Literal["json", "jsonl", "parquet"]

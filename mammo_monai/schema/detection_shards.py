@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from mammo_monai.errors import MammoError, ManifestError
-from mammo_monai.files import atomic_path, counted, write_json_atomic
+from mammo_monai.files import atomic_path, write_json_atomic
 from mammo_monai.records import Detections
 from mammo_monai.schema.detection_rows import DETECTIONS_SCHEMA, detections_of, model_of, row_of
 from mammo_monai.schema.fields import Json, list_, load_json, mapping, read_field, whole_number
+from mammo_monai.words import counted
 
 MODEL_FILE = "model.json"
 SHARD_ROWS = 1000

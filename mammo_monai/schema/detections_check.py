@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import counted
 from mammo_monai.geometry.boxes import box_area
 from mammo_monai.records import Boxes, Detections, ImageRecord
 from mammo_monai.schema.detections import DetectionsFile
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

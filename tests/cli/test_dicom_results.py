@@ -11,12 +11,12 @@ from pydicom import dcmread
 from mammo_monai.cli.dicom_results import KINDS
 from mammo_monai.cli.main import main
 from mammo_monai.dicom.results import RESULT_KINDS, read_marks
-from mammo_monai.files import counted
 from mammo_monai.records import Detections
 from mammo_monai.schema import (
     read_detections,
     write_detections,
 )
+from mammo_monai.words import counted
 from tests.dicom.results.sources import BOXES, digital_mammogram
 from tests.operating_points import write_points
 

@@ -18,7 +18,7 @@ from mammo_monai.cli.doctor_lines import finding_lines
 from mammo_monai.cli.main import main
 from mammo_monai.doctor import Asked, Finding, Level
 from mammo_monai.doctor.examination import TIMEOUT_S
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 GOOD = Finding("disk", "output", Level.OK, "/home/anna/films: 9 GB free")
 BAD = Finding(

@@ -150,7 +150,7 @@ def test_the_cache_stands_beside_generated_data_unless_named(
 def test_progress_names_no_patient_and_no_path_of_a_film(
     manifest: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mammo_monai.data.patch_images._LOG_EVERY_S", 0.0)
+    monkeypatch.setattr("mammo_monai.pace.EVERY_S", 0.0)
     samples = load_samples(manifest)
     caplog.clear()
     with caplog.at_level(logging.INFO):

@@ -407,10 +407,10 @@ def test_a_disk_that_fills_up_keeps_what_is_done(
 def test_progress_is_logged_without_a_bar(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(preparation, "LOG_EVERY_S", 0.0)
+    monkeypatch.setattr("mammo_monai.pace.EVERY_S", 0.0)
     with caplog.at_level(logging.INFO):
         prepared(manifest, tmp_path / "out")
-    assert "3 of 6 images prepared" in caplog.text
+    assert "prepared 3 of 6 images" in caplog.text
     assert "film" not in caplog.text
 
 

@@ -295,7 +295,7 @@ def test_progress_is_logged_seldom_and_at_the_end(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(0, 10000, 6))
-    monkeypatch.setattr("mammo_monai.inference.predict.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
     samples = [{**_samples()[2], "record_id": f"r{n}"} for n in range(4)]
     with caplog.at_level(logging.INFO, "mammo_monai.inference"):
         _predictor(tmp_path / "d.json", samples).run()

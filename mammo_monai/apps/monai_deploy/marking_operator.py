@@ -15,7 +15,7 @@ from mammo_monai.apps.deploy_selection import instance_of
 from mammo_monai.apps.deploy_settings import DeploySettings
 from mammo_monai.apps.deploy_summary import RunSummary
 from mammo_monai.bundle import load_marker
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

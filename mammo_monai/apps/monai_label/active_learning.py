@@ -13,14 +13,13 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from mammo_monai.apps.monai_label.folder_store import MammogramFolder
 from mammo_monai.apps.monai_label.http_errors import HTTPException
 from mammo_monai.apps.monai_label.tasks import MarkTask
-from mammo_monai.files import counted
+from mammo_monai.pace import Pace
 
 logger = logging.getLogger(__name__)
 
 NAME = "uncertainty"
 # So long an image that was offered to one reader is kept from the next, while there are others.
 OFFERED_S = 600
-LOG_EVERY_S = 10.0
 
 
 class UncertaintyScoring(ScoringMethod):  # type: ignore[misc]  # monailabel carries no types
@@ -42,13 +41,10 @@ class UncertaintyScoring(ScoringMethod):  # type: ignore[misc]  # monailabel car
         if task is None or sha256 is None:
             raise HTTPException(409, f"model {name!r} has no weights to score with; train it first.")
         counts = {"scored": 0, "known": 0, "failed": 0}
-        images, start, logged = sorted(datastore.get_unlabeled_images()), time.monotonic(), time.monotonic()
+        images, pace = sorted(datastore.get_unlabeled_images()), Pace(logger, "scored")
         for done, image in enumerate(images, start=1):
             counts[self._score(image, task, sha256, request, datastore)] += 1
-            if time.monotonic() - logged > LOG_EVERY_S:
-                logged = time.monotonic()
-                eta_s = (logged - start) / done * (len(images) - done)
-                logger.info("scored %d of %s, %.0f s to go", done, counted(len(images), "image"), eta_s)
+            pace(done, len(images))
         logger.info("uncertainty: %s", counts)
         return counts
 

@@ -21,7 +21,8 @@ from mammo_monai.apps.marking import EVERYTHING, BundleMarks, mark_request
 from mammo_monai.apps.monai_label.folder_store import MammogramFolder
 from mammo_monai.apps.monai_label.http_errors import HTTPException, answered
 from mammo_monai.apps.weight_versions import LATEST, SHIPPED
-from mammo_monai.files import counted, sha256_of
+from mammo_monai.files import sha256_of
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

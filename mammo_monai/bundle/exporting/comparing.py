@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +12,12 @@ import torch
 from torch import Tensor
 
 from mammo_monai.bundle.exporting.swapping import Swappable
-from mammo_monai.files import counted
 from mammo_monai.inference import detections_in_original
 from mammo_monai.inference.runtimes.cores import Run
 from mammo_monai.inference.sources import Samples
 from mammo_monai.metrics import FrocRule, evaluate_detections
 from mammo_monai.metrics.agreement import detection_agreement
+from mammo_monai.pace import Pace
 from mammo_monai.records import Detections, ImageRecord
 
 logger = logging.getLogger(__name__)
@@ -26,7 +25,6 @@ MIN_IOU = 0.95
 MAX_SCORE_DIFFERENCE = 0.02
 FPPI = (0.25, 0.5, 1.0, 2.0, 4.0)
 _SIZES = 4  # of the images, as they come
-_LOG_EVERY_S = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +90,7 @@ def compared(model: Swappable, run: Run, samples: Samples, inputs: Sequence[Tens
         inputs: normalised tensors to compare maps on, besides those of the first images.
     """
     by_torch, by_engine, seen = [], [], list(inputs)
-    last_s = start_s = time.monotonic()
+    pace = Pace(logger, "compared")
     for index in range(len(samples)):
         sample = samples[index]
         prediction, given = model.inputs_of(sample["image"])
@@ -103,10 +101,7 @@ def compared(model: Swappable, run: Run, samples: Samples, inputs: Sequence[Tens
         by_engine.append(detections_in_original(sample, other, min_area_mm2=area))
         if index < _SIZES:
             seen += given[:1]
-        if (now_s := time.monotonic()) - last_s >= _LOG_EVERY_S:
-            left_s = (now_s - start_s) / (index + 1) * (len(samples) - index - 1)
-            logger.info("compared %d of %s, %.0f s left", index + 1, counted(len(samples), "image"), left_s)
-            last_s = now_s
+        pace(index + 1, len(samples))
     return Compared(tuple(by_torch), tuple(by_engine), map_differences(model, run, seen))
 
 

@@ -19,7 +19,7 @@ from mammo_monai.bundle.published import json_object
 from mammo_monai.bundle.run import path_value
 from mammo_monai.data.phantoms import PHANTOMS_PREFIX, phantom_manifest
 from mammo_monai.errors import BundleError
-from mammo_monai.files import counted, sha256_of
+from mammo_monai.files import sha256_of
 from mammo_monai.inference.runtimes.choice import check_packages
 from mammo_monai.inference.runtimes.cores import Run, example_inputs
 from mammo_monai.inference.runtimes.exported import ExportRecord, model_files, network_sha256, record_path
@@ -31,6 +31,7 @@ from mammo_monai.inference.sources import Samples
 from mammo_monai.parts import own_part_folder
 from mammo_monai.records import ImageRecord
 from mammo_monai.schema import read_manifest
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 FileEngine = Literal["onnx", "openvino"]

@@ -15,7 +15,7 @@ from typing import IO, Any, Protocol
 
 from mammo_monai.bundle.packing.safe_names import clashes, is_bundle_name, name_fault
 from mammo_monai.errors import BundleError
-from mammo_monai.files import bytes_text
+from mammo_monai.words import bytes_text
 
 _BLOCK = 1 << 20
 _MOST_ENTRY_BYTES = 1000  # in a zip's directory: 46, a name of 240 characters, what else zip programs note

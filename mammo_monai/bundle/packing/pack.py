@@ -24,7 +24,8 @@ from mammo_monai.bundle.packing.weight_faults import weight_faults
 from mammo_monai.bundle.packing.wheel import own_wheel, requirements_text
 from mammo_monai.bundle.published import METADATA, json_object
 from mammo_monai.errors import BundleError
-from mammo_monai.files import atomic_path, counted, sha256_of
+from mammo_monai.files import atomic_path, sha256_of
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,8 @@ from mammo_monai.bundle.packing.record import MAX_RECORD_BYTES, RECORD, PackReco
 from mammo_monai.bundle.packing.weight_faults import PICKLES, weight_faults
 from mammo_monai.bundle.published import METADATA
 from mammo_monai.errors import BundleError
-from mammo_monai.files import bytes_text, counted, sha256_of
+from mammo_monai.files import sha256_of
+from mammo_monai.words import bytes_text, counted
 
 NEEDED = ("LICENSE", METADATA, "docs/README.md")
 # What runs of an unpacked bundle leave beside it by default.

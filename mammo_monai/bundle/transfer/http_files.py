@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 import mammo_monai
 from mammo_monai.bundle.transfer.places import check_url, is_loopback, shown_url
 from mammo_monai.errors import BundleError
-from mammo_monai.files import bytes_text, write_json_atomic
+from mammo_monai.files import write_json_atomic
+from mammo_monai.words import bytes_text
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from mammo_monai.bundle.packing.model_card import CARD
 from mammo_monai.bundle.packing.record import MAX_RECORD_BYTES, RECORD, PackRecord, parse_record
 from mammo_monai.bundle.transfer.places import HubPlace
 from mammo_monai.errors import BundleError
-from mammo_monai.files import bytes_text, counted
+from mammo_monai.words import bytes_text, counted
 
 TOKEN = "HF_TOKEN"  # the variable's name
 # The hub's own, and the card it shows: a copy of docs/README.md.

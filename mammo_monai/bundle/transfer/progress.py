@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from mammo_monai.files import bytes_text
+from mammo_monai.words import bytes_text, duration_text
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
@@ -34,5 +34,5 @@ class TransferLog:
 
     def _line(self, done: int, total: int, seconds: float) -> str:
         speed = (done - (self._first or 0)) / seconds if seconds else 0.0
-        left = f", {(total - done) / speed:.0f} s left" if total and speed else ""
+        left = f", {duration_text((total - done) / speed)} left" if total and speed else ""
         return f"{self._what}: {bytes_text(done)}{f' of {bytes_text(total)}' if total else ''}{left}"

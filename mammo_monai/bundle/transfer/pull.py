@@ -26,7 +26,7 @@ from mammo_monai.bundle.transfer.push import SUM_SUFFIX
 from mammo_monai.bundle.transfer.signatures import refuse_older, signature_of
 from mammo_monai.bundle.trust import UntrustedBundleError, snapshot_of, trust_bundle
 from mammo_monai.errors import BundleError
-from mammo_monai.files import bytes_text
+from mammo_monai.words import bytes_text
 
 logger = logging.getLogger(__name__)
 HOME = Path("bundles")  # where `find_bundle` looks in a working directory

@@ -21,7 +21,7 @@ from monai.utils.misc import CheckKeyDuplicatesYamlLoader, check_key_duplicates
 from mammo_monai.bundle.packing.bundle_files import FolderFiles, sha256_in
 from mammo_monai.bundle.packing.contents import IMPORTED, RESULTS
 from mammo_monai.errors import BundleError
-from mammo_monai.files import bytes_text
+from mammo_monai.words import bytes_text
 
 _READ = (".json", ".yaml", ".yml", ".conf", ".ini", ".cfg")
 _MOST_BYTES = 2_000_000

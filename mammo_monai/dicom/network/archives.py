@@ -13,11 +13,11 @@ from mammo_monai.dicom.network.associations import CALLING_AE_TITLE, TIMEOUT_S
 from mammo_monai.dicom.network.dicomweb import DicomWeb
 from mammo_monai.dicom.network.errors import NetworkError
 from mammo_monai.dicom.network.finding import find
-from mammo_monai.dicom.network.pace import Progress
 from mammo_monai.dicom.network.peers import Listening, Peer, TlsFiles
 from mammo_monai.dicom.network.pulling import Method, pull
 from mammo_monai.dicom.network.queries import Query
 from mammo_monai.dicom.network.sending import SendOutcome, send
+from mammo_monai.dicom.network.steps import Progress
 from mammo_monai.dicom.network.verification import echo
 
 

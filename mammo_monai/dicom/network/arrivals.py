@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mammo_monai.dicom.network.pace import Pace, Progress
 from mammo_monai.dicom.network.received import ReceivedInstance
+from mammo_monai.dicom.network.steps import Progress, Steps
 from mammo_monai.dicom.network.storage_server import StoreStatus
 from mammo_monai.files import atomic_path
 
@@ -73,7 +73,7 @@ class Arrivals:
         self.folder = Path(folder)
         self.failures: dict[str, str] = {}
         self._wanted = frozenset(wanted)
-        self._pace = Pace("fetched", len(self.missing()), progress)
+        self._steps = Steps("fetched", len(self.missing()), progress)
         self._lock = threading.Lock()
 
     def path_of(self, sop_instance_uid: str) -> Path:
@@ -107,5 +107,5 @@ class Arrivals:
             except OSError as error:
                 self.failures[sop_instance_uid] = str(error)
                 return StoreStatus.OUT_OF_RESOURCES
-            self._pace.step()
+            self._steps.step()
         return StoreStatus.SUCCESS

@@ -15,13 +15,13 @@ from mammo_monai.dicom.network.arrivals import Arrivals, PullOutcome
 from mammo_monai.dicom.network.descent import matches
 from mammo_monai.dicom.network.errors import NetworkError
 from mammo_monai.dicom.network.outgoing import Outgoing
-from mammo_monai.dicom.network.pace import Pace, Progress
 from mammo_monai.dicom.network.peers import TlsFiles
 from mammo_monai.dicom.network.pulling import outcomes_of, wanted_of
 from mammo_monai.dicom.network.queries import LEVELS, UNIQUE_KEYS, Level, Query
 from mammo_monai.dicom.network.retrieving import Wanted
 from mammo_monai.dicom.network.sending import SendOutcome, SendStatus, readable
 from mammo_monai.dicom.network.statuses import is_temporary, status_words
+from mammo_monai.dicom.network.steps import Progress, Steps
 from mammo_monai.dicom.network.web_requests import Credentials, Requests, WebError, web_session
 from mammo_monai.dicom.reading import first_text
 from mammo_monai.errors import DicomError
@@ -117,7 +117,7 @@ class DicomWeb:
         progress: Progress | None = None,
     ) -> list[SendOutcome]:
         """Sends files and data sets, a request for each; one outcome for each, in their order."""
-        pace = Pace("sent", len(items), progress)
+        steps = Steps("sent", len(items), progress)
         outcomes = []
         n_failures = 0
         for item in items:
@@ -129,7 +129,7 @@ class DicomWeb:
             else:
                 outcome = ready
             outcomes.append(outcome)
-            pace.step()
+            steps.step()
         return outcomes
 
     def _given_up(self, item: Outgoing) -> SendOutcome:

@@ -17,10 +17,10 @@ from mammo_monai.dicom.network.arrivals import Arrivals, PullOutcome, is_uid
 from mammo_monai.dicom.network.associations import CALLING_AE_TITLE, TIMEOUT_S, Calling
 from mammo_monai.dicom.network.errors import NetworkError
 from mammo_monai.dicom.network.finding import find
-from mammo_monai.dicom.network.pace import Progress
 from mammo_monai.dicom.network.peers import Listening, Peer
 from mammo_monai.dicom.network.queries import Query
 from mammo_monai.dicom.network.retrieving import NoServiceError, Wanted, fetch_by_get, fetch_by_move
+from mammo_monai.dicom.network.steps import Progress
 
 logger = logging.getLogger(__name__)
 

@@ -32,7 +32,6 @@ from mammo_monai.dicom.network.associations import (
 from mammo_monai.dicom.network.errors import NetworkError
 from mammo_monai.dicom.network.greeting import MAX_CONTEXTS
 from mammo_monai.dicom.network.outgoing import PLAIN, Outgoing
-from mammo_monai.dicom.network.pace import Pace, Progress
 from mammo_monai.dicom.network.peers import Peer
 from mammo_monai.dicom.network.statuses import (
     DUPLICATE_INSTANCE,
@@ -40,6 +39,7 @@ from mammo_monai.dicom.network.statuses import (
     is_temporary,
     status_words,
 )
+from mammo_monai.dicom.network.steps import Progress, Steps
 from mammo_monai.dicom.reading import first_text
 from mammo_monai.dicom.unquoted import without_values
 from mammo_monai.errors import DicomError
@@ -100,13 +100,13 @@ def send(
         NetworkError: there was no association at all, so that nothing was sent.
     """
     sender = _Sender(peer, Calling(calling_ae_title, timeout_s), decompress)
-    pace = Pace("sent", len(items), progress)
+    steps = Steps("sent", len(items), progress)
     outcomes: list[SendOutcome] = []
     for start in range(0, len(items), _PER_ASSOCIATION):
         for outcome in sender.send(items[start : start + _PER_ASSOCIATION]):
             outcomes.append(outcome)
             logger.debug("an instance was %s", outcome.status)
-            pace.step()
+            steps.step()
     return outcomes
 
 

@@ -22,7 +22,7 @@ from mammo_monai.dicom.results.headers import (
 )
 from mammo_monai.dicom.results.marked_image import CheckedImage
 from mammo_monai.dicom.results.report_header import outline
-from mammo_monai.files import counted
+from mammo_monai.words import counted
 
 SERIES = SeriesFacts(
     GrayscaleSoftcopyPresentationStateStorage, "PR", 9103, "Marks (overlay), not for diagnosis", True

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from mammo_monai.files import atomic_path, counted, write_json_atomic
+from mammo_monai.files import atomic_path, write_json_atomic
 from mammo_monai.geometry import ImageFrame
 from mammo_monai.inference.saliency.check import MAX_AGREEMENT, CheckStage, SanityCheck
 from mammo_monai.inference.saliency.frames import map_in_original
@@ -19,6 +19,7 @@ from mammo_monai.reports.page.tables import html_table
 from mammo_monai.reports.saliency.notes import SaliencyNote
 from mammo_monai.reports.saliency.pictures import ExplainedFilm, crop_pair
 from mammo_monai.reports.tables.table import Table
+from mammo_monai.words import counted
 
 SANITY_SCHEMA = "mammo-monai/saliency-sanity/1"
 _CELL_PX = 240

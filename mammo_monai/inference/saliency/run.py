@@ -12,7 +12,6 @@ import numpy as np
 
 from mammo_monai import __version__
 from mammo_monai.errors import GeometryError, ManifestError
-from mammo_monai.files import counted
 from mammo_monai.inference.fingerprint import fingerprint
 from mammo_monai.inference.saliency.check import SanityCheck, sanity_check
 from mammo_monai.inference.saliency.check_files import save_check, save_strip
@@ -21,13 +20,14 @@ from mammo_monai.inference.saliency.files import film_in_original, is_finished, 
 from mammo_monai.inference.saliency.frames import map_in_original
 from mammo_monai.inference.saliency.methods import MethodOptions, saliency_map
 from mammo_monai.inference.sources import Sample, Samples
+from mammo_monai.pace import Pace
 from mammo_monai.records import Detections
 from mammo_monai.reports.saliency.notes import SaliencyNote
 from mammo_monai.reports.saliency.page import write_saliency_page
 from mammo_monai.reports.saliency.pictures import ExplainedFilm
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
-LOG_EVERY_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def save_saliency(  # a model, images, findings and a place, each its own
     asked = [n for n in range(len(raw)) if detections is None or raw[n]["record_id"] in detections]
     if not asked:
         raise ManifestError("the detections hold none of these images: give the images they were made from.")
-    tell, start = on_progress or _ProgressLog(), time.monotonic()
+    tell, start = on_progress or Pace(logger, tells_end=True), time.monotonic()
     logger.info("saliency of %s by %s", counted(len(asked), "image"), options.method)
     for done, index in enumerate(asked, start=1):
         sample = dataset[index]
@@ -196,17 +196,3 @@ class _Writer:
         found = sanity_check(question.target, question.pixels, self.options)
         save_strip(self.folder, found, shown, question.frame, note.stem)
         return found
-
-
-class _ProgressLog:
-    """Logs how far the run is at INFO, at most every ten seconds and at the end, with the time left."""
-
-    def __init__(self) -> None:
-        self._start_s = self._last_s = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        now_s = time.monotonic()
-        if now_s - self._last_s >= LOG_EVERY_S or done == total:
-            self._last_s = now_s
-            left_s = (now_s - self._start_s) / done * (total - done)
-            logger.info("%d of %s, %.0f s left", done, counted(total, "image"), left_s)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Literal
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import counted
 from mammo_monai.readers.annotations.lesion_types import LesionTypes
 from mammo_monai.readers.audit import Audit
 from mammo_monai.readers.foreign_detections.coco import read_coco_results
@@ -25,6 +24,7 @@ from mammo_monai.readers.foreign_detections.table import read_table_of_marks
 from mammo_monai.readers.foreign_detections.yolo import read_yolo_predictions
 from mammo_monai.records import MASS_LABEL, Detections, ImageRecord, Split
 from mammo_monai.schema import Manifest, read_manifest
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.files import counted
 from mammo_monai.readers.annotations.annotated import AnnotatedImage, Target
 from mammo_monai.readers.annotations.joining import ImageNames, Joined, join
 from mammo_monai.readers.foreign_detections.marks import ForeignImage
 from mammo_monai.records import ImageRecord, Lesion
+from mammo_monai.words import counted
 
 _SHOWN = 5
 

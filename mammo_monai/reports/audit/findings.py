@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from mammo_monai.files import counted
 from mammo_monai.reports.audit.withheld import Withholding
 from mammo_monai.reports.films.film import Film, film_html
 from mammo_monai.reports.films.shown import Shown
 from mammo_monai.reports.gallery.items import view_text
 from mammo_monai.reports.tables.table import UNDEFINED
 from mammo_monai.schema import Action, Finding
+from mammo_monai.words import counted
 
 _WORST_FIRST = (Action.QUARANTINED, Action.WARNED, Action.REPAIRED)
 _DONE = {

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 
 from mammo_monai import __version__
-from mammo_monai.files import counted, write_text_atomic
+from mammo_monai.files import write_text_atomic
 from mammo_monai.reports.audit.counts import counts_of, list_table, published_table
 from mammo_monai.reports.audit.findings import (
     CodeGroup,
@@ -26,6 +26,7 @@ from mammo_monai.reports.page.tables import html_table
 from mammo_monai.reports.pictures.loading import ImageLoader
 from mammo_monai.reports.pictures.thumbnails import load_any_image
 from mammo_monai.schema import Action, Finding, Manifest
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

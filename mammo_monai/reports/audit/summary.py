@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import TypeVar
 
-from mammo_monai.files import counted
 from mammo_monai.metrics.size_bands import size_band
 from mammo_monai.records import ImageRecord, Lesion, Split
 from mammo_monai.reports.audit.counts import list_table, published_table
 from mammo_monai.reports.page.tables import html_table
 from mammo_monai.reports.tables.table import UNDEFINED, Table
 from mammo_monai.schema import Action, Finding, Manifest, read_audit
+from mammo_monai.words import counted
 
 Row = TypeVar("Row")
 Placed = tuple[ImageRecord, Lesion]

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from mammo_monai.files import counted
 from mammo_monai.records import ImageRecord, Lesion
 from mammo_monai.reports.browser.selection import Selected, assessment_of
 from mammo_monai.reports.films.film import Film, film_html, kind_of, lesion_names
 from mammo_monai.reports.films.shown import Shown
+from mammo_monai.words import counted
 
 UNKNOWN = "unknown"
 _DENSITIES = "abcd"  # BI-RADS breast composition, 5th edition

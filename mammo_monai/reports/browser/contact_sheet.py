@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mammo_monai.errors import MammoError
-from mammo_monai.files import counted, write_text_atomic
+from mammo_monai.files import write_text_atomic
 from mammo_monai.geometry import ImageFrame
 from mammo_monai.processes import DIED, WorkerPool
 from mammo_monai.records import ImageRecord
@@ -26,6 +26,7 @@ from mammo_monai.reports.pictures.loading import ImageLoader
 from mammo_monai.reports.pictures.thumbnail_files import StoredThumbnail, ThumbnailRequest, stored_thumbnail
 from mammo_monai.reports.pictures.thumbnails import load_any_image
 from mammo_monai.schema import Finding, Manifest
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mammo_monai import __version__
-from mammo_monai.files import counted, write_text_atomic
+from mammo_monai.files import write_text_atomic
 from mammo_monai.reports.browser.cards import FIELDS, Facts, filter_bar, values_of
 from mammo_monai.reports.films.film import kind_variables, legend_html
 from mammo_monai.reports.page.shell import INTENDED_USE, html_page, stylesheet
+from mammo_monai.words import counted
 
 _INDEX = "index.js"
 

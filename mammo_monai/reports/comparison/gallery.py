@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from mammo_monai.files import counted
 from mammo_monai.reports.comparison.compared import Comparison, ImageChange
 from mammo_monai.reports.comparison.pictures import CardPair, card_pair, galleries_of, render_pairs
 from mammo_monai.reports.gallery.cards import Card, CardPictures, Picture
 from mammo_monai.reports.gallery.items import view_text
 from mammo_monai.reports.pictures.loading import ImageLoader
+from mammo_monai.words import counted
 
 _LEGEND = """<p class="legend"><span class="lesion">lesion as annotated</span>
 <span class="hit">detection on a lesion</span> <span class="false-positive">false positive</span>

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 
 from mammo_monai import __version__
-from mammo_monai.files import counted, write_text_atomic
+from mammo_monai.files import write_text_atomic
 from mammo_monai.metrics import difference_curve, evaluate_detections, froc_curve, rule_phrase
 from mammo_monai.reports.comparison.compared import Comparison, ImageChange, image_changes
 from mammo_monai.reports.comparison.gallery import pictures_section
@@ -34,6 +34,7 @@ from mammo_monai.reports.plots import RUN_COLOURS, RUN_COLOURS_DARK
 from mammo_monai.reports.runs import SYNTHETIC, Run
 from mammo_monai.reports.tables.run_tables import level, scored_on
 from mammo_monai.reports.tables.table import UNDEFINED, Table
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

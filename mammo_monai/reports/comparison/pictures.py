@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mammo_monai.files import counted
 from mammo_monai.metrics.matching import Matches
 from mammo_monai.records import Box, ImageRecord, Lesion
 from mammo_monai.reports.comparison.compared import Comparison, Detector, ImageChange
 from mammo_monai.reports.gallery.cards import Card, CardPictures, render_cards
 from mammo_monai.reports.pictures.loading import ImageLoader
 from mammo_monai.reports.pictures.overlays import Mark, MarkKind
+from mammo_monai.words import counted
 
 
 @dataclass(frozen=True)

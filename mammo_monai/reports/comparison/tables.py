@@ -8,11 +8,12 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from mammo_monai.files import counted, write_text_atomic
+from mammo_monai.files import write_text_atomic
 from mammo_monai.metrics import AreaDifference, PairedDifference
 from mammo_monai.reports.comparison.compared import Comparison, ImageChange
 from mammo_monai.reports.gallery.items import view_text
 from mammo_monai.reports.tables.table import UNDEFINED, Table
+from mammo_monai.words import counted
 
 NO_AREAS = (
     "nothing compares: one of the two marks no place, and without positive and negative images no ROC curve "

@@ -10,7 +10,7 @@ from html import escape
 from itertools import groupby
 from pathlib import Path
 
-from mammo_monai.files import counted, write_text_atomic
+from mammo_monai.files import write_text_atomic
 from mammo_monai.metrics import match_detections
 from mammo_monai.records import MASS_LABEL, Box, Detections, ImageRecord
 from mammo_monai.reports.films.film import Film, FilmMark, film_html, shares_of
@@ -20,6 +20,7 @@ from mammo_monai.reports.pictures.loading import ImageLoader
 from mammo_monai.reports.pictures.overlays import MARK_COLOURS
 from mammo_monai.reports.pictures.thumbnails import PictureError, load_any_image, make_thumbnail
 from mammo_monai.reports.tables.table import Table
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 _PICTURE_PX = 880  # twice the height on the page, for dense screens

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mammo_monai.files import counted
+from mammo_monai.pace import Pace
 from mammo_monai.records import Box, ImageRecord, Lesion
 from mammo_monai.reports.gallery.items import GalleryItem, Marked
 from mammo_monai.reports.pictures.loading import ImageLoader
 from mammo_monai.reports.pictures.overlays import region_around
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,6 @@ Item = TypeVar("Item", bound=OfImage)
 CROP_PX = 384  # twice the size on the page, and enough to be enlarged
 CONTEXT = 2.5  # side of a crop in longest sides of its box
 _QUALITY = 80
-_TELL_EVERY_S = 10.0
 _SVG_CLASSES = {"hit": "hit", "false positive": "false-positive", "near miss": "near-miss"}
 
 
@@ -191,16 +191,10 @@ def _pixels_of(record: ImageRecord, load_image: ImageLoader) -> NDArray[np.float
 
 def _told(groups: Sequence[list[int]], clock: Callable[[], float]) -> Iterator[list[int]]:
     """Each group in turn; the log says now and then how many are done, and how long the rest will take."""
-    begun = told = clock()
+    begun, pace = clock(), Pace(logger, "pictures of", clock=clock)
     for done, group in enumerate(groups, start=1):
         yield group
-        now = clock()
-        if now - told >= _TELL_EVERY_S and done < len(groups):
-            told = now
-            left_s = round((now - begun) / done * (len(groups) - done))
-            logger.info(
-                "pictures of %d of %d images, %d:%02d left", done, len(groups), left_s // 60, left_s % 60
-            )
+        pace(done, len(groups))
     logger.info("pictures of %s in %.0f s", counted(len(groups), "image"), clock() - begun)
 
 

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
-from mammo_monai.files import counted
 from mammo_monai.reports.gallery.crops import Crop, crop_items, marks_svg, place_svg
 from mammo_monai.reports.gallery.items import (
     GALLERY_ORDER,
@@ -24,6 +23,7 @@ from mammo_monai.reports.pictures.loading import ImageLoader
 from mammo_monai.reports.runs import Run
 from mammo_monai.reports.tables.image_tables import marks_boxes
 from mammo_monai.schema import Manifest
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mammo_monai.files import counted
 from mammo_monai.reports.runs import Run
 from mammo_monai.reports.tables.table import UNDEFINED, WILSON_MARK, Table, figure_text
+from mammo_monai.words import counted
 
 Json = Mapping[str, Any]
 _NAMES = {

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mammo_monai.files import counted
 from mammo_monai.metrics import rule_phrase
 from mammo_monai.reports.tables.table import Table
 from mammo_monai.schema import OperatingPoint, OperatingPoints
+from mammo_monai.words import counted
 
 
 def points_table(points: OperatingPoints) -> Table:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from mammo_monai.files import counted
 from mammo_monai.reports.literature.published import (
     OTHERS_RULES,
     P1_DETECTORS,
@@ -37,6 +36,7 @@ from mammo_monai.reports.tables.run_tables import (
     sensitivity_text,
 )
 from mammo_monai.reports.tables.table import UNDEFINED, Table, figure_text
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 

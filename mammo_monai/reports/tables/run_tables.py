@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mammo_monai.files import counted
 from mammo_monai.metrics.rule import rule_phrase
 from mammo_monai.reports.runs import Run
 from mammo_monai.reports.tables.image_tables import image_counts, image_headline, marks_boxes
 from mammo_monai.reports.tables.table import UNDEFINED, WILSON_MARK, Table, figure_text
+from mammo_monai.words import counted
 
 # Enough to read a curve from, where a row per point of the metrics would be too many.
 SHOWN_FPPI = (0.25, 0.5, 1.0, 2.0, 4.0)

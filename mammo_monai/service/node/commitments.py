@@ -16,10 +16,10 @@ from mammo_monai.dicom.network.commitment_messages import (
     CommitmentRequest,
     send_commitment_report,
 )
-from mammo_monai.files import counted
 from mammo_monai.service.node.database import Database
 from mammo_monai.service.node.outbox import back_off
 from mammo_monai.service.node.settings import Sending
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 SAME_ASSOCIATION_AFTER_S = 1.0

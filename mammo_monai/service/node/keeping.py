@@ -13,12 +13,12 @@ from mammo_monai.dicom.bounded import read_bounded
 from mammo_monai.dicom.reading import damage_refused, first_text
 from mammo_monai.dicom.wholeness import check_whole
 from mammo_monai.errors import DicomError
-from mammo_monai.files import counted
 from mammo_monai.service.node.database import Database
 from mammo_monai.service.node.queue import NewInstance, Queue
 from mammo_monai.service.node.settings import Keeping
 from mammo_monai.service.node.spool import Spool
 from mammo_monai.service.node.states import InstanceState
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 # Preamble, "DICM", then (0002,0000): eight bytes of tag, VR and length, four of value (PS3.10 7.1).

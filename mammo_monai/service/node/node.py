@@ -17,7 +17,6 @@ from mammo_monai.dicom.network.storage_server import StorageServer
 from mammo_monai.dicom.reading import first_text
 from mammo_monai.dicom.results.headers import MANUFACTURER
 from mammo_monai.errors import MammoError
-from mammo_monai.files import counted
 from mammo_monai.locks import LockHeldError, file_lock
 from mammo_monai.service.node.clock import NodeClock
 from mammo_monai.service.node.commitments import Commitments
@@ -35,6 +34,7 @@ from mammo_monai.service.node.sending import SendingLoop
 from mammo_monai.service.node.settings import Destination, NodeSettings
 from mammo_monai.service.node.spool import Spool
 from mammo_monai.service.node.worker import Worker
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 DATABASE = "queue.sqlite"

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from pydicom.uid import generate_uid
 
 from mammo_monai.dicom.network import NetworkError
-from mammo_monai.files import counted
 from mammo_monai.service.node.couriers import Answer, Courier
 from mammo_monai.service.node.outbox import Outbox, back_off
 from mammo_monai.service.node.spool import Spool
+from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 _IDLE_S = 0.5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -374,11 +373,12 @@ def test_no_patient_data_are_logged(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_long_sending_says_how_long_it_will_take(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mammo_monai.dicom.network.pace import Pace
+    from mammo_monai.dicom.network.steps import Steps
 
     caplog.set_level(logging.INFO, logger="mammo_monai")
-    pace = Pace("sent", 3, None, every_s=0.0)
-    steps: list[Callable[[], None]] = [pace.step] * 3
-    for each in steps:
-        each()
-    assert [each.getMessage()[:12] for each in caplog.records] == ["sent: 1 of 3", "sent: 2 of 3"]
+    monkeypatch.setattr("mammo_monai.pace.EVERY_S", 0.0)
+    steps = Steps("sent", 3, None)
+    for _ in range(3):
+        steps.step()
+    told = [each.getMessage() for each in caplog.records]
+    assert told == [f"sent {n} of 3 instances, 0 s left" for n in (1, 2, 3)]
