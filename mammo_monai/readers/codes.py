@@ -67,6 +67,7 @@ _LESIONS = {
     "lesions-displaced": "All masses lie where wrong coordinates would put them, as those of a smaller copy.",
     "lesions-merged": "Overlapping lesions of one image were counted as one, as asked for.",
     "markup-unusable": "A markup that is no upright box.",
+    "marks-scored": "Boxes with a score: marks of a model, not what people drew.",
     "mask-ambiguous": "Different masks for one lesion, and nothing proves which is right.",
     "mask-aspect": "A mask whose shape cannot belong to the image.",
     "mask-chosen": "Different masks for one lesion; the crop shows which is right.",

@@ -11,6 +11,7 @@ from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.image_header import ImageHeader
 from mammo_monai.records import Lesion
 from mammo_monai.schema import Action
+from mammo_monai.words import counted
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,14 @@ def bare_name(name: str) -> str:
                 name = name[: -len(suffix)]
                 break
     return name
+
+
+def note_scores(scores: Sequence[object], target: Target, place: str) -> None:
+    """Notes boxes with a score such as 0.87: a model's marks would be taken for the truth."""
+    n_marks = sum(isinstance(score, float) and not score.is_integer() for score in scores)
+    if n_marks:
+        found = f"{n_marks} of {counted(len(scores), 'row')} give a score, as a model's marks do"
+        target.audit.note("marks-scored", target.record_id, found, place=place)
 
 
 def without_repeats(lesions: Sequence[Lesion], target: Target) -> list[Lesion]:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mammo_monai.readers.annotations.annotated import AnnotatedImage, Target
+from mammo_monai.readers.annotations.annotated import AnnotatedImage, Target, note_scores
 from mammo_monai.readers.annotations.boxes import check_stated_size
 from mammo_monai.readers.annotations.identity import grades_of
 from mammo_monai.readers.annotations.splits import split_word
@@ -54,7 +54,7 @@ def annotated_image(coco: CocoFile, row: int, folder: str = "", split: str = "")
     """
     item = coco.images[row]
     name = str(item.get("file_name") or "")
-    where = f"{coco.path}, images row {row} ({name or 'no file_name'})"
+    where, place = f"{coco.path}, images row {row} ({name or 'no file_name'})", f"COCO images row {row}"
     names = (f"{folder}/{name}", name) if folder and folder != "." else (name,)
     fields = _fields(item) | ({"split": split} if split and not item.get("split") else {})
     annotations = coco.annotations.get(item["id"], ())
@@ -65,9 +65,9 @@ def annotated_image(coco: CocoFile, row: int, folder: str = "", split: str = "")
     return AnnotatedImage(
         names=names if name else (),
         where=where,
-        lesions=partial(_lesions, item, annotations, where),
+        lesions=partial(_lesions, item, annotations, where, place),
         fields=fields,
-        place=f"COCO images row {row}",
+        place=place,
         fault=fault,
     )
 
@@ -82,11 +82,12 @@ def _fields(item: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _lesions(
-    item: Mapping[str, Any], annotations: Sequence[CocoAnnotation], where: str, target: Target
+    item: Mapping[str, Any], annotations: Sequence[CocoAnnotation], where: str, place: str, target: Target
 ) -> list[Lesion]:
     check_stated_size((item.get("width"), item.get("height")), target.header, where, "the JSON")
     birads, _ = grades_of(_fields(item), where)
     told = _said_once(annotations, target)
+    note_scores([each.item.get("score", each.item.get("confidence")) for each in told], target, place)
     found = [lesion_of(each, target, where, image_birads=birads) for each in told]
     return [lesion for lesion in found if lesion is not None]
 

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.readers.annotations.annotated import AnnotatedImage, Target, without_repeats
+from mammo_monai.readers.annotations.annotated import AnnotatedImage, Target, note_scores, without_repeats
 from mammo_monai.readers.annotations.boxes import box_inside, check_stated_size
 from mammo_monai.readers.annotations.lesion_types import says_normal
 from mammo_monai.readers.audit import Audit, InvalidRecordError
@@ -53,6 +53,10 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "birads": ("breastbirads", "birads", "assessment", "findingbirads"),
     "density": ("breastdensity", "density", "acr"),
     "pathology": ("pathology",),
+    "score": (
+        *("score", "scores", "confidence", "conf", "probability", "prob", "detectionscore"),
+        *("predscore", "predictionscore", "classscore"),
+    ),
 }
 _NONE: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 _IMAGE_FIELDS = ("patient", "laterality", "view", "split", "birads", "density")
@@ -199,6 +203,7 @@ def _lesions(rows: Sequence[TableRow], columns: BoxColumns, target: Target) -> l
     if lesions and any(says_normal(columns.text(row, "class")) for row in rows):
         said = "a row says that the image is normal, another one holds a lesion; the lesion holds"
         target.audit.note("finding-contradicted", target.record_id, said, place=_place(rows[0]))
+    note_scores([table_number(columns.text(row, "score")) for row in rows], target, _place(rows[0]))
     return without_repeats(lesions, target)
 
 

@@ -31,10 +31,6 @@ from mammo_monai.readers.tables import TableRow, read_table
 _MORE: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "record": ("recordid",),
-        "score": (
-            *("score", "scores", "confidence", "conf", "probability", "prob", "detectionscore"),
-            *("predscore", "predictionscore", "classscore"),
-        ),
         "class": ("classid", "categoryid", "labelid", "predclass", "predlabel"),
     }
 )

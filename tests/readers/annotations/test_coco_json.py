@@ -7,6 +7,7 @@ import pytest
 
 from mammo_monai.errors import ManifestError
 from mammo_monai.records import Split
+from mammo_monai.schema import Action
 from tests.readers.annotations.in_house import BOXES, InHouse, boxes_of
 
 
@@ -136,3 +137,13 @@ def test_several_polygons_beside_their_box_contradict_it(site: InHouse) -> None:
     assert [*site.read()] == ["right.png"]
     site.text("boxes.json", annotated(bbox=[40, 60, 12, 28], segmentation=[*halves, "cut off"]))
     assert boxes_of(site.lesions("left.png")) == [(40, 60, 52, 88)]
+
+
+@pytest.mark.parametrize(("score", "is_noted"), [(0.87, True), (1.0, False), (1, False), (None, False)])
+def test_scores_say_that_the_boxes_are_a_models(site: InHouse, score: float | None, is_noted: bool) -> None:
+    site.png("left.png")
+    content = json.loads(coco(("left.png", BOXES)))
+    content["annotations"][0]["score"] = score
+    site.text("boxes.json", json.dumps(content))
+    assert boxes_of(site.lesions("left.png")) == [*BOXES]  # warned of, not dropped
+    assert ("marks-scored" in site.codes(Action.WARNED)) == is_noted

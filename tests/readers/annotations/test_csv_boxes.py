@@ -348,3 +348,20 @@ def test_files_whose_names_differ_in_accents_taken_apart_are_never_guessed(site:
     site.text("boxes.csv", table(CORNERS, ("é.png", *BOXES[0])))
     assert site.read() == {}
     assert site.quarantined() == ["annotation-ambiguous"] * 2
+
+
+def test_a_models_marks_given_as_truth_are_noted_once_an_image(site: InHouse) -> None:
+    site.png("left.png")
+    rows = [("left.png", *box, score) for box, score in zip(BOXES, ("0.87", "1"), strict=True)]
+    site.text("boxes.csv", table(f"{CORNERS},confidence", *rows))
+    assert boxes_of(site.lesions("left.png")) == [*BOXES]
+    (finding,) = [each for each in site.audit.findings if each.code == "marks-scored"]
+    assert (finding.place, finding.action) == ("CSV row 1", Action.WARNED)
+    assert finding.found.startswith("1 of 2 rows give a score")
+
+
+def test_how_sure_a_reader_was_is_no_score(site: InHouse) -> None:
+    site.png("left.png")
+    site.text("boxes.csv", table(f"{CORNERS},confidence", *(("left.png", *box, 4) for box in BOXES)))
+    site.lesions("left.png")
+    assert "marks-scored" not in site.codes()
