@@ -2,9 +2,20 @@
 
 from collections.abc import Iterator
 
+LONGEST_MESSAGE = 3000  # characters; a damaged file can put megabytes into what is quoted from it
+
 
 class MammoError(Exception):
-    """Base of every error this package raises on bad data; misuse of the API raises built-ins."""
+    """Base of every error this package raises on bad data; misuse of the API raises built-ins.
+
+    As text it is at most `LONGEST_MESSAGE` characters long: its middle is left out, for where it happened
+    stands at the beginning and what to do at the end.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        half = LONGEST_MESSAGE // 2
+        return text if len(text) <= LONGEST_MESSAGE else f"{text[: half - 5]} […] {text[-half:]}"
 
 
 class ManifestError(MammoError):

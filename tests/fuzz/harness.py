@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mammo_monai.errors import MammoError
+from mammo_monai.errors import LONGEST_MESSAGE, MammoError
 from tests.fuzz.memory import forget_highest, highest_resident_bytes, resident_bytes
 from tests.fuzz.writes import watched
 
@@ -20,6 +20,7 @@ TIME_LIMIT_S = 5.0
 MEMORY_LIMIT_BYTES = 2 << 30
 # Of a word that readers' rules about names do not know, so that finding it in a message is no accident.
 _STEM = "fuzzed"
+_COMPARED = 600  # characters of a message; the pattern's time grows with their square
 _MEMORY_BACKED = Path("/dev/shm")
 
 Kind = Literal["returned", "refused", "failed"]
@@ -67,7 +68,7 @@ class Outcome:
     @property
     def shape(self) -> str:
         """Class and message without what comes from the input: equal for inputs refused at the same place."""
-        text = re.sub(r"""'[^']*'?|"[^"]*"?|\S*[\d/\\]\S*""", "#", self.message)
+        text = re.sub(r"""'[^']*'?|"[^"]*"?|\S*[\d/\\]\S*""", "#", self.message[:_COMPARED])
         return f"{self.kind} {self.error} {' '.join(re.findall('[A-Za-z#]+', text)[:12])}"
 
 
@@ -118,9 +119,12 @@ def _read(target: Target, path: Path) -> tuple[Kind, str, str]:
     except KeyboardInterrupt:
         raise
     except target.refusals as error:
-        if path.name in str(error):
-            return "refused", type(error).__name__, str(error)
-        return "failed", type(error).__name__, f"does not name the file: {error}"
+        message = str(error)
+        if path.name not in message:
+            return "failed", type(error).__name__, f"does not name the file: {message}"
+        if len(message) > LONGEST_MESSAGE:
+            return "failed", type(error).__name__, f"says too much: {message}"
+        return "refused", type(error).__name__, message
     except BaseException as error:  # judged, not handled; Rust's panics are no Exception
         return "failed", type(error).__name__, f"is no refusal: {type(error).__name__}: {error}"
     return "returned", "", ""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mammo_monai.errors import DicomError
+from mammo_monai.errors import LONGEST_MESSAGE, DicomError
 from tests.fuzz.harness import Target
 
 ALLOCATED_BYTES = 400 << 20
@@ -25,6 +25,8 @@ FAILURES = {
     b"raise another error": "is no refusal: KeyError",
     b"exit like a program": "is no refusal: SystemExit",
     b"refuse without a name": "does not name the file",
+    b"quote all of it": "says too much",
+    b"remove outside by a descriptor": "os.remove of PosixPath",
     b"write outside": "wrote outside its folder",
     b"start a process": "wrote outside its folder: os.system",
 }
@@ -34,12 +36,28 @@ def _write_inside(path: Path) -> None:
     with tempfile.TemporaryFile() as stream:
         stream.write(b"a")
     path.with_name("other").write_bytes(b"b")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "inner").write_bytes(b"c")
 
 
 def _write_outside(path: Path) -> None:
     place = path.parent.parent / "fuzz-outside"
     place.write_bytes(b"")
     place.unlink()
+
+
+def _remove_outside(path: Path) -> None:
+    (path.parent.parent / "fuzz-outside").write_bytes(b"")
+    folder = os.open(path.parent.parent, os.O_RDONLY)
+    try:
+        os.remove("fuzz-outside", dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+class _VerboseError(DicomError):
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def _allocate(_: Path) -> None:
@@ -77,7 +95,9 @@ _DEEDS: dict[bytes, Callable[[Path], object]] = {
     b"raise another error": lambda path: _raise(KeyError(str(path))),
     b"exit like a program": lambda path: _raise(SystemExit(str(path))),
     b"refuse without a name": lambda _: _raise(DicomError("no")),
+    b"quote all of it": lambda path: _raise(_VerboseError(f"{path}: {'no ' * LONGEST_MESSAGE}")),
     b"write outside": _write_outside,
+    b"remove outside by a descriptor": _remove_outside,
     b"start a process": lambda _: os.system("true"),
 }
 

@@ -19,7 +19,10 @@ from tests.fuzz.targets import find_target
 
 MISBEHAVING = "tests.fuzz.misbehaving:misbehaving"
 _ECHO = "tests.fuzz.misbehaving:echo"
-IN_PROCESS = (b"raise another error", b"exit like a program", b"refuse without a name")
+IN_PROCESS = (
+    *(b"raise another error", b"exit like a program", b"refuse without a name", b"quote all of it"),
+    *(b"write outside", b"remove outside by a descriptor", b"start a process"),
+)
 
 
 def finished(campaign: Campaign, limit_s: float = 60.0) -> Campaign:
@@ -32,7 +35,7 @@ def finished(campaign: Campaign, limit_s: float = 60.0) -> Campaign:
     return campaign
 
 
-@pytest.mark.parametrize("wish", [*IN_PROCESS, b"write outside", b"start a process"])
+@pytest.mark.parametrize("wish", IN_PROCESS)
 def test_what_python_can_see_fails_in_the_process(wish: bytes) -> None:
     outcome = execute(TARGETS[0], wish)
     assert outcome.kind == "failed"

@@ -10,17 +10,18 @@ from pathlib import Path
 
 from mammo_monai.dicom import gdcm_apart
 
-# Events that create, change or remove something, with the positions of their paths; `open` is judged apart.
+# Events that create, change or remove something, with the positions of their paths and of the folders'
+# descriptors that these are relative to; `open` is judged apart.
 _CHANGING_EVENTS = {
-    "os.mkdir": (0,),
-    "os.rename": (0, 1),
-    "os.link": (1,),
-    "os.symlink": (1,),
-    "os.remove": (0,),
-    "os.rmdir": (0,),
-    "os.truncate": (0,),
-    "os.chmod": (0,),
-    "shutil.rmtree": (0,),
+    "os.mkdir": ((0, 2),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.link": ((1, 3),),
+    "os.symlink": ((1, 2),),
+    "os.remove": ((0, 1),),
+    "os.rmdir": ((0, 1),),
+    "os.truncate": ((0, None),),
+    "os.chmod": ((0, 2),),
+    "shutil.rmtree": ((0, 1),),
 }
 # What no file may make a reader do at all, the decoder of lossless JPEG apart.
 _FORBIDDEN_EVENTS = frozenset(
@@ -63,13 +64,19 @@ def _note(event: str, arguments: tuple[object, ...]) -> None:
         if isinstance(flags, int) and flags & _WRITE_FLAGS and not _is_inside(path):
             _Watch.seen.append(f"opened {path!r} for writing")
     elif event in _CHANGING_EVENTS:
-        _Watch.seen += [
-            f"{event} of {arguments[position]!r}"
-            for position in _CHANGING_EVENTS[event]
-            if not _is_inside(arguments[position])
-        ]
+        changed = [_place(arguments, *positions) for positions in _CHANGING_EVENTS[event]]
+        _Watch.seen += [f"{event} of {place!r}" for place in changed if not _is_inside(place)]
     elif event in _FORBIDDEN_EVENTS and not _is_decoder(event, arguments):
         _Watch.seen.append(event)
+
+
+def _place(arguments: tuple[object, ...], path: int, folder: int | None) -> object:
+    """The path of an event, below the folder that a descriptor of it stands for."""
+    relative = arguments[path]
+    descriptor = arguments[folder] if folder is not None and folder < len(arguments) else None
+    if not isinstance(descriptor, int) or descriptor < 0 or isinstance(relative, int):
+        return relative
+    return Path(f"/proc/self/fd/{descriptor}").readlink() / os.fsdecode(relative)  # type: ignore[arg-type]
 
 
 def _is_decoder(event: str, arguments: tuple[object, ...]) -> bool:
