@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -110,7 +111,8 @@ def _nudge(holder: Any, key: Any, random: Random, places: list[tuple[Any, Any]])
     elif isinstance(value, str):
         holder[key] = value + random.choice(("x", "\0", ":", "/", "\ud800", "1"))
     else:
-        holder[key] = value * random.choice((-1, 0, 1e6)) + random.choice((-1, 0, 1, 0.5))
+        with suppress(OverflowError):  # a whole number that no float holds stays
+            holder[key] = value * random.choice((-1, 0, 1e6)) + random.choice((-1, 0, 1, 0.5))
 
 
 _CHANGES: tuple[Callable[[Any, Any, Random, list[tuple[Any, Any]]], None], ...] = (
