@@ -45,9 +45,9 @@ def _verdict(section: str, field: str, value: str) -> Verdict:
         return Verdict("dangerous", "put together from other fields before it is evaluated")
     try:
         tree = ast.parse(value, mode="eval").body
+        return _class(section, tree) if field == "class" else _arguments(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return Verdict("unreadable", "no Python expression")
-    return _class(section, tree) if field == "class" else _arguments(tree)
+        return Verdict("unreadable", "no Python expression, or one of too many parts")
 
 
 def _class(section: str, tree: ast.expr) -> Verdict:
