@@ -17,10 +17,12 @@ from mammo_monai.readers.coco import read_coco
 from mammo_monai.readers.file_hashes import with_file_hashes
 from mammo_monai.readers.folder import read_folder
 from mammo_monai.readers.inbreast import read_inbreast
+from mammo_monai.readers.lesion_copies import note_copied_lesions
 from mammo_monai.readers.lesion_frames import with_boxes_in_pixels
 from mammo_monai.readers.merging import merge_overlapping_lesions
 from mammo_monai.readers.reading import DataSet, Reading
 from mammo_monai.readers.salt import dataset_salt, holds_phantoms
+from mammo_monai.readers.sampled_pictures import note_sampled_pictures
 from mammo_monai.readers.splits import (
     DEFAULT_VALIDATION_FRACTION,
     SplitScheme,
@@ -51,6 +53,10 @@ READERS: Mapping[str, Callable[..., DataSet]] = MappingProxyType(
     }
 )
 """`read(root, reading, options)` by layout; `root` is a folder, or a file where annotations are one."""
+
+
+# The other two hold every film with a mass against its picture.
+_READ_BY_HEADERS = ("vindr", "folder", "coco")
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,9 @@ def read_dataset(plan: ManifestPlan, reading: Reading) -> Manifest:
     options = () if plan.options is None else (plan.options,)
     data_set = read(plan.root, reading, *options)
     records = with_boxes_in_pixels(data_set.records, reading.audit)
+    note_copied_lesions(records, reading.audit)
+    if plan.layout in _READ_BY_HEADERS:
+        note_sampled_pictures(records, reading.audit)
     records = with_file_hashes(records, reading, is_size_only=not plan.has_hashes)
     if not records:
         reading.audit.finish()

@@ -56,6 +56,12 @@ def reduced(pixels: NDArray[np.generic]) -> NDArray[np.generic]:
     return pixels[::step, ::step].copy()
 
 
+def outline_of(picture: NDArray[np.generic]) -> NDArray[np.generic]:
+    """A reduced picture reduced further: enough of it to see where the breast lies."""
+    step = max(1, max(picture.shape) // _OUTLINE_PX)
+    return picture[::step, ::step]
+
+
 def check_picture(
     pixels: NDArray[np.generic], record: ImageRecord, audit: Audit, *, method: Method = "otsu"
 ) -> Laterality | None:
@@ -98,9 +104,7 @@ def check_lesions(record: ImageRecord, audit: Audit, *, method: Method = "otsu")
         DicomError, InvalidRecordError: as `read_reduced`.
     """
     if record.lesions:
-        picture = read_reduced(record.image)
-        step = max(1, max(picture.shape) // _OUTLINE_PX)
-        region = breast_region(picture[::step, ::step], method)
+        region = breast_region(outline_of(read_reduced(record.image)), method)
         if region.any():
             _note_outside(region, record, audit)
 

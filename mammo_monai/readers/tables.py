@@ -26,6 +26,7 @@ MAX_TABLE_BYTES = 256 * 2**20
 UNKNOWN_MARKS = ("", "nan", "none", "null", "n/a")
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _SPREADSHEETS = {b"PK\x03\x04": ".xlsx", b"\xd0\xcf\x11\xe0": ".xls"}
+_BOM = "\ufeff"  # in the middle where files were joined
 _DECIMAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?", re.ASCII)
 
 
@@ -145,6 +146,11 @@ def table_rows(path: Path, lines: Iterable[Sequence[str]], columns: Sequence[str
     for number, cells in enumerate(remaining, start=1):
         if not any(cell.strip() for cell in cells) or _is_header_again(cells, header):
             continue
+        if len(columns) > 1 and set(columns) <= set(_names(cells)):
+            raise ManifestError(
+                f"{path}, row {number}: expected a row, found another header: its columns stand in another "
+                "order, or are others. Are these two tables? Save each as a file of its own."
+            )
         if len(cells) < len(header) or any(cell.strip() for cell in cells[len(header) :]):
             raise ManifestError(
                 f"{path}, row {number}: expected {len(header)} cells, got {len(cells)}. "
@@ -157,14 +163,14 @@ def table_rows(path: Path, lines: Iterable[Sequence[str]], columns: Sequence[str
 
 def _names(cells: Sequence[str]) -> list[str]:
     """Spreadsheets write empty columns at the right; they are no columns."""
-    names = [column_name(cell) for cell in cells]
+    names = [column_name(cell.removeprefix(_BOM)) for cell in cells]
     while names and not names[-1]:
         names.pop()
     return names
 
 
 def _is_header_again(cells: Sequence[str], header: Sequence[str]) -> bool:
-    return column_name(cells[0]) == header[0] and _names(cells) == header
+    return header[:1] == [column_name(cells[0].removeprefix(_BOM))] and _names(cells) == header
 
 
 def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:

@@ -106,3 +106,13 @@ class TestOfAWholeSet:
         assert codes == ["lesions-displaced"]
         assert "x1, y1, x2, y2 given as x, y, width, height" in audit.findings[0].found
         assert judged([record(n, box) for n, box in enumerate(boxes[:4])])[1] == []
+
+    @pytest.mark.parametrize(
+        ("share", "n", "words"), [(0.09, 3, "0.1"), (0.24, 5, "0.25"), (0.69, 100, "0.7")]
+    )
+    def test_the_nearer_the_corner_the_fewer_masses_tell(self, share: float, n: int, words: str) -> None:
+        corner = [(share * 2900 - 40 - k, share * 3900 - 30, share * 2900, share * 3900) for k in range(n)]
+        _, codes, audit = judged([record(k, box) for k, box in enumerate(corner)])
+        assert codes == ["lesions-displaced"]
+        assert f"upper left {words} of both sides" in audit.findings[0].found
+        assert judged([record(k, box) for k, box in enumerate(corner[1:])])[1] == []

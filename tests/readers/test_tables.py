@@ -200,3 +200,14 @@ def test_what_a_writer_wrote_is_read(rows: list[list[str]], separator: str) -> N
     with TemporaryDirectory() as folder:
         found = read_table(write(Path(folder), text.getvalue().encode()), ["col a", "col b", "c"])
     assert [list(row.values.values()) for row in found] == [row for row in expected if any(row)]
+
+
+def test_a_header_of_another_order_further_down_is_refused(tmp_path: Path) -> None:
+    joined = b"file,x,y\n1,2,3\n" + "file,y,x\n4,5,6\n".encode("utf-8-sig")
+    with pytest.raises(ManifestError, match="row 2: expected a row, found another header"):
+        read_table(write(tmp_path, joined), ["file", "x", "y"])
+
+
+def test_the_same_header_further_down_is_passed_over_with_its_mark(tmp_path: Path) -> None:
+    joined = b"file,x\n1,2\n" + "file,x\n3,4\n".encode("utf-8-sig")
+    assert [row.values["x"] for row in read_table(write(tmp_path, joined), ["file", "x"])] == ["2", "4"]

@@ -45,7 +45,8 @@ class AnnotatedImage:
             first that leads to an image counts.
         where: file and row, for messages.
         lesions: reads and checks them once the image is known.
-        fields: text by `patient`, `laterality`, `view`, `split`, `birads`, `density`; left out where unknown.
+        fields: text by `patient`, `laterality`, `view`, `split`, `birads`, `density`, `pathology`; left out
+            where unknown.
         place: a table's own name and row, for audit.csv; no name of an image stands in it.
         uid: the SOPInstanceUID it says its image has, "" where it says none.
         is_part: further annotations of the same image join this one; else they contradict it.

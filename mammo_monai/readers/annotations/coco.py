@@ -24,6 +24,7 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "split": ("split",),
     "birads": ("birads",),
     "density": ("breast_density", "acr"),
+    "pathology": ("pathology",),
 }
 
 
@@ -87,7 +88,8 @@ def _lesions(
     check_stated_size((item.get("width"), item.get("height")), target.header, where, "the JSON")
     birads, _ = grades_of(_fields(item), where)
     told = _said_once(annotations, target)
-    note_scores([each.item.get("score", each.item.get("confidence")) for each in told], target, place)
+    if not item.get("reviewed_at"):  # of mammo-monai review: a person has accepted or drawn these
+        note_scores([each.item.get("score", each.item.get("confidence")) for each in told], target, place)
     found = [lesion_of(each, target, where, image_birads=birads) for each in told]
     return [lesion for lesion in found if lesion is not None]
 

@@ -10,14 +10,21 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
 from mammo_monai.errors import ManifestError
-from mammo_monai.readers.annotations.annotated import AnnotatedImage, Target, note_scores, without_repeats
+from mammo_monai.readers.annotations.annotated import (
+    AnnotatedImage,
+    Target,
+    bare_name,
+    note_scores,
+    without_repeats,
+)
 from mammo_monai.readers.annotations.boxes import box_inside, check_stated_size
 from mammo_monai.readers.annotations.lesion_types import says_normal
+from mammo_monai.readers.annotations.names import plain_path
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.categories import birads_category
 from mammo_monai.readers.tables import TableRow, read_table
@@ -31,6 +38,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("filepath", "imagepath", "relativepath", "path", "filename", "imagefilename", "imagefile", "file"),
         *("image", "imagename", "img", "dicompath", "dicomfile", "imageid", "imageuid"),
     ),
+    "file": ("filename", "imagefilename", "imagefile", "file"),  # held against a path in another column
     "uid": ("sopinstanceuid", "sopuid", "uid"),
     "x_min": ("xmin", "x1", "left", "bboxxmin", "bboxx1", "boxxmin", "minx", "x0"),
     "y_min": ("ymin", "y1", "top", "bboxymin", "bboxy1", "boxymin", "miny", "y0"),
@@ -59,7 +67,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     ),
 }
 _NONE: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-_IMAGE_FIELDS = ("patient", "laterality", "view", "split", "birads", "density")
+_IMAGE_FIELDS = ("patient", "laterality", "view", "split", "birads", "density", "pathology")
 _EMPTY = {"", "nan", "na", "n/a", "none", "null", "-"}
 # A formula of a spreadsheet that failed: no word for a patient, a side or a class. In a box it is a fault.
 _FAILED = {"#n/a", "#name?", "#ref!", "#value!", "#null!", "#div/0!", "#num!"}
@@ -67,12 +75,17 @@ _FAILED = {"#n/a", "#name?", "#ref!", "#value!", "#null!", "#div/0!", "#num!"}
 
 @dataclass(frozen=True)
 class BoxColumns:
-    """The table's own column names by what they mean, the cells of a box, whether any row has a class."""
+    """The table's own column names by what they mean, the cells of a box, and what its rows hold.
+
+    Attributes:
+        has_classes: whether any row has a class. stems: of the images that its rows name.
+    """
 
     by_meaning: Mapping[str, str]
     corners: tuple[str, ...]
     has_sizes: bool
     has_classes: bool = False
+    stems: frozenset[str] = frozenset()
 
     def text(self, row: TableRow, meaning: str) -> str:
         """The cell, "" where it is empty or the table has no such column."""
@@ -105,11 +118,15 @@ def _read(path: Path) -> list[AnnotatedImage]:
         read_table(path, ())  # a spreadsheet, or UTF-16 without its mark, has a clearer error
         raise ManifestError(
             f"{path}: expected columns for the image (file_name, path, image_id, SOPInstanceUID) and the box "
-            f"(xmin, ymin, xmax, ymax or x, y, width, height); found {', '.join(header) or 'nothing'}."
+            f"(xmin, ymin, xmax, ymax or x, y, width, height); found {', '.join(header) or 'nothing':.300}."
         )
     by_image: dict[tuple[str, ...], list[TableRow]] = defaultdict(list)
     rows = read_table(path, [*columns.by_meaning.values()])
-    columns = replace(columns, has_classes=any(columns.text(row, "class") for row in rows))
+    columns = replace(
+        columns,
+        has_classes=any(columns.text(row, "class") for row in rows),
+        stems=frozenset(_stem(columns.text(row, "image")) for row in rows),
+    )
     for row in rows:
         by_image[_image_names(columns, row)].append(row)
     return [_annotated(names, rows, columns) for names, rows in by_image.items()]
@@ -192,6 +209,10 @@ def _annotated(names: tuple[str, ...], rows: Sequence[TableRow], columns: BoxCol
     )
 
 
+def _stem(name: str) -> str:
+    return bare_name(PurePosixPath(plain_path(name)).name).casefold()
+
+
 def _place(row: TableRow) -> str:
     return f"{row.table.suffix.lstrip('.').upper()} row {row.number}"
 
@@ -208,6 +229,12 @@ def _lesions(rows: Sequence[TableRow], columns: BoxColumns, target: Target) -> l
 
 
 def _refuse_contradictions(rows: Sequence[TableRow], columns: BoxColumns) -> None:
+    for row in rows:
+        path, file = _stem(columns.text(row, "image")), _stem(columns.text(row, "file"))
+        if path and file != path and file in columns.stems - {""}:
+            found = "two columns of the row name two images of the table"
+            remedy = "Are its columns sorted apart? Mend the table, or leave the wrong column out."
+            raise InvalidRecordError("annotation-ambiguous", row.where, found, remedy)
     for name in ("patient", "laterality", "view", "split"):
         said = {text.casefold() for row in rows if (text := columns.text(row, name))}
         if len(said) > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -22,6 +23,7 @@ MAX_IMAGES_PER_PATIENT = 40
 # What spreadsheets make of ids of more than 11 digits, and of whole numbers beside empty cells.
 _ROUNDED = re.compile(r"\d[.,]\d+[eE]\+?\d+", re.ASCII)
 _WHOLE = re.compile(r"0*(\d*?)(?:[.,]0)?", re.ASCII)
+_LEADING_ZEROS = re.compile(r"(?<![\d.])0+(?=\d)", re.ASCII)
 
 
 def compiled_pattern(name_pattern: str | None) -> re.Pattern[str] | None:
@@ -70,6 +72,18 @@ def identity_of(fields: Mapping[str, str], groups: Mapping[str, str], header: Im
     for source in (in_header, groups, fields):
         known.update({name: text for name in NAME_GROUPS if (text := source.get(name, "").strip())})
     return known
+
+
+def refuse_other_side(fields: Mapping[str, str], groups: Mapping[str, str], where: str) -> None:
+    """Raises where annotations name one side and the name pattern finds the other in the file's name.
+
+    Raises:
+        InvalidRecordError: code `identity-differs`.
+    """
+    sides = {LATERALITIES.get(each.get("laterality", "").strip().upper()) for each in (fields, groups)}
+    if len(sides - {None}) > 1:
+        found = "the annotations name one side, the file name another"
+        raise InvalidRecordError("identity-differs", where, found, "Are they of the same image?")
 
 
 def laterality_of(known: Mapping[str, str], header: ImageHeader, where: str) -> Laterality | None:
@@ -162,7 +176,7 @@ def _spelt_alike(records: Sequence[ImageRecord], audit: Audit) -> list[ImageReco
     Two patients taken for one cost nothing in a split; one taken for two stands on two sides of it.
     """
     first: dict[str, str] = {}
-    alike = [first.setdefault(_plain_id(each.patient_id), each.patient_id) for each in records]
+    alike = [first.setdefault(plain_id(each.patient_id), each.patient_id) for each in records]
     others = {each.patient_id for each in records} - set(first.values())
     if others:
         found = (
@@ -173,15 +187,15 @@ def _spelt_alike(records: Sequence[ImageRecord], audit: Audit) -> list[ImageReco
     return [dataclasses.replace(r, patient_id=one) for r, one in zip(records, alike, strict=True)]
 
 
-def _plain_id(text: str) -> str:
+def plain_id(text: str) -> str:
     """An id without what tables and people change.
 
-    >>> _plain_id("007"), _plain_id("7.0"), _plain_id("AB  1"), _plain_id("000")
-    ('7', '7', 'ab1', '0')
+    >>> plain_id("007"), plain_id("7.0"), plain_id("AB  1"), plain_id("000"), plain_id("P-007")
+    ('7', '7', 'ab1', '0', 'p-7')
     """
-    plain = "".join(text.casefold().split())
+    plain = "".join(unicodedata.normalize("NFKC", text).casefold().split())
     number = _WHOLE.fullmatch(plain) if plain else None
-    return (number[1] or "0") if number else plain
+    return (number[1] or "0") if number else _LEADING_ZEROS.sub("", plain)
 
 
 def _patient(record: ImageRecord, salt: str | None) -> str:

@@ -13,12 +13,20 @@ from mammo_monai.readers.annotations.identity import (
     groups_in_name,
     identity_of,
     laterality_of,
+    refuse_other_side,
     view_of,
 )
 from mammo_monai.readers.annotations.lesion_types import LesionTypes
 from mammo_monai.readers.annotations.same_patient import Told, told_by
+from mammo_monai.readers.annotations.told_twice import note_told_twice
+from mammo_monai.readers.annotations.without_lesion import says_malignant
 from mammo_monai.readers.audit import Audit, InvalidRecordError
-from mammo_monai.readers.image_header import note_unsuitable, read_image_header, refuse_turned_picture
+from mammo_monai.readers.image_header import (
+    ImageHeader,
+    note_unsuitable,
+    read_image_header,
+    refuse_turned_picture,
+)
 from mammo_monai.readers.whole_files import refuse_cut_short
 from mammo_monai.records import ImageRecord, Lesion, record_id_of
 
@@ -61,6 +69,7 @@ class RecordMaker:
         by_uid: annotations that name their image by SOPInstanceUID alone.
         told_by_folder: gets the record ids of images whose patient only their folder tells.
         told: gets who says the patient of each image, by its file.
+        malignant: gets the record ids of images that annotations call so.
     """
 
     salt: str
@@ -70,6 +79,7 @@ class RecordMaker:
     by_uid: Mapping[str, tuple[AnnotatedImage, ...]] = field(default_factory=dict)
     told_by_folder: list[str] = field(default_factory=list)
     told: dict[Path, Told] = field(default_factory=dict)
+    malignant: list[str] = field(default_factory=list)
 
     def read(self, item: ImageItem, audit: Audit) -> ImageRecord | None:
         """The record of an image, or None where a fault quarantined it."""
@@ -90,13 +100,9 @@ class RecordMaker:
             fields = merged_fields(annotated)
             folder, _, name = item.name.rpartition("/")
             groups = groups_in_name(self.pattern, f"{folder}/{bare_name(name)}".lstrip("/"), item.where)
-            known = identity_of(fields, groups, header)
-            self.told[item.path.absolute()] = told_by(fields, groups, header.patient_id, item.folder_patient)
-            if not known.get("patient") and item.folder_patient:
-                known["patient"] = item.folder_patient
-                self.told_by_folder.append(guard.record_id)  # atomic; only counted, so the order is nothing
+            known = self._known(item, fields, groups, guard.record_id, header)
             birads, density = grades_of(fields, item.where)
-            return ImageRecord(
+            record = ImageRecord(
                 image=item.path.absolute(),
                 record_id=guard.record_id,
                 patient_id=known.get("patient", ""),
@@ -111,7 +117,28 @@ class RecordMaker:
                 source=item.source,
                 file_size=item.path.stat().st_size,
             )
+            note_told_twice(record, groups, bare_name(name), target)
+            if says_malignant(fields.get("pathology", "")):
+                self.malignant.append(record.record_id)
+            return record
         return None
+
+    def _known(
+        self,
+        item: ImageItem,
+        fields: Mapping[str, str],
+        groups: Mapping[str, str],
+        record_id: str,
+        header: ImageHeader,
+    ) -> Mapping[str, str]:
+        """Patient, laterality and view as text; remembers who says the patient."""
+        refuse_other_side(fields, groups, item.where)
+        known = identity_of(fields, groups, header)
+        self.told[item.path.absolute()] = told_by(fields, groups, header.patient_id, item.folder_patient)
+        if not known.get("patient") and item.folder_patient:
+            known["patient"] = item.folder_patient
+            self.told_by_folder.append(record_id)  # atomic; only counted, so the order is nothing
+        return known
 
 
 def merged_fields(annotated: tuple[AnnotatedImage, ...]) -> Mapping[str, str]:

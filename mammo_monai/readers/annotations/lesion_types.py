@@ -95,6 +95,11 @@ class LesionTypes:
                 self._unknown[plain] += 1
         return _WORDS.get(plain, f"other+{plain.replace('+', ' ')}")
 
+    @property
+    def has_bare_numbers(self) -> bool:
+        """Whether numbers were met that nothing explains; all of them count as masses."""
+        return bool(self._numbers)
+
     def explains(self, name: str) -> bool:
         """Whether a class name is known, so that `type_of` need not fall back on `other`."""
         plain = _plain(name)

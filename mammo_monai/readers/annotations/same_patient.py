@@ -11,11 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mammo_monai.readers.annotations.identity import plain_id
 from mammo_monai.readers.audit import Audit
 from mammo_monai.records import ImageRecord
 from mammo_monai.schema import Action
 
 _SOURCES = ("annotations", "name", "header", "folder")
+# A word that stands for more patients than this, or the only one there is, is one that de-identification
+# wrote for all: it contradicts nobody. No source known.
+_MAX_PARTS = 3
+_WORDS = {"name": "file name", "header": "DICOM header"}
 Told = tuple[tuple[str, str], ...]
 """Who says the patient of an image, and which: the surest first; empty where nobody does."""
 
@@ -57,6 +62,8 @@ def joined_patients(
                 found[row] = replace(record, patient_id=named.pop())
                 n_joined += 1
     _note(n_joined, n_unclear, audit)
+    if not n_unclear:
+        _note_parted(found, told, audit)
     return found
 
 
@@ -71,3 +78,24 @@ def _note(n_joined: int, n_unclear: int, audit: Audit) -> None:
             "image, or --name-pattern"
         )
         audit.note("patient-mixed", "", said)
+
+
+def _note_parted(records: Sequence[ImageRecord], told: Mapping[Path, Told], audit: Audit) -> None:
+    """Notes patients of a file name or header whom annotations part: rows shifted in a table, ids of exams.
+
+    Folders are not asked: they hold many patients, or part of one.
+    """
+    for source in _SOURCES[1:3]:
+        known_as: dict[str, set[str]] = defaultdict(set)
+        for record in records:
+            for row, (who, word) in enumerate(told.get(record.image, ())):
+                if who == source:
+                    known_as[word] |= {plain_id(record.patient_id)} if row else set()
+        parted = sum(1 < len(patients) <= _MAX_PARTS for patients in known_as.values())
+        if parted and len(known_as) > 1:
+            said = (
+                f"{parted} patients whom the {_WORDS[source]} tells as one have several names in the "
+                "annotations: are rows of the table shifted, or are these exams? A split may put one patient "
+                "on two sides"
+            )
+            audit.note("patient-mixed", "", said)

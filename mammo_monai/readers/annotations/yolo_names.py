@@ -41,12 +41,19 @@ class ClassNames:
         """Names by class number; empty where no file says any.
 
         Raises:
-            ManifestError: files of one folder that differ, or one that cannot be read.
+            ManifestError: files of one folder, or of one above it, that differ, or one that cannot be read.
         """
         folder = folder.absolute()
         if folder not in self._known:
             is_last = self._last not in folder.parents
-            self._known[folder] = _names_in(folder) or ({} if is_last else self.of(folder.parent))
+            above = {} if is_last else self.of(folder.parent)
+            own = _names_in(folder)
+            if any(_plain(own[number]) != _plain(above[number]) for number in own.keys() & above.keys()):
+                raise ManifestError(
+                    f"{folder}: expected the class names of a folder above, found others for the same "
+                    f"numbers: {_shown(own)} here, {_shown(above)} above. Keep the file that is right."
+                )
+            self._known[folder] = own or above
         return self._known[folder]
 
 
@@ -112,3 +119,11 @@ def _class_names(path: Path) -> Mapping[int, str]:
 def _filled(names: Mapping[int, str]) -> dict[int, str]:
     """Without empty names, which explain nothing: their class is unknown, not "no lesion"."""
     return {number: name for number, name in names.items() if name.strip()}
+
+
+def _plain(name: str) -> str:
+    return " ".join(re.split(r"[\s_-]+", name.strip().casefold()))
+
+
+def _shown(names: Mapping[int, str]) -> str:
+    return ", ".join(f"{number} {name!r:.40}" for number, name in sorted(names.items())[:5])

@@ -16,6 +16,7 @@ from mammo_monai.records import Lesion, label_of
 
 # Exports round to whole pixels, each side by itself, and may count the last pixel or not.
 _ROUNDING_PX = 2.0
+_MAX_OUTSIDE = 0.25
 
 
 def lesion_of(
@@ -44,13 +45,13 @@ def lesion_of(
     spacing = target.header.pixel_spacing_mm
     corners = _corners(item, where, row)
     outline = _outline(item.get("segmentation"))
-    if outline and _is_elsewhere(outline, corners):
-        found = f"{row}: bbox and segmentation mark places without a pixel in common"
-        raise InvalidRecordError("box-invalid", where, found, "Export the annotations again.")
     if outline and _are_corners(item["bbox"], outline):
         found = f"{row}: bbox holds x_min, y_min, x_max, y_max, as its segmentation shows"
         remedy = "COCO has x, y, width, height: export the annotations again."
         raise InvalidRecordError("box-invalid", where, found, remedy)
+    if outline and _is_elsewhere(outline, corners):
+        found = f"{row}: bbox and segmentation mark different places"
+        raise InvalidRecordError("box-invalid", where, found, "Export the annotations again.")
     return Lesion(
         box=box_inside(corners, target.header, where, row, clip=target.clip),
         id=str(item.get("id", annotation.row)),
@@ -108,10 +109,16 @@ def _points(numbers: Any) -> tuple[tuple[float, float], ...] | None:
 
 
 def _is_elsewhere(contour: Sequence[tuple[float, float]], corners: tuple[float, float, float, float]) -> bool:
-    x_min, y_min, x_max, y_max = corners
+    """Whether the box around a contour leaves the bbox by a quarter of itself; rounding does not count."""
     columns, rows = [x for x, _ in contour], [y for _, y in contour]
-    beside = max(columns) < x_min or min(columns) > x_max
-    return beside or max(rows) < y_min or min(rows) > y_max
+    around = (min(columns), min(rows), max(columns), max(rows))
+    overhang = max(
+        corners[0] - around[0], corners[1] - around[1], around[2] - corners[2], around[3] - corners[3]
+    )
+    sides = [min(around[n + 2], corners[n + 2]) - max(around[n], corners[n]) for n in (0, 1)]
+    area = (around[2] - around[0]) * (around[3] - around[1])
+    inside = max(sides[0], 0.0) * max(sides[1], 0.0)
+    return min(sides) < 0 or (overhang > _ROUNDING_PX and inside < (1 - _MAX_OUTSIDE) * area)
 
 
 def _are_corners(bbox: Sequence[Any], contour: Sequence[tuple[float, float]]) -> bool:

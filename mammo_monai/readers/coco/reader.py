@@ -15,6 +15,7 @@ from mammo_monai.readers.annotations.lesion_types import LesionTypes
 from mammo_monai.readers.annotations.names import plain_path, spellings
 from mammo_monai.readers.annotations.same_patient import joined_patients
 from mammo_monai.readers.annotations.splits import official_split, split_of
+from mammo_monai.readers.annotations.without_lesion import note_suspicious_normals
 from mammo_monai.readers.audit import InvalidRecordError
 from mammo_monai.readers.coco.file import CocoFile, read_coco_file
 from mammo_monai.readers.reading import DataSet, Reading
@@ -76,6 +77,7 @@ def read_coco(json_path: Path, reading: Reading, options: CocoOptions = CocoOpti
     maker.types.check(reading.audit, str(json_path), has_masses=has_masses)
     salt = None if options.patients_are_public else reading.salt
     records = with_patients(records, reading.audit, salt)
+    note_suspicious_normals(records, maker.malignant, reading.audit)
     words = {item.path.absolute(): item.fields.get("split", "") for item in items}
     splits = {record.record_id: split_of(words[record.image]) for record in records}
     return DataSet(tuple(records), official_split(splits))

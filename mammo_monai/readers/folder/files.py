@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -20,6 +21,9 @@ _CLASSES = (
     "lesions calcification calcifications left right l r cc mlo ml"
 )
 _CLASS_FOLDERS = frozenset(_CLASSES.split())
+_SIDE = "(?:l|r|left|right)"
+_VIEW_FOLDER = re.compile(rf"{_SIDE}?[ _-]?(?:cc|mlo|ml)[ _-]?{_SIDE}?", re.IGNORECASE)
+_NAME_SUFFIXES = (".tsv", ".yaml", ".yml")
 UNREAD_SUFFIXES = (".jp2", ".j2k", ".jls", ".ljpeg", ".webp", ".gif", ".pgm", ".ppm", ".heic", ".dcm.gz")
 """Images of kinds that are not read: each is left out with a row, not passed over."""
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")
@@ -53,6 +57,21 @@ def files_below(folder: Path, *, on_error: Callable[[OSError], None] | None = No
         for name in names
         if not name.startswith(".")
     ]
+
+
+def refuse_pipes(paths: Collection[Path]) -> None:
+    """Raises where a pipe, socket or device stands for an annotation: reading one may wait for ever.
+
+    Raises:
+        ManifestError: names the first.
+    """
+    for path in sorted(paths):
+        is_read = path.name.lower().endswith((*ANNOTATION_SUFFIXES, *IMAGE_SUFFIXES, *_NAME_SUFFIXES))
+        if is_read and path.exists() and not (path.is_file() or path.is_dir()):
+            raise ManifestError(
+                f"{path}: expected a file, found a pipe, socket or device, which would wait for a writer. "
+                "Put the file there, or take it away."
+            )
 
 
 def is_image(path: Path) -> bool:
@@ -106,9 +125,20 @@ def patient_folder(name: str) -> str:
     >>> patient_folder("train/P017/left/cc.png"), patient_folder("images/normal/a.png")
     ('P017', '')
     """
+    return "".join(patient_folders(name)[-1:])
+
+
+def patient_folders(name: str) -> tuple[str, ...]:
+    """The folders on an image's relative path that may tell its patient, the nearest last.
+
+    >>> patient_folders("images/P017/2019/R_CC/1.png")
+    ('P017', '2019')
+    """
     passed_over: Collection[str] = KIND_FOLDERS | SPLIT_FOLDERS | _CLASS_FOLDERS
-    folders = [part for part in PurePosixPath(name).parent.parts if part.casefold() not in passed_over]
-    return folders[-1] if folders else ""
+    folders = PurePosixPath(name).parent.parts
+    return tuple(
+        part for part in folders if part.casefold() not in passed_over and not _VIEW_FOLDER.fullmatch(part)
+    )
 
 
 def _bare(name: PurePosixPath) -> str:

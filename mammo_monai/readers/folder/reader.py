@@ -16,13 +16,14 @@ from mammo_monai.errors import ManifestError
 from mammo_monai.files import sha256_of
 from mammo_monai.readers.annotations.annotated import AnnotatedImage, bare_name
 from mammo_monai.readers.annotations.formats import FORMATS, FormatName, Place, find_annotations
-from mammo_monai.readers.annotations.identity import compiled_pattern, ml_as_mlo, with_patients
+from mammo_monai.readers.annotations.identity import compiled_pattern, ml_as_mlo
 from mammo_monai.readers.annotations.image_records import ImageItem, RecordMaker
 from mammo_monai.readers.annotations.joining import ImageNames, Joined, join
 from mammo_monai.readers.annotations.lesion_types import LesionTypes
 from mammo_monai.readers.annotations.nifti import is_nifti
 from mammo_monai.readers.annotations.same_patient import joined_patients
-from mammo_monai.readers.annotations.splits import official_split, split_of, split_of_folder
+from mammo_monai.readers.annotations.splits import official_split
+from mammo_monai.readers.annotations.without_lesion import note_suspicious_normals
 from mammo_monai.readers.audit import Audit, InvalidRecordError
 from mammo_monai.readers.folder.called_alike import called_alike
 from mammo_monai.readers.folder.files import (
@@ -32,13 +33,19 @@ from mammo_monai.readers.folder.files import (
     in_utf8,
     is_image,
     patient_folder,
+    refuse_pipes,
     without_masks,
+)
+from mammo_monai.readers.folder.told_by_folders import (
+    note_class_folders,
+    records_with_patients,
+    splits_of,
 )
 from mammo_monai.readers.image_header import DICOM_SUFFIXES, modality_of
 from mammo_monai.readers.reading import DataSet, Reading
 from mammo_monai.readers.repeated import drop_repeated_records, ends_of
 from mammo_monai.readers.stand_ins import finished_name
-from mammo_monai.records import ImageRecord, Split, record_id_of
+from mammo_monai.records import ImageRecord, record_id_of
 from mammo_monai.schema import Action
 
 logger = logging.getLogger(__name__)
@@ -130,9 +137,12 @@ def read_folder(root: Path, reading: Reading, options: FolderOptions = FolderOpt
         has_masses=any(record.has_mass for record in records),
         are_classes=FORMATS[site.format].numbers_are_classes,
     )
-    splits = _splits(records, items, maker, reading)
+    note_class_folders(records, site.joined.by_image, types, (site.format, root), reading.audit)
+    splits = splits_of(records, items, maker, reading)
     salt = None if options.patients_are_public else reading.salt
-    return DataSet(tuple(_with_patients(records, maker, reading.audit, salt)), official_split(splits))
+    records = records_with_patients(records, items, maker, reading.audit, salt)
+    note_suspicious_normals(records, maker.malignant, reading.audit)
+    return DataSet(tuple(records), official_split(splits))
 
 
 def _look_around(root: Path, options: FolderOptions, audit: Audit) -> _Site:
@@ -149,7 +159,9 @@ def _look_around(root: Path, options: FolderOptions, audit: Audit) -> _Site:
         place = Place(root, files, frozenset(bare_name(path.name).casefold() for path in images))
     else:
         place = Place(location, files_below(location))
+    refuse_pipes({*place.files} - {*images})
     name, chosen = find_annotations(place, options.format)
+    refuse_pipes(chosen)
     # A file inside the root is named from there, so that folders on the way can tell images apart.
     base = root if place.base.is_relative_to(root) else place.base
     annotations = {*chosen, *(place.files if place.image_stems is None else ())}
@@ -352,38 +364,3 @@ def _judge_unlisted(
         said += "; say --unlisted leave-out if nobody has read them, --unlisted normal if they show no lesion"
         audit.note("images-unlisted", "", said)
     return list(records) if verdict == "normal" else [r for r in records if r.record_id in listed]
-
-
-def _splits(
-    records: Sequence[ImageRecord], items: Sequence[ImageItem], maker: RecordMaker, reading: Reading
-) -> Mapping[str, Split | None]:
-    """The list each record belongs to: by its annotation's word, else by its folder."""
-    by_path = {item.path.absolute(): item for item in items}
-    uid_words = {
-        record_id_of(uid, reading.salt): each.fields.get("split", "")
-        for uid, annotated in maker.by_uid.items()
-        for each in annotated
-    }
-    unknown: Counter[str] = Counter()
-    splits: dict[str, Split | None] = {}
-    for record in records:
-        item = by_path[record.image]
-        word = item.fields.get("split") or uid_words.get(record.record_id, "")
-        splits[record.record_id] = split_of(word) if word else split_of_folder(item.name)
-        if word and split_of(word) is None:
-            unknown[word] += 1
-    if unknown:
-        words = ", ".join(f"{word!r} ({count})" for word, count in sorted(unknown.items())[:5])
-        reading.audit.note(
-            "split-unknown", "", f"splits called {words} are none of training, validation, test"
-        )
-    return splits
-
-
-def _with_patients(
-    records: Sequence[ImageRecord], maker: RecordMaker, audit: Audit, salt: str | None
-) -> list[ImageRecord]:
-    if maker.told_by_folder:
-        found = f"the patients of {len(maker.told_by_folder)} images are told by their folders alone"
-        audit.note("patient-from-folder", "", found, Action.REPAIRED)
-    return with_patients(records, audit, salt)

@@ -27,7 +27,8 @@ class RegionOfInterest:
     Attributes:
         name: as the reader of the images typed it; "" where there is none.
         points: `(x, y)`, original pixels; one or two are dots.
-        is_complete: False where the file speaks of another number of points, or of regions, than it holds.
+        is_complete: False where the file speaks of another number of points, or of regions, than it holds, or
+            of several images.
     """
 
     name: str
@@ -92,9 +93,11 @@ def _regions(path: Path) -> list[RegionOfInterest]:
         # XML alone: a binary list may refer to one object from many places.
         content = plistlib.load(stream, fmt=plistlib.FMT_XML)
     regions = []
-    for image in _list(content, "Images"):
+    images = _list(content, "Images")
+    for image in images:
         rois = _list(image, "ROIs")
-        is_complete = image.get("NumberOfROIs", len(rois)) == len(rois)
+        # A file of several images holds regions of others too.
+        is_complete = image.get("NumberOfROIs", len(rois)) == len(rois) and len(images) == 1
         regions += [_region(roi, is_complete=is_complete) for roi in rois]
     return regions
 

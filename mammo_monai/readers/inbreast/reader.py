@@ -26,7 +26,7 @@ Radiology 19(2):236–248 (2012).
 | identity-differs | quarantined | table and file name name another side or view |
 | header-differs | warned | the DICOM header names another side or view; table and file name hold |
 | finding-contradicted | warned | regions of an image of BI-RADS 1 |
-| region-incomplete | warned | the XML file holds another number of regions or points than it says |
+| region-incomplete | warned | other regions or points than the XML file counts, or of several images |
 | lesion-outside-breast | warned | a mass beside the breast: the XML file of another image, or x for y |
 | box-repeated | warned | two masses of an image have the same box |
 | tables-differ | warned | csv and xls differ in a row, or in which images they list; the csv holds |

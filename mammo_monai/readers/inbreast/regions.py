@@ -82,7 +82,8 @@ class RegionReader:
             )
         if not all(region.is_complete for region in regions):
             self._note(
-                "region-incomplete", "the XML file speaks of more or fewer regions or points than it has"
+                "region-incomplete",
+                "the XML file speaks of more or fewer regions or points than it has, or of several images",
             )
         masses = [each.box for each in found if each is not None and each.label == MASS_LABEL]
         if repeated := len(masses) - len(set(masses)):

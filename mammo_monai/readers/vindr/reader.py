@@ -10,6 +10,7 @@ full-field digital mammography", Scientific Data 10:277 (2023).
 | image-missing | quarantined | a row whose image is not on disk |
 | image-repeated | quarantined | two files, or two rows' files with one SOPInstanceUID, of one image |
 | row-missing | quarantined | a DICOM file that no table lists, or an image without a row of findings |
+| row-missing | warned | pictures that no table lists, though they are named like images |
 | row-repeated | repaired | the same finding twice |
 | row-differs | quarantined | rows of one image differ in what they say of the image |
 | table-value | quarantined | a cell that cannot be read |
@@ -32,7 +33,7 @@ full-field digital mammography", Scientific Data 10:277 (2023).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -116,6 +117,7 @@ def read_vindr(root: Path, reading: Reading, options: VindrOptions = VindrOption
             return None
         return _read_image(item, files, reading.salt, options, audit)
 
+    _note_pictures(known, strangers, files, reading.audit)
     items: list[ImageRows | Path] = [*listed, *(path for path in strangers if not is_picture(path))]
     records = drop_repeated_records(reading.images(read_one, items), reading.audit)
     copies = sum(is_picture(record.image) for record in records)
@@ -128,6 +130,28 @@ def read_vindr(root: Path, reading: Reading, options: VindrOptions = VindrOption
     splits = {image.image_id: image.row.values["split"].upper() for image in listed}
     official = {record.record_id: _SPLITS[splits[record.image.stem]] for record in records}
     return DataSet(tuple(records), official, PUBLISHED)
+
+
+def _note_pictures(
+    known: Collection[str], strangers: Sequence[Path], files: ImageFiles, audit: Audit
+) -> None:
+    """Notes pictures that no table lists but that are called as those it lists: a table that lost its end.
+
+    Image ids are of one length and form; thumbnails and overviews are called otherwise.
+    """
+    forms = {(len(stem), _is_hexadecimal(stem)) for stem in known if stem in files.by_stem}
+    unlisted = {
+        path.stem
+        for path in strangers
+        if is_picture(path) and (len(path.stem), _is_hexadecimal(path.stem)) in forms
+    }
+    if unlisted:
+        found = f"{len(unlisted)} pictures are named like images and stand in no table; they are passed over"
+        audit.note("row-missing", "", found)
+
+
+def _is_hexadecimal(stem: str) -> bool:
+    return all(letter in "0123456789abcdefABCDEF" for letter in stem)
 
 
 def _check_images_are_there(root: Path, listed: Sequence[ImageRows], files: ImageFiles) -> None:

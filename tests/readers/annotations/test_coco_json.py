@@ -147,3 +147,13 @@ def test_scores_say_that_the_boxes_are_a_models(site: InHouse, score: float | No
     site.text("boxes.json", json.dumps(content))
     assert boxes_of(site.lesions("left.png")) == [*BOXES]  # warned of, not dropped
     assert ("marks-scored" in site.codes(Action.WARNED)) == is_noted
+
+
+def test_marks_that_a_person_has_reviewed_are_no_models(site: InHouse) -> None:
+    site.png("left.png")
+    content = json.loads(coco(("left.png", BOXES)))
+    content["images"][0] |= {"reviewed_by": "AB", "reviewed_at": "2026-01-02T03:04:05"}
+    content["annotations"][0]["score"] = 0.87
+    site.text("boxes.json", json.dumps(content))
+    site.read()
+    assert "marks-scored" not in site.codes()

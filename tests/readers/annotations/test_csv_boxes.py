@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import unicodedata
 from typing import Any
 
@@ -365,3 +366,42 @@ def test_how_sure_a_reader_was_is_no_score(site: InHouse) -> None:
     site.text("boxes.csv", table(f"{CORNERS},confidence", *(("left.png", *box, 4) for box in BOXES)))
     site.lesions("left.png")
     assert "marks-scored" not in site.codes()
+
+
+def test_columns_that_name_two_images_of_the_table_quarantine(site: InHouse) -> None:
+    for name in ("a", "b", "c"):
+        site.png(f"p1/{name}.png")
+    rows = [
+        ("p1/a.png", "b.png", *BOXES[0]),
+        ("p1/b.png", "a.png", *BOXES[0]),
+        ("p1/c.png", "C.png", *BOXES[0]),
+    ]
+    site.text("boxes.csv", table("image_path,file_name,xmin,ymin,xmax,ymax", *rows))
+    assert [*site.read()] == ["p1/c.png"]
+    assert site.quarantined() == ["annotation-ambiguous"] * 2
+
+
+def test_a_column_of_other_names_contradicts_no_path(site: InHouse) -> None:
+    for name in ("p1/left.png", "p2/left.png"):
+        site.png(name)
+    rows = [("p1/left.png", "IM1.dcm", *BOXES[0]), ("p2/left.png", "left.png", *BOXES[1])]
+    site.text("boxes.csv", table("image_path,file_name,xmin,ymin,xmax,ymax", *rows))
+    assert [boxes_of(record.lesions) for record in site.read().values()] == [[BOXES[0]], [BOXES[1]]]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+@pytest.mark.parametrize("name", ["more.csv", "boxes.json", "a.txt", "a.nii.gz", "data.yaml", "p.mrk.json"])
+def test_a_pipe_among_the_annotations_is_refused_and_not_waited_for(site: InHouse, name: str) -> None:
+    site.png("a.png")
+    site.text("boxes.csv", table(CORNERS, ("a.png", *BOXES[0])))
+    os.mkfifo(site.root / name)
+    with pytest.raises(ManifestError, match="expected a file, found a pipe"):
+        site.read()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_a_pipe_that_nobody_reads_stops_nothing(site: InHouse) -> None:
+    site.png("a.png")
+    site.text("boxes.csv", table(CORNERS, ("a.png", *BOXES[0])))
+    os.mkfifo(site.root / "notes.md")
+    assert [*site.read()] == ["a.png"]

@@ -87,7 +87,15 @@ def test_who_is_joined_by_a_header_names_the_others_of_her_folder() -> None:
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("AB1", "ab1"), ("AB 1", "AB1"), ("0017", "17"), ("17", "17.0"), ("A\u00a01", "a1")],
+    [
+        ("AB1", "ab1"),
+        ("AB 1", "AB1"),
+        ("0017", "17"),
+        ("17", "17.0"),
+        ("A\u00a01", "a1"),
+        ("P001", "p1"),
+        ("Mu\u0308ller", "M\u00fcller"),
+    ],
 )
 def test_one_patient_spelt_in_two_ways_is_one(tmp_path: Path, first: str, second: str) -> None:
     site = InHouse(tmp_path / "set")

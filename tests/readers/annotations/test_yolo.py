@@ -243,3 +243,22 @@ def test_labels_of_poses_are_refused_as_their_points_look_like_polygons(site: In
     site.text("data.yaml", "kpt_shape: [2, 2]\nnames: [mass]\n")
     with pytest.raises(ManifestError, match=r"data\.yaml: .*kpt_shape.*poses, which are not read"):
         site.read()
+
+
+def test_class_names_that_contradict_those_of_a_folder_above_are_refused(site: InHouse) -> None:
+    site.png("images/left.png")
+    site.text("labels/left.txt", yolo())
+    site.text("labels/classes.txt", "mass\ncalcification\n")
+    site.text("data.yaml", "names: [calcification, mass]")
+    with pytest.raises(
+        ManifestError, match="0 'mass', 1 'calcification' here, 0 'calcification', 1 'mass' above"
+    ):
+        site.read()
+
+
+def test_class_names_that_agree_with_those_above_may_be_fewer(site: InHouse) -> None:
+    site.png("images/left.png")
+    site.text("labels/left.txt", yolo([BOXES[0]]))
+    site.text("labels/classes.txt", "Mass\n")
+    site.text("data.yaml", "names: [mass, calcification]")
+    assert [lesion.type for lesion in site.lesions("images/left.png")] == ["mass"]

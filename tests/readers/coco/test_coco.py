@@ -493,6 +493,27 @@ def test_a_box_that_is_none_or_elsewhere_than_its_contour_quarantines(
     assert left_out(coco) == (["b.png"], ["box-invalid"])
 
 
+@pytest.mark.parametrize(
+    ("bbox", "is_left_out"),
+    [
+        ([10, 20, 20, 30], False),
+        ([9, 19, 22, 32], False),  # a margin around it
+        ([0, 0, 60, 90], False),
+        ([12, 22, 20, 30], False),  # rounded, or counted from 1
+        ([14, 26, 20, 30], True),  # as cut off at the left and above
+        ([20, 40, 40, 50], True),
+        ([13, 23, 12, 20], True),
+    ],
+)
+def test_a_box_that_its_contour_leaves_quarantines(
+    coco: CocoTree, bbox: list[int], is_left_out: bool
+) -> None:
+    coco.add("a.png")
+    coco.add("b.png")
+    coco.annotate(0, bbox, segmentation=[[10, 20, 30, 20, 30, 50, 10, 50]])
+    assert left_out(coco) == ((["b.png"], ["box-invalid"]) if is_left_out else (["a.png", "b.png"], []))
+
+
 def test_a_box_near_the_corner_may_be_read_both_ways_and_stays(coco: CocoTree) -> None:
     coco.add("a.png")
     coco.annotate(0, [1, 1, 20, 30], segmentation=[[1, 1, 20.5, 1, 20.5, 30.5, 1, 30.5]])

@@ -97,9 +97,18 @@ def repeated(content: dict[str, Any]) -> None:
     content["Images"][0]["ROIs"] *= 2
 
 
+def joined(content: dict[str, Any]) -> None:
+    content["Images"].append({"NumberOfROIs": 0, "ROIs": []})
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
-    [(lost_region, "region-incomplete"), (lost_points, "region-incomplete"), (repeated, "box-repeated")],
+    [
+        (lost_region, "region-incomplete"),
+        (lost_points, "region-incomplete"),
+        (joined, "region-incomplete"),
+        (repeated, "box-repeated"),
+    ],
 )
 def test_contours_that_contradict_themselves_are_a_warning(
     inbreast: Any, change: Callable[[dict[str, Any]], None], code: str

@@ -103,3 +103,15 @@ def test_thumbnails_beside_an_image_are_no_second_image(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert find_image_files(tmp_path).of("s1", "a1") == (tmp_path / "images/s1/a1.png",)
+
+
+def test_pictures_named_like_images_that_no_table_lists_are_counted(vindr: Any) -> None:
+    names = [f"{number:032x}" for number in range(3)]
+    for name in (*names, "overview", "fig1"):
+        path = vindr.root / "images" / "s1" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.arange(5400, dtype=np.uint8).reshape(90, 60)).save(path)
+    vindr.add(names[0])
+    _, audit = read(vindr.write_tables())
+    found = [each.found for each in audit.findings if each.code == "row-missing"]
+    assert [each[:10] for each in found] == ["2 pictures"]
