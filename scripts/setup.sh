@@ -10,18 +10,29 @@ fail() {
     exit 1
 }
 
+# requires-python = ">=3.LOWEST,<3.TOO_NEW": for newer ones packages have no builds yet.
+range=$(sed -n 's/^requires-python = ">=3\.\([0-9]*\),<3\.\([0-9]*\)".*/\1 \2/p' pyproject.toml)
+lowest=${range% *} too_new=${range#* }
+
 is_supported() {
-    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1
+    "$1" -c "import sys; sys.exit(not (3, $lowest) <= sys.version_info[:2] < (3, $too_new))" >/dev/null 2>&1
 }
 
 find_python() {
-    for each in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10 python}; do
+    newest=$((too_new - 1)) tried=
+    if [ -n "${PYTHON:-}" ]; then
+        set -- "$PYTHON"
+    else
+        set -- python3 $(seq -f 'python3.%.0f' "$newest" -1 "$lowest") python
+    fi
+    for each in "$@"; do
         if is_supported "$each"; then
             echo "$each"
             return
         fi
+        tried="$tried${tried:+, }$each ($("$each" --version 2>/dev/null || echo 'not there'))"
     done
-    fail "needs Python 3.10 or later; tried: ${PYTHON:-python3, python3.13 … python3.10, python}." \
+    fail "needs Python 3.$lowest to 3.$newest; tried: $tried." \
         "Install one, or name it: make setup PYTHON=/path/to/python3"
 }
 

@@ -38,7 +38,7 @@ def test_every_pin_is_one_exact_version_without_an_address() -> None:
         assert "://" not in line
 
 
-@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13", "3.14"])
 def test_every_dependency_is_pinned_once_for_each_python(version: str) -> None:
     machine = {
         "python_version": version,
@@ -70,7 +70,8 @@ def test_ci_runs_make_test_then_the_documentation_then_the_clinic() -> None:
 def set_up(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     (folder / "scripts").mkdir()
     shutil.copy2(ROOT / "scripts" / "setup.sh", folder / "scripts")
-    shutil.copy2(ROOT / "constraints.txt", folder)
+    for name in ("constraints.txt", "pyproject.toml"):
+        shutil.copy2(ROOT / name, folder)
     command = ["sh", str(folder / "scripts" / "setup.sh")]
     done = subprocess.run(
         command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
@@ -80,9 +81,24 @@ def set_up(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 def test_without_a_python_the_set_up_says_which_is_needed(tmp_path: Path) -> None:
-    done = set_up(tmp_path, PYTHON="/no/such/python")
+    done = set_up(tmp_path, PYTHON="/no such/python")
     assert done.returncode == 1
-    assert "make setup: needs Python 3.10 or later; tried: /no/such/python." in done.stderr
+    assert "make setup: needs Python 3.10 to 3.14; tried: /no such/python (not there)." in done.stderr
+
+
+@pytest.mark.parametrize(("minor", "named"), [(9, "Python 3.9.1"), (15, "Python 3.15.0")])
+def test_a_python_for_which_packages_have_no_builds_is_refused_by_name(
+    tmp_path: Path, minor: int, named: str
+) -> None:
+    python = tmp_path / "python3"
+    told = f"import sys; sys.version_info = (3, {minor}); exec(sys.argv.pop(1))"
+    python.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && echo {named} && exit\nexec {sys.executable} -c "{told}" "$2"\n'
+    )
+    python.chmod(0o755)
+    done = set_up(tmp_path, PYTHON=str(python))
+    assert done.returncode == 1
+    assert f"needs Python 3.10 to 3.14; tried: {python} ({named})." in done.stderr
 
 
 def test_without_ensurepip_the_set_up_says_what_to_install(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from mammo_monai import __version__
 from mammo_monai.cli.descriptions import DESCRIPTIONS
 from mammo_monai.cli.examples import examples_text
 from mammo_monai.cli.parser import Parser, misspelt, parser_of, unknown_text, walk
-from mammo_monai.cli.standard_output import delivered, left, take_every_letter
+from mammo_monai.cli.standard_output import delivered, left, stand_in_for_closed, take_every_letter
+from mammo_monai.cli.user_name import name_the_nameless
 from mammo_monai.errors import BundleError, MammoError
 from mammo_monai.files import in_words
 
@@ -87,7 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Verbs that run a bundle pass what they do not know on to MONAI as overrides (`--id value`).
     """
+    stand_in_for_closed()
     take_every_letter()
+    name_the_nameless()
     try:
         return delivered(_run(arguments))
     except BrokenPipeError:

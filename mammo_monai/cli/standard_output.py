@@ -12,6 +12,21 @@ from mammo_monai.files import in_words
 
 NOT_DONE = 2
 LEFT = 141  # as shells number SIGPIPE: 128 and the signal
+# What is printed into a closed output must fail: it does where the null device is open for reading.
+_STAND_INS = (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))
+
+
+def stand_in_for_closed() -> None:
+    """Opens the null device in the place of each standard stream that the caller has closed, as by `>&-`.
+
+    Without it the next file that is opened gets the stream's number, and what a library prints goes into
+    that file. Source: gnulib, stdopen.
+    """
+    for name, mode, flags in _STAND_INS:
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, flags)  # the lowest one free, which is the stream's
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
 
 
 def take_every_letter() -> None:

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 
 from mammo_monai.dicom.decoders import decode_stored_values
+from mammo_monai.doctor import versions
 from mammo_monai.doctor.findings import Finding, Level
 
 KIND = "decoders"
@@ -106,4 +107,11 @@ def _unread(name: str, error: str) -> Finding:
         fix = f"{_ALL} --force-reinstall"
         return Finding(KIND, name, Level.FAULT, short, why, fix)
     why = "Films in this transfer syntax are refused: archives and scanners send it."
-    return Finding(KIND, name, Level.WARNING, "no decoder is installed", why, _ALL)
+    fix = _ALL
+    for package in versions.left_out("decoders"):
+        if f"pip install {package})" in error:
+            python = versions.python()
+            why += f" {package} has no build for {python}: pip makes one where it finds a compiler."
+            headers = f"{python.lower().replace(' ', '')}-dev"
+            fix = f"sudo apt-get install g++ {headers} && python -m pip install {package}"
+    return Finding(KIND, name, Level.WARNING, "no decoder is installed", why, fix)

@@ -68,17 +68,23 @@ def _asked(request: Mapping[str, Any]) -> Iterator[tuple[str, Path, str]]:
 
 
 def _without_a_place() -> Iterator[Finding]:
-    """A fault for each folder that every user should have, and this one has not."""
+    """A finding for each folder that every user should have, and this one has not."""
     if places.home() is None:
         found = "unknown: HOME is not set, and passwd does not know this user"
         why = "Caches have no place; commands that look for one stop."
         fix = "export HOME=FOLDER  # one that this user can write"
         yield Finding(KIND, "home", Level.FAULT, found, why, fix)
-    if places.temporary() is None:
+    temporary, asked = places.temporary(), os.environ.get("TMPDIR")
+    if temporary is None:
         found = "no folder for them can be written, neither TMPDIR, /tmp and /var/tmp nor this one"
         why = "The disk is full or read-only: commands that need such a file stop."
         fix = "export TMPDIR=FOLDER  # one with room: df -h, df -i"
         yield Finding(KIND, "temporary files", Level.FAULT, found, why, fix)
+    elif asked and Path(asked).absolute() != temporary:
+        found = f"TMPDIR names {asked}, where nothing can be written: {temporary} is used instead"
+        why = "Temporary files go to another disk than was meant, without a word."
+        fix = f"ls -ld {quoted(asked)}; df -h {quoted(asked)}"
+        yield Finding(KIND, "temporary files", Level.WARNING, found, why, fix, (asked,))
 
 
 def look_at(path: Path) -> Place:

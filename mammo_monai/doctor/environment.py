@@ -21,12 +21,15 @@ from mammo_monai.doctor.versions import Requirement
 KIND = "environment"
 PIP = "python -m pip install"
 TORCH_PAIR = f"{PIP} --force-reinstall torch torchvision"
-LOWEST_PYTHON = (3, 10)
+LOWEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 14)
 # Compiled packages in the order they build on each other; MONAI itself is Python and takes seconds.
 COMPILED = ("numpy", "scipy.ndimage", "sklearn", "PIL.Image", "pydicom", "cryptography.x509", "torch")
 _ABI = re.compile(
     r"numpy\.dtype size changed|compiled using NumPy 1|numpy\.core\.multiarray failed|_ARRAY_API not found"
 )
+_NEW_VENV = "python3.12 -m venv .venv && . .venv/bin/activate && pip install mammo-monai"
+# Not "…: Operation not permitted", which a file system mounted without execution gives.
+_NO_ROOM = re.compile(r"failed to map segment from shared object(?!:)|[Cc]annot allocate memory")
 _LIBRARIES = (".so", ".pyd", ".dylib")
 _DISTRIBUTION = {"sklearn": "scikit-learn", "PIL": "Pillow"}
 
@@ -63,6 +66,9 @@ def findings(_: Mapping[str, Any]) -> Iterator[Finding | Step]:
 def python_finding(version: Sequence[int], bits: int, implementation: str) -> Finding:
     """Whether this Python can run the package."""
     text = f"{implementation} {'.'.join(map(str, version))}, {bits} bits"
+    if tuple(version[:2]) > NEWEST_PYTHON and bits == 64 and implementation == "CPython":
+        why = "Packages that are needed have no builds for it yet: pip compiles them, or stops."
+        return Finding(KIND, "Python", Level.WARNING, text, why, _NEW_VENV)
     if tuple(version[:2]) >= LOWEST_PYTHON and bits == 64 and implementation == "CPython":
         return Finding(KIND, "Python", Level.OK, text)
     return Finding(
@@ -71,7 +77,7 @@ def python_finding(version: Sequence[int], bits: int, implementation: str) -> Fi
         Level.FAULT,
         text,
         "CPython 3.10 or later of 64 bits is needed; for others there is no torch.",
-        "python3.12 -m venv .venv && . .venv/bin/activate && pip install mammo-monai",
+        _NEW_VENV,
     )
 
 
@@ -148,6 +154,10 @@ def import_finding(package: str, error: str) -> Finding:
         return Finding(
             KIND, package, Level.FAULT, short, why, f"{PIP} --upgrade --force-reinstall numpy {name}"
         )
+    if _NO_ROOM.search(error):
+        why = f"A limit of this shell or service leaves no room to load {name}; nothing is wrong with it."
+        fix = "ulimit -v unlimited, or LimitAS=infinity of the service"
+        return Finding(KIND, package, Level.FAULT, short, why, fix)
     if f"No module named '{package}'" in error:  # not one inside it, which pip takes for installed
         return Finding(KIND, package, Level.FAULT, short, "It is required.", f"{PIP} {name}")
     why = "It does not load: a broken download, another Python's files, or something it needs is missing."

@@ -37,6 +37,9 @@ class Asked:
         kinds: of `KINDS`. output: the folder that results will be written to.
         node: configuration of a node, for kind clinic, which is left out without one.
         timeout_s: for each process.
+
+    Raises:
+        ValueError: another kind, or no time.
     """
 
     kinds: tuple[str, ...] = KINDS

@@ -41,6 +41,10 @@ def extra_findings(asked: Sequence[Requirement]) -> Iterator[Finding]:
             why = f"Needed: {wanted}. {feature}."
             yield Finding(KIND, name, Level.WARNING, f"too old: {', '.join(old)}", why, fix)
         elif needed and all(each.is_met for each in needed):
-            yield Finding(KIND, name, Level.OK, f"installed: {feature}")
+            yield Finding(KIND, name, Level.OK, f"installed: {feature}{_but_for(versions.left_out(name))}")
         else:
             yield Finding(KIND, name, Level.OK, f"not installed: {feature}", fix=fix)
+
+
+def _but_for(packages: Sequence[str]) -> str:
+    return f"; but for {', '.join(packages)}: no build for {versions.python()}" if packages else ""

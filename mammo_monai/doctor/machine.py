@@ -39,6 +39,7 @@ def findings(_: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _open_files()
     package = Path(__file__)
     yield clock_finding(time.time(), package.stat().st_mtime, os.environ.get("SOURCE_DATE_EPOCH"))
+    yield from user_findings(os.getuid() if hasattr(os, "getuid") else None)
     yield encoding_finding(sys.getfilesystemencoding(), locale.getpreferredencoding(False))
 
 
@@ -134,6 +135,21 @@ def clock_finding(now_s: float, installed_s: float, built: str | None = None) ->
     return Finding(KIND, "clock", Level.FAULT, text, why, "sudo timedatectl set-ntp true")
 
 
+def user_findings(user_id: int | None) -> Iterator[Finding]:
+    """A warning for a user without a name; None for the id on systems that have no such numbers."""
+    if user_id is None:
+        return
+    try:
+        import_module("pwd").getpwuid(user_id)
+    except KeyError:
+        # Where getpass looks. The second is what `mammo-monai` itself has set.
+        names = [os.environ.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME")]
+        if not any(names) or f"uid_{user_id}" in names:
+            found = "no name: LOGNAME and USER are not set, and passwd does not know this user's number"
+            why = "mammo-monai does without; python -m monai.bundle ends when it starts."
+            yield Finding(KIND, "user", Level.WARNING, found, why, "export LOGNAME=mammo")
+
+
 def encoding_finding(files: str, texts: str) -> Finding:
     """Whether names of files and texts beyond ASCII survive."""
     names = {name: re.sub("[^a-z0-9]", "", name.lower()) for name in (files, texts)}
@@ -157,7 +173,10 @@ def _open_files() -> Iterator[Finding]:
         return
     why = "Nodes and training with worker processes hold many files open."
     best = FEW_OPEN_FILES if hard < 0 else min(hard, 4 * FEW_OPEN_FILES)
-    yield Finding(KIND, "open files", Level.WARNING, f"{soft} at a time", why, f"ulimit -n {best}")
+    fix = f"ulimit -n {best}"
+    if best <= soft:  # only who starts this process may raise it
+        fix = "docker run --ulimit nofile=4096 …, or LimitNOFILE=4096 of the service"
+    yield Finding(KIND, "open files", Level.WARNING, f"{soft} at a time", why, fix)
 
 
 def _limits_gb() -> tuple[float | None, float | None]:

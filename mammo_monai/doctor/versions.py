@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from importlib import import_module, metadata
@@ -56,16 +57,38 @@ def requirements() -> list[Requirement] | None:
     return [each for text in declared if (each := _requirement(text)) is not None]
 
 
+def left_out(extra: str) -> list[str]:
+    """Packages of an optional feature left out with this Python, as nobody builds them for it."""
+    try:
+        declared = metadata.requires(PACKAGE) or []
+    except metadata.PackageNotFoundError:
+        return []
+    return [
+        found[0]
+        for text in declared
+        if "python_version" in text
+        and _extra_of(text) == extra
+        and _requirement(text) is None
+        and (found := re.match(r"[\w.-]+", text))
+    ]
+
+
 def _requirement(text: str) -> Requirement | None:
-    """None where it is for another system, or of this package's own extras."""
+    """None where it is for another system or Python, or of this package's own extras."""
     wanted, _, marker = (part.strip() for part in text.partition(";"))
     found = re.match(r"([\w.-]+)\s*(?:\[[^\]]*\])?\s*\(?([^)]*)\)?", wanted)
     if found is None or found[1] == PACKAGE:
         return None
-    extra = re.search(r"extra\s*==\s*['\"]([\w-]+)['\"]", marker)
-    if not _holds(marker, extra[1] if extra else ""):
+    extra = _extra_of(text)
+    if not _holds(marker, extra):
         return None
-    return Requirement(found[1], found[2].replace(" ", ""), extra[1] if extra else "", version_of(found[1]))
+    return Requirement(found[1], found[2].replace(" ", ""), extra, version_of(found[1]))
+
+
+def _extra_of(text: str) -> str:
+    """The optional feature that asks; empty where all do."""
+    extra = re.search(r"extra\s*==\s*['\"]([\w-]+)['\"]", text.partition(";")[2])
+    return extra[1] if extra else ""
 
 
 def _holds(marker: str, extra: str) -> bool:
@@ -74,6 +97,11 @@ def _holds(marker: str, extra: str) -> bool:
     if markers is None:  # then all that is declared counts
         return True
     return bool(markers.Marker(marker).evaluate({"extra": extra}))
+
+
+def python() -> str:
+    """This Python, as its builds of packages are named."""
+    return f"Python {sys.version_info.major}.{sys.version_info.minor}"
 
 
 def version_of(name: str) -> str | None:

@@ -31,7 +31,7 @@ class Network(nn.Module):
     """What freezing, checkpoints and weights files ask of a network.
 
     Attributes:
-        architecture: the word under which `architectures.ARCHITECTURES` knows it.
+        architecture: the word under which `architectures.SETTINGS` knows it.
         settings: a frozen dataclass of plain JSON values that says which network it is; saved with its
             weights.
     """
@@ -92,8 +92,10 @@ class Detector(Protocol):
     Only `network` holds parameters: save, freeze and optimise that.
     """
 
-    network: nn.Module
     training: bool
+    # From Python 3.12 on isinstance() of a protocol does not see the submodules of a module.
+    if TYPE_CHECKING:
+        network: nn.Module
 
     def __call__(
         self, input_images: list[Tensor], targets: list[dict[str, Tensor]] | None = None
@@ -123,8 +125,9 @@ class Classifier(Protocol):
     Only `network` holds parameters: save, freeze and optimise that.
     """
 
-    network: nn.Module
     training: bool
+    if TYPE_CHECKING:  # as above
+        network: nn.Module
 
     def __call__(
         self, input_images: list[Tensor], targets: list[dict[str, Tensor]] | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mammo_monai import __version__
 from mammo_monai.cli.main import main
 from mammo_monai.cli.outputs import refuse_overwriting
 from mammo_monai.cli.standard_output import take_every_letter
@@ -91,6 +92,33 @@ def test_an_output_that_cannot_be_written_is_no_success(command: str) -> None:
         assert _printing(command, full) == (2, expected)
     finally:
         os.close(full)
+
+
+@pytest.mark.parametrize(
+    ("command", "closed", "code", "printed", "error"),
+    [
+        ("--version", ">&-", 2, "", "mammo-monai: the standard output: Bad file descriptor.\n"),
+        ("apps list", ">&-", 2, "", "mammo-monai: the standard output: Bad file descriptor.\n"),
+        ("--version", "<&- 2>&-", 0, f"mammo-monai {__version__}\n", ""),
+        ("apps nothing", "<&- 2>&-", 2, "", ""),  # no error in the place of results
+    ],
+)
+def test_a_closed_stream_is_no_crash_and_takes_nothing_from_others(
+    command: str, closed: str, code: int, printed: str, error: str
+) -> None:
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    words = ["sh", "-c", f'exec "$0" -m mammo_monai.cli.main {command} {closed}', sys.executable]
+    done = subprocess.run(words, capture_output=True, text=True, env=plain, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, printed, error)
+
+
+def test_files_that_are_opened_do_not_take_the_place_of_a_closed_stream() -> None:
+    code = (
+        "import sys; from mammo_monai.cli.standard_output import stand_in_for_closed; stand_in_for_closed(); "
+        "sys.exit(open('/dev/null').fileno())"
+    )
+    words = ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, code]
+    assert subprocess.run(words, check=False).returncode > 2
 
 
 def _terminal(encoding: str, monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:

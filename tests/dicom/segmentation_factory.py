@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from highdicom.seg import (
-    SegmentAlgorithmTypeValues,
-    Segmentation,
-    SegmentationTypeValues,
-    SegmentDescription,
-)
+import pytest
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
+
+seg = pytest.importorskip("highdicom.seg", reason="needs pyjpegls, which has no build for Python 3.14")
 
 ABNORMAL = Code("49755003", "SCT", "Morphologically Altered Structure")
 MASS = Code("4147007", "SCT", "Mass")
@@ -39,15 +36,15 @@ def write_segmentation(
         source.SeriesInstanceUID = sources[0].SeriesInstanceUID
         source.PatientID = sources[0].PatientID
     descriptions = [
-        SegmentDescription(number, label, ABNORMAL, code, SegmentAlgorithmTypeValues.MANUAL)
+        seg.SegmentDescription(number, label, ABNORMAL, code, seg.SegmentAlgorithmTypeValues.MANUAL)
         for number, (label, code) in enumerate(segments, start=1)
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # highdicom's advice on names
-        segmentation = Segmentation(
+        segmentation = seg.Segmentation(
             sources,
             masks.astype(np.float32 if kind == "FRACTIONAL" else np.uint8),
-            SegmentationTypeValues[kind],
+            seg.SegmentationTypeValues[kind],
             descriptions,
             generate_uid(),
             1,

@@ -84,6 +84,18 @@ def test_without_home_and_temporary_folder_there_are_faults(
     assert found["temporary files"].fix.startswith("export TMPDIR=")
 
 
+def test_a_folder_for_temporary_files_that_is_passed_over_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk.places, "temporary", lambda: tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "full"))
+    (found,) = disk._without_a_place()
+    assert (found.level, found.private) == (Level.WARNING, (f"{tmp_path}/full",))
+    assert found.found.endswith(f"where nothing can be written: {tmp_path} is used instead")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert list(disk._without_a_place()) == []
+
+
 def test_a_folder_below_one_that_may_not_be_entered_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from mammo_monai.doctor.environment import (
     python_finding,
     system_finding,
 )
+from mammo_monai.doctor.extras import extra_findings
 from mammo_monai.doctor.findings import Finding, Level
 from mammo_monai.doctor.versions import Requirement, copies, fits, requirements
 
@@ -41,6 +42,8 @@ def test_all_is_well_here() -> None:
     ("version", "bits", "implementation", "level"),
     [
         ((3, 12, 1), 64, "CPython", Level.OK),
+        ((3, 14, 9), 64, "CPython", Level.OK),
+        ((3, 15, 0), 64, "CPython", Level.WARNING),
         ((3, 9, 9), 64, "CPython", Level.FAULT),
         ((3, 12, 1), 32, "CPython", Level.FAULT),
         ((3, 12, 1), 64, "PyPy", Level.FAULT),
@@ -50,6 +53,12 @@ def test_python_is_one_there_is_a_torch_for(
     version: tuple[int, ...], bits: int, implementation: str, level: Level
 ) -> None:
     assert python_finding(version, bits, implementation).level is level
+
+
+def test_pip_takes_the_pythons_that_the_doctor_calls_fine() -> None:
+    lowest, newest = environment.LOWEST_PYTHON, environment.NEWEST_PYTHON
+    asked = f'requires-python = ">={lowest[0]}.{lowest[1]},<{newest[0]}.{newest[1] + 1}"'
+    assert asked in (Path(mammo_monai.__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -95,6 +104,13 @@ def test_a_torchvision_that_does_not_load_is_seen(monkeypatch: pytest.MonkeyPatc
             "reinstall --no-cache",
         ),
         ("sklearn", "ImportError: x.so: undefined symbol: y", "does not load", "--no-cache-dir scikit-learn"),
+        (
+            "torch",
+            "ImportError: libtorch_python.so: failed to map segment from shared object",
+            "no room",
+            "ulimit -v unlimited",
+        ),
+        ("torch", "ImportError: x.so: failed to map segment: Operation not permitted", "broken", "reinstall"),
     ],
 )
 def test_reasons_why_a_package_does_not_load_are_told_apart(
@@ -166,6 +182,19 @@ def test_requirements_are_read_with_their_extras() -> None:
     assert not any(name == "mammo-monai" for name, _ in found)
 
 
+def test_a_package_that_no_one_builds_for_this_python_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = [
+        "pyjpegls>=1.4; python_version < '3.3' and extra == 'decoders'",
+        "python-gdcm>=3.0.26; extra == 'decoders'",
+        "numpy>=1; python_version >= '3.3' and extra == 'decoders'",
+        "highdicom; python_version < '3.3' and extra == 'dev'",
+    ]
+    monkeypatch.setattr(metadata, "requires", lambda _: declared)
+    assert versions.left_out("decoders") == ["pyjpegls"]
+    (found,) = [each for each in extra_findings(requirements() or []) if each.name == "decoders"]
+    assert found.found.endswith(f"; but for pyjpegls: no build for {versions.python()}")
+
+
 def test_without_packaging_floors_still_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "specifiers", None)
     monkeypatch.setattr(versions, "markers", None)
@@ -180,4 +209,5 @@ def test_a_package_that_is_not_installed_has_no_requirements(monkeypatch: pytest
 
     monkeypatch.setattr(metadata, "requires", nothing)
     assert requirements() is None
+    assert versions.left_out("decoders") == []
     assert versions.version_of("made-up") is None

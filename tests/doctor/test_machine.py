@@ -16,6 +16,7 @@ from mammo_monai.doctor.machine import (
     findings,
     instruction_finding,
     memory_finding,
+    user_findings,
 )
 from mammo_monai.doctor.versions import Requirement, requirements
 
@@ -123,6 +124,21 @@ def test_few_open_files_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 4096))
     (found,) = machine._open_files()
     assert (found.level, found.fix) == (Level.WARNING, "ulimit -n 4096")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 64))
+    (found,) = machine._open_files()
+    assert found.fix == "docker run --ulimit nofile=4096 …, or LimitNOFILE=4096 of the service"
+
+
+def test_a_user_without_a_name_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    assert list(user_findings(None)) == list(user_findings(0)) == []
+    (found,) = user_findings(4_000_000_000)
+    assert (found.level, found.fix) == (Level.WARNING, "export LOGNAME=mammo")
+    monkeypatch.setenv("LOGNAME", "uid_4000000000")
+    assert list(user_findings(4_000_000_000)) == [found]
+    monkeypatch.setenv("LOGNAME", "mammo")
+    assert list(user_findings(4_000_000_000)) == []
 
 
 def test_every_extra_for_users_is_a_feature_here() -> None:

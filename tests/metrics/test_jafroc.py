@@ -104,7 +104,8 @@ def test_the_order_of_images_and_the_scale_of_scores_do_not_matter(scene: Scene,
         ),
     )
     ours = jafroc_figure(scene.matches(), patients(scene), rule)
-    assert jafroc_figure(other.matches(), patients(scene)[list(order)], rule) == ours
+    theirs = jafroc_figure(other.matches(), patients(scene)[list(order)], rule)
+    assert repr(theirs) == repr(ours)  # from Python 3.13 on a dataclass with NaN is not equal to another
 
 
 def test_the_interval_is_over_patients(scene: Scene) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mammo_monai.networks import Detector, DetectorSettings, retinanet_detector, retinanet_network
 from mammo_monai.networks.box_coding import decode_boxes
@@ -108,6 +108,7 @@ def test_training_lowers_the_loss() -> None:
 def test_detections_keep_to_the_contract() -> None:
     detector = small_detector(score_threshold=0.0, detections_per_image=40).eval()
     assert isinstance(detector, Detector)
+    assert isinstance(detector.network, nn.Module)
     images = images_of((100, 160), (128, 90))
     with torch.no_grad():
         detections = detector(images)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mammo_monai.engines import distributed_model, leave_process_group
 from mammo_monai.engines.optimisation import epochs_for, make_optimizer
@@ -84,6 +84,7 @@ def test_training_lowers_the_loss() -> None:
 def test_detections_keep_to_the_contract() -> None:
     detector = small_detector(num_classes=2, score_threshold=0.0, detections_per_image=60).eval()
     assert isinstance(detector, Detector)
+    assert isinstance(detector.network, nn.Module)
     images = images_of((100, 160), (128, 90))
     with torch.no_grad():
         detections = detector(images)

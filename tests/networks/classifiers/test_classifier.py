@@ -28,6 +28,7 @@ def batch(count: int = 3) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
 def test_it_is_a_classifier_by_the_contract() -> None:
     classifier = small()
     assert isinstance(classifier, Classifier)
+    assert isinstance(classifier.network, nn.Module)
     assert {name.split(".")[0] for name, _ in classifier.named_parameters()} == {"network"}
     assert not list(classifier.buffers(recurse=False))
 
