@@ -113,8 +113,12 @@ def training_lineage(
         plan: a dataclass that says which patches are cut, or None.
 
     Returns:
-        bundle, init, init_sha256 ("" for published or random weights), manifest_sha256, freeze,
-        learning_rate, seed, recipe (JSON); plan (JSON) where there is one.
+        bundle, init, init_sha256 ("" for published or random weights), manifest_sha256 (the words themselves
+        where `manifest` is no file), freeze, learning_rate, seed, recipe (JSON); plan (JSON) where there is
+        one.
+
+    Raises:
+        WeightsError, BundleError: as `resolve_init`.
     """
     start = resolve_init(init, bundle_root)
     return {

@@ -115,6 +115,7 @@ def load_marker(
     Raises:
         BundleError: as `bundle_parts` and `shown_at`, or an id is missing in inference.json.
         WeightsError: no weights, damaged ones, or others than the operating point is for.
+        ManifestError: operating points or training statistics that break their format.
         ValueError: weights given twice, or a precision that the device cannot.
     """
     if weights is not None and "weights" in (overrides or {}):

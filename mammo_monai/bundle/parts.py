@@ -30,7 +30,6 @@ def bundle_parts(
         bundle: a folder or name, see `find_bundle`.
         ids: those the configuration does not have are left out.
         overrides: ids (`a#b` for nested ones) and values; `bundle_root` is always set to the bundle's folder.
-
         is_trusted: as `run_bundle`.
 
     Raises:

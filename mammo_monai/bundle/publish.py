@@ -94,6 +94,7 @@ def publish_bundle(
             of the same manifest.
         version: of the bundle; None keeps that of metadata.json. Its line in the changelog is written anew.
         is_large_allowed: above 25 MB, which git and package registries do not like.
+        is_trusted: as `run_bundle`.
 
     Raises:
         WeightsError: the file is missing, damaged, of another network, or not written by a training.

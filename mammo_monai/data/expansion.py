@@ -27,16 +27,17 @@ class TrainingView:
     has_lesion: bool
 
 
-def training_views(
-    samples: Sequence[Mapping[str, Any]], views: Views = "full_image", *, backgrounds: int = 1
-) -> list[TrainingView]:
+def training_views(samples: Sequence[Mapping[str, Any]], views: Views = "full_image") -> list[TrainingView]:
     """The training samples of a list of images, image by image.
 
     Args:
-        views: "full_image": each image once. "sections": one section per lesion, `backgrounds` sections of
-            background per image, so an image without lesions gives those alone. "full_and_sections": both.
+        views: "full_image": each image once. "sections": one section per lesion and one of
+            background per image, so an image without lesions gives that alone. "full_and_sections": both.
             "full_and_mass_free": each image once, and each image with lesions once more without them (see
             `mass_free_view`): an epoch is longer by as many. A loader's `lesion_fraction` sets their share.
+
+    Raises:
+        ValueError: another word for `views`.
 
     Source: P2 (Jung et al., 2018) trains on full images and sections at lesions; backgrounds and mass-free
     parts: no source known.
@@ -56,5 +57,5 @@ def training_views(
             found += [TrainingView(index, MASS_FREE, has_lesion=False)] * (lesions > 0)
         elif views != "full_image":
             found += [TrainingView(index, row, has_lesion=True) for row in range(lesions)]
-            found += [TrainingView(index, BACKGROUND, has_lesion=False)] * backgrounds
+            found.append(TrainingView(index, BACKGROUND, has_lesion=False))
     return found

@@ -29,7 +29,7 @@ def image_files(paths: Sequence[Path]) -> list[tuple[Path, str]]:
 
     Raises:
         ManifestError: a path that does not exist, a file of a kind that cannot be read, or a folder without
-            images.
+            images. OSError: a file or folder that may not be read.
     """
     found: dict[Path, str] = {}
     for path in paths:

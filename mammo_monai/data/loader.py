@@ -199,6 +199,9 @@ def data_loader(
         lesion_fraction: see `EpochSampler`.
         batch_size: of each process: several see as many times more in a step.
         drop_last: leave out a last batch that is not full.
+
+    Raises:
+        ValueError: see `EpochSampler`.
     """
     sampler = EpochSampler(
         dataset,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mammo_monai.data.phantoms import PHANTOMS_PREFIX, phantom_manifest
 from mammo_monai.errors import ManifestError
+from mammo_monai.schema.manifest import MANIFEST_NAME
 
 
 def manifest_path(name: str | Path) -> str:
@@ -20,7 +21,7 @@ def manifest_path(name: str | Path) -> str:
     """
     if isinstance(name, str) and name.startswith(PHANTOMS_PREFIX):
         return str(phantom_manifest(name.removeprefix(PHANTOMS_PREFIX)))
-    path = Path(name) / "manifest.json" if Path(name).is_dir() else Path(name)
+    path = Path(name) / MANIFEST_NAME if Path(name).is_dir() else Path(name)
     if not path.is_file():
         raise ManifestError(
             f"{path}: no such manifest. Give --manifest FILE (made by `mammo-monai manifest`), a folder that "

@@ -12,11 +12,12 @@ import numpy as np
 
 from mammo_monai import __version__
 from mammo_monai.data.mass_free import MARGIN, mass_free_rectangle
-from mammo_monai.data.prepared_folder import IMAGES, MANIFEST_NAME
+from mammo_monai.data.prepared_folder import IMAGES
 from mammo_monai.data.prepared_image import prepared_path
 from mammo_monai.errors import ManifestError
 from mammo_monai.records import ImageRecord, Split, record_id_of
 from mammo_monai.schema import Manifest, read_manifest, write_manifest
+from mammo_monai.schema.manifest import MANIFEST_NAME
 from mammo_monai.transforms.prepared_file import read_prepared, write_prepared
 from mammo_monai.words import counted
 
@@ -69,7 +70,7 @@ def write_mass_free_set(
     Raises:
         ManifestError: a manifest of originals, an `out` that holds another manifest, an image that cannot be
             read, or no film with enough of its breast free of lesions.
-        OSError: `out` cannot be written.
+        OSError: `out` cannot be written. ValueError: `min_fraction` outside (0, 1].
     """
     if not 0 < min_fraction <= 1:
         raise ValueError(f"min_fraction must be above 0 and at most 1, got {min_fraction}.")

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mammo_monai.geometry import Crop, enlarge_boxes, flip_boxes, scale_boxes, xyxy_to_rowcol
+from mammo_monai.geometry import Crop, enlarge_boxes, flip_boxes, rowcol_to_xyxy, scale_boxes, xyxy_to_rowcol
 from mammo_monai.records import Boxes
 from mammo_monai.transforms.sample import (
     MAX_16_BIT,
@@ -109,7 +109,7 @@ def cut_mass(donor: Mapping[str, Any], generator: np.random.Generator) -> Patch 
     if horizontal:
         pixels, box = pixels.flip(-1), flip_boxes(box, size[0])
     if vertical:
-        pixels, box = pixels.flip(-2), flip_boxes(box[:, [1, 0, 3, 2]], size[1])[:, [1, 0, 3, 2]]
+        pixels, box = pixels.flip(-2), rowcol_to_xyxy(flip_boxes(xyxy_to_rowcol(box), size[1]))
     if (box[0, 2:] - box[0, :2]).min() < SIDE_MIN_PX:
         return None
     return Patch(pixels[0].numpy(), box, int(donor["label"][row]))

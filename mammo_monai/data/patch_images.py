@@ -111,9 +111,12 @@ def keep_images(
 
 
 def breast_shares(image: KeptImage, centres: NDArray[np.float64], patch_px: int) -> NDArray[np.float64]:
-    """Share of pixels above 0 of the window at each centre, shape (N,); what lies outside counts as 0.
+    """Share of pixels above 0 of the window of `patch_px` at each centre `(x, y)`, shape (N,).
 
-    Kept beside the image: to read a thousand films takes minutes.
+    What lies outside counts as 0. Kept beside the image: to read a thousand films takes minutes.
+
+    Args:
+        centres: shape (N, 2), pixels of the prepared image.
     """
     if not len(centres):
         return np.zeros(0)
@@ -152,7 +155,7 @@ def transform_settings(transform: object) -> Any:
 
 
 def window_shares(pixels: Pixels, centres: NDArray[np.float64], patch_px: int) -> NDArray[np.float64]:
-    """Share of pixels above 0 of the window at each centre (N, 2), shape (N,).
+    """As `breast_shares`, counted anew.
 
     By sums along rows, then down the few columns where windows begin or end.
     """

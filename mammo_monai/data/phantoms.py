@@ -9,6 +9,7 @@ from pathlib import Path
 from mammo_monai.errors import ManifestError
 from mammo_monai.phantoms import LAYOUTS, write_phantoms
 from mammo_monai.readers import Audit, ManifestPlan, Reading, dataset_salt, read_dataset, save_manifest
+from mammo_monai.schema.manifest import MANIFEST_NAME
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def phantom_manifest(request: str) -> Path:
     """
     layout, patients = _parsed(request)
     root = cache_folder() / "phantoms" / f"{layout}-{patients}-seed{SEED}-{PIXEL_SPACING_MM}mm"
-    path = root / "manifest.json"
+    path = root / MANIFEST_NAME
     if not path.is_file():
         logger.info("generating %d phantom patients (%s) in %s", patients, layout, root)
         images = root / "images"

@@ -11,7 +11,6 @@ from pathlib import Path
 from mammo_monai import __version__
 from mammo_monai.data.prepared_folder import (
     IMAGES,
-    MANIFEST_NAME,
     check_out,
     copies_in,
     locked,
@@ -35,6 +34,7 @@ from mammo_monai.pace import Pace
 from mammo_monai.processes import DIED, WorkerPool
 from mammo_monai.records import ImageRecord, Split
 from mammo_monai.schema import Action, Finding, Manifest, Quarantined, write_audit, write_manifest
+from mammo_monai.schema.manifest import MANIFEST_NAME
 from mammo_monai.transforms import Recipe
 from mammo_monai.words import bytes_text, counted
 

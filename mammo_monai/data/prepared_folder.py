@@ -11,8 +11,8 @@ from pathlib import Path
 from mammo_monai.errors import ManifestError
 from mammo_monai.locks import LockHeldError, file_lock
 from mammo_monai.schema import Manifest, read_manifest
+from mammo_monai.schema.manifest import MANIFEST_NAME
 
-MANIFEST_NAME = "manifest.json"
 IMAGES = "images"
 LOCK = ".prepare.lock"
 _COPY = re.compile(r"([0-9a-z]{1,64})-[0-9a-f]{16}\.png")
@@ -57,7 +57,7 @@ def copies_in(folder: Path) -> dict[str, list[Path]]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Deletes half-written files of killed runs."""
+    """Deletes half-written files of killed runs; not those of other tools, whose folder it may be too."""
     for path in (*folder.iterdir(), *(folder / IMAGES).iterdir()):
         if _LEFTOVER.fullmatch(path.name):
             path.unlink(missing_ok=True)

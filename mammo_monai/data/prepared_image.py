@@ -112,7 +112,7 @@ def prepare_image(task: Task) -> Prepared | Failed:
 def preparation_key(record: ImageRecord, recipe: Recipe, sha256: str) -> str:
     """Hash of all that decides a prepared image, 64 hex digits.
 
-    Besides the file and the recipe: the record's own laterality (mirrors unclear images), its view where
+    Besides the file and the recipe: the record's size and laterality (mirrors unclear images), its view where
     the pectoral muscle is removed, its spacing where that sets the size. A corrected record is prepared anew.
     """
     decisive: dict[str, Any] = {

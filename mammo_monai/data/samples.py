@@ -16,13 +16,13 @@ from mammo_monai.data.phantoms import PHANTOMS_PREFIX, phantom_manifest
 from mammo_monai.errors import ManifestError
 from mammo_monai.records import ImageRecord, Laterality, Split, ViewPosition, record_id_of
 from mammo_monai.schema import Manifest, read_manifest
+from mammo_monai.schema.manifest import MANIFEST_NAME
 from mammo_monai.words import counted
 
 logger = logging.getLogger(__name__)
 Sample = dict[str, Any]
 Only = Literal["lesions", "normals"]
 MISSING_NAMED = 3
-MANIFEST_NAME = "manifest.json"
 FILES_SALT = "files"
 
 
@@ -62,10 +62,10 @@ def load_samples(
         `label_original` int64 (N,).
 
     Raises:
-        ManifestError: no such file, a manifest that breaks its format, an unknown split, view or breast,
-            labels that are no classes, a split of images without a manifest, no image left, or image files
-            that are missing (one of training and validation, or all); or images of `path` stand in
-            `normals_from` too.
+        ManifestError: no such file, a manifest that breaks its format, an unknown split, view, breast
+            or `only`, labels that are no classes, a limit below 1, a split of images without a manifest, no
+            image left, or image files that are missing (one of training and validation, or all); or images of
+            `path` stand in `normals_from` too.
     """
     _check_labels(labels)
     manifest = _manifest(path)

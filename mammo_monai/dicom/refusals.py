@@ -62,7 +62,7 @@ def warnings_of_file(path: Path, accept: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def warnings_of(path: Path, dataset: Dataset, accept: Sequence[str] = ()) -> tuple[str, ...]:
-    """As `warnings_of_file`, of a data set that is already open; `path` serves messages."""
+    """As `warnings_of_file`, with its errors, of a data set that is already open; `path` serves messages."""
     accepted = check_accepted(accept)
     warned = []
     for code, came in _found(dataset):

@@ -1,4 +1,4 @@
-"""Trains and evaluates detectors on Ignite and MONAI: steps, checkpoints, figures, progress."""
+"""Trains and evaluates networks on Ignite and MONAI: steps, checkpoints, figures, progress."""
 
 from mammo_monai.engines.checkpoint import CheckpointHandler
 from mammo_monai.engines.classification import ClassificationEvaluator

@@ -60,6 +60,7 @@ class CheckpointHandler:
     Raises:
         TrainingError: the folder holds a run with other settings, or its checkpoint cannot be read; another
             training writes there, or the folder is no more where it was.
+        ValueError: another word for `keep` or `resume`, or an early stop with keep "last".
     """
 
     def __init__(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mammo_monai.engines.distributed import gather_lists
 from mammo_monai.errors import UndefinedMetricError
 from mammo_monai.metrics import average_precision, froc_curve, match_pooled, mean_sensitivity, pool_images
 from mammo_monai.metrics.pooling import PooledImages
@@ -17,27 +16,6 @@ from mammo_monai.metrics.scored_units import unit_scores
 from mammo_monai.records import MASS_LABEL, Detections, ImageRecord, Lesion
 
 Scored = tuple[ImageRecord, Detections]
-
-
-class ScoredImages:
-    """The images seen so far by this process; the figure is that of all processes together."""
-
-    def __init__(self) -> None:
-        self._own: list[Scored] = []
-
-    def clear(self) -> None:
-        """Forgets the images seen."""
-        self._own = []
-
-    def add(self, output: Iterable[Scored]) -> None:
-        """Adds `(record, detections)` of one iteration."""
-        self._own.extend(output)
-
-    def figure(self, compute: Callable[[Sequence[Scored]], float]) -> float:
-        """What `compute` makes of the images of all processes; NaN where it is undefined, never 0."""
-        # Processes are dealt equally many images, some of them twice: each counts once.
-        by_id = {record.record_id: (record, found) for record, found in gather_lists(self._own)}
-        return figure_or_nan(compute, list(by_id.values()))
 
 
 def figure_or_nan(compute: Callable[[Sequence[Scored]], float], scored: Sequence[Scored]) -> float:

@@ -66,6 +66,9 @@ def distributed_model(model: M, optimizer: torch.optim.Optimizer, device: torch.
     Args:
         optimizer: only asked for so that it exists first: making it freezes layers, and what is frozen now is
             not averaged.
+
+    Raises:
+        ValueError: everything is frozen.
     """
     if not any(group["params"] for group in optimizer.param_groups):
         raise ValueError("the optimizer trains no parameter: choose another freezing policy.")

@@ -18,6 +18,9 @@ class WeightAverage:
         network: the network that trains; read after every step.
         decay: share of the old average kept at each step, in (0, 1).
 
+    Raises:
+        ValueError: `decay` outside (0, 1).
+
     Source: warm-up of the decay as in TensorFlow's ExponentialMovingAverage(num_updates).
     """
 

@@ -28,6 +28,9 @@ def make_optimizer(
         settings: freezing policy and learning rate, from `networks.training_settings`.
         name: Adam is P0's choice.
 
+    Raises:
+        ValueError: another `name` or freezing policy.
+
     Source: P0 § training: Adam, learning rate 1e-5.
     """
     parts = apply_freezing(network, settings.freeze, frozen_norm=settings.frozen_norm)

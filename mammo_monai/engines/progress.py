@@ -26,6 +26,9 @@ class ProgressHandler:
         label: what runs, shown before the bar.
         log_every_s: without the bar, seconds between two lines at the least; None leaves one per epoch.
         clock: seconds that only grow.
+
+    Raises:
+        ValueError: `log_every_s` is not above 0.
     """
 
     def __init__(

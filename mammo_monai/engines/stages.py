@@ -29,7 +29,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainingStage:
-    """What is trained (`apply_freezing`), how fast, for how many epochs."""
+    """What is trained (`apply_freezing`), how fast, for how many epochs.
+
+    Raises:
+        ValueError: another policy, a rate that nothing can be trained at, or less than one epoch.
+    """
 
     freeze: FreezingPolicy
     learning_rate: float
@@ -158,6 +162,10 @@ class StageHandler:
 
     Args:
         plan: of `training_stages`; the trainer's optimiser must be of `staged_optimizer`.
+
+    Raises:
+        ValueError: as a run starts: it outlasts the plan, or the optimiser lacks what a stage trains.
+        TypeError: as a stage begins: the trainer's schedule is not of `make_schedule`.
     """
 
     def __init__(self, plan: TrainingPlan) -> None:

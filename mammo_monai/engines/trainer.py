@@ -43,6 +43,7 @@ class ModelTrainer(Trainer):  # type: ignore[misc]  # monai carries no types
         TrainingError: a loss or its gradient is not finite; the message names the records of the batch.
             Weights stay as they were before that batch. Or the images are too small for the network's
             normalisation.
+        ValueError: less than one epoch, or a precision that the device cannot.
     """
 
     def __init__(  # noqa: PLR0913  # the settings of a training run, all named in a bundle's configuration

@@ -17,7 +17,10 @@ class Validation:
 
     Args:
         validator: the evaluator.
-        interval: epochs between two validations, at least 1.
+        interval: epochs between two validations.
+
+    Raises:
+        ValueError: `interval` below 1.
     """
 
     def __init__(self, validator: Evaluator, interval: int = 1) -> None:

@@ -18,17 +18,12 @@ class Attempts:
     Args:
         path: the file, `[{"step", "began", "seconds"}, …]`; `began` in seconds since 1970, `seconds` null
             while the step runs. One that cannot be read counts as empty: it decides no result.
-        clock: seconds since 1970. timer: seconds that a jump of that clock does not change.
+        timer: seconds that a jump of the clock does not change.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        clock: Callable[[], float] = time.time,
-        timer: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, path: Path, timer: Callable[[], float] = time.monotonic) -> None:
         self.path = path
-        self.clock, self.timer = clock, timer
+        self.timer = timer
         self.rows: list[dict[str, Any]] = []
         with suppress(OSError, ValueError):
             rows = json_value(path.read_bytes())
@@ -45,7 +40,7 @@ class Attempts:
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
         """Notes the start of a step now and its length when the block ends, also by an error."""
-        row: dict[str, Any] = {"step": step, "began": self.clock(), "seconds": None}
+        row: dict[str, Any] = {"step": step, "began": time.time(), "seconds": None}
         began_s = self.timer()
         self.rows.append(row)
         write_json_atomic(self.path, self.rows)

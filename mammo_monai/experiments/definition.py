@@ -86,7 +86,7 @@ def read_experiment(path: Path) -> Experiment:
 
 
 def experiment_of(content: Json, where: str, folder: Path, name: str = "experiment") -> Experiment:
-    """The experiment of a file's content; see `read_experiment`.
+    """The experiment of a file's content; see `read_experiment`, also for what it raises.
 
     Args:
         where: stands before every message. folder: relative paths start here. name: where it names none.

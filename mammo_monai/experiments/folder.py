@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -18,12 +17,13 @@ from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.plan import RUN_SCHEMA
 from mammo_monai.files import write_json_atomic
 from mammo_monai.locks import LockHeldError, file_lock
+from mammo_monai.parts import is_part_name, remove_leftovers
 from mammo_monai.schema.fields import load_json
+from mammo_monai.schema.manifest import MANIFEST_NAME
 
 DONE_SCHEMA = "mammo-monai/experiment-done/1"
 LOCK = ".lock"
 PATIENCE_S = 5.0
-_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part\..+")
 
 
 class State(Enum):
@@ -53,7 +53,7 @@ class RunFolder:
     @property
     def manifest(self) -> Path:
         """The lists of the fold."""
-        return self.path / "manifest.json"
+        return self.path / MANIFEST_NAME
 
     @property
     def weights_folder(self) -> Path:
@@ -124,10 +124,14 @@ class RunFolder:
         return State.DONE if self.read_done().get("config_sha256") == config_hash(config) else State.CHANGED
 
     def stored_config(self) -> dict[str, Any] | None:
-        """The configuration of the run that the folder holds; None where there is none."""
+        """The configuration of the run that the folder holds; None where there is none.
+
+        Raises:
+            ExperimentError: as `state`.
+        """
         if not self.config.is_file():
             foreign = [each.name for each in self.path.glob("*") if each.name != LOCK]
-            if foreign and not all(_LEFTOVER.fullmatch(name) for name in foreign):
+            if foreign and not all(map(is_part_name, foreign)):
                 raise ExperimentError(
                     f"{self.path}: expected a run with its config.json or an empty folder, found "
                     f"{min(foreign)} without one. Choose another --out, or move it away."
@@ -163,9 +167,7 @@ class RunFolder:
     def remove_leftovers(self) -> None:
         """Deletes half-written files of killed processes."""
         for folder in (self.path, self.weights_folder):
-            for each in folder.glob(".*"):
-                if _LEFTOVER.fullmatch(each.name):
-                    each.unlink(missing_ok=True)
+            remove_leftovers(folder)
 
     @contextmanager
     def locked(self, *, patience_s: float | None = None) -> Iterator[int]:

@@ -10,7 +10,7 @@ import numpy as np
 from mammo_monai.metrics import MEAN_FPPI, FrocRule, Interval
 from mammo_monai.metrics.bootstrap import resampled_sensitivity
 from mammo_monai.metrics.levels import match_by_rule
-from mammo_monai.metrics.pooling import pool_records
+from mammo_monai.metrics.pooling import patient_numbers, pool_records
 from mammo_monai.metrics.resampling import patient_draws, percentile_bounds
 from mammo_monai.records import Detections, ImageRecord
 
@@ -29,7 +29,7 @@ def mean_sensitivity_interval(
     Source: Efron & Tibshirani, 1993 (percentile interval); the patient as the unit: protocol §2.
     """
     matches = match_by_rule(pool_records(records, detections, label=rule.label), rule)
-    _, patient = np.unique([each.patient_id for each in records], return_inverse=True)
+    patient = patient_numbers(records)
     n_patients = int(patient.max()) + 1
     if not matches.n_lesions or n_patients < 2:
         return None

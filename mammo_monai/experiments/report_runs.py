@@ -24,7 +24,7 @@ def read_runs(paths: Sequence[Path], *, names: Sequence[str] | None = None) -> t
         names: one for each run; None leaves them their own, told apart by a number where two are the same.
 
     Raises:
-        ValueError: not as many names as runs.
+        ValueError: not as many names as runs. ExperimentError, ManifestError: as `runs_at`.
     """
     runs = [run for path in paths for run in runs_at(path)]
     if names is None:
@@ -73,6 +73,7 @@ def experiment_runs(folder: Path, *, only: str | None = None) -> tuple[Run, ...]
 
     Raises:
         ExperimentError: as `read_results`; or the run asked for has no finished fold.
+        ManifestError: a fold's metrics or detections, as `read_run`.
     """
     results = read_results(folder)
     runs = []

@@ -55,6 +55,9 @@ class Runner:
         command: the program of a step.
         tracker: is told of every finished run.
         variables: of the environment that steps get, one set per worker; None: see `worker_variables`.
+
+    Raises:
+        ValueError: less than one worker.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Boxes and areas of contours `(x, y)` and of masks; pixels of the original image."""
+"""Boxes and areas of contours `(x, y)` and of masks, in the frame these are given in."""
 
 from __future__ import annotations
 

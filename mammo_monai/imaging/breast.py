@@ -61,7 +61,8 @@ def breast_region(image: NDArray[np.generic], method: Method = "otsu") -> Mask:
         decides, usually for the whole image with a warning.
 
     Raises:
-        GeometryError: not two-dimensional, empty, or not finite.
+        GeometryError: not two-dimensional, empty, not of real numbers, or not finite.
+        ValueError: another method.
 
     Source: Otsu, 1979 (threshold); the averaging is ours, measured in docs/explanation/breast-region.md.
     """
@@ -97,7 +98,7 @@ def breast_bounding_box(region: Mask, margin: float = 0.0) -> tuple[int, int, in
         margin: added on every side, in shares of the mask's width and height, cut at the image's edge.
 
     Raises:
-        GeometryError: the mask is empty or not two-dimensional.
+        GeometryError: the mask is empty or not two-dimensional. ValueError: a negative margin.
 
     >>> breast_bounding_box(np.array([[False, False, False], [False, True, True]]))
     (1, 1, 3, 2)
@@ -131,7 +132,7 @@ def with_margin(region: Mask, margin: float) -> Mask:
         margin: in shares of the mask's width and height: an ellipse about every pixel, unless it is square.
 
     Raises:
-        GeometryError: the mask is not two-dimensional.
+        GeometryError: the mask is not two-dimensional, or has no pixel. ValueError: a negative margin.
 
     >>> with_margin(np.array([[False, False, False, True]]), 0.25).tolist()
     [[False, False, True, True]]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mammo_monai.geometry import mask_box
 
-_SAMPLED_PX = 480  # of sides more than twice as long, only every n-th pixel enters the means
+_SAMPLED_PX = 480  # of sides of 2640 px or more only every n-th pixel is looked at, at least 1320 of them
 
 
 @dataclass(frozen=True, eq=False)

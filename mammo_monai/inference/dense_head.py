@@ -174,7 +174,7 @@ def weights_fingerprint(network: PatchNetwork) -> str:
     return fingerprint(dict(cast(nn.Module, network).state_dict()))
 
 
-def _samples(  # the settings of one fit
+def _samples(
     network: PatchNetwork,
     images: Iterable[Tensor],
     n_patches: int,

@@ -71,20 +71,13 @@ def dense_scores(
     return np.where(wanted, scores, np.float32(0))
 
 
-def dense_windows(
-    network: PatchNetwork,
-    image: Tensor,
-    grid: PatchGrid,
-    wanted: NDArray[np.bool_],
-    *,
-    tile_px: int = DEFAULT_TILE_PX,
-) -> Tensor:
+def dense_windows(network: PatchNetwork, image: Tensor, grid: PatchGrid, wanted: NDArray[np.bool_]) -> Tensor:
     """Features (n, C, cells, cells) of the wanted patches, row by row, cut from a dense pass.
 
     Args:
         wanted: shape (R, C), at least one.
     """
-    features = _features(network, grid.padded(image), wanted, tile_px)
+    features = _features(network, grid.padded(image), wanted, DEFAULT_TILE_PX)
     windows = features.unfold(1, network.cells, 1).unfold(2, network.cells, 1)
     rows, cols = torch.from_numpy(np.argwhere(wanted)).to(image.device).T
     return windows[:, rows, cols].transpose(0, 1)

@@ -191,7 +191,7 @@ def drop_small(
         image_area_px: width × height of the original image.
 
     Raises:
-        GeometryError, ValueError: as `merge_boxes_p2`.
+        GeometryError, ValueError: as `Candidates.of`.
 
     Source: P2 (Jung et al., 2018) drops boxes under 5000 px on 0.07-mm images; protocol §4 for the units.
 

@@ -1,4 +1,4 @@
-"""The candidates of several models on one image, pooled in an order that their own decides not."""
+"""The candidates of several models on one image, pooled in an order that does not depend on theirs."""
 
 from __future__ import annotations
 

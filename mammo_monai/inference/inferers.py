@@ -169,6 +169,9 @@ class SlidingWindowInferer2d:
         min_iou: candidates of overlapping windows merge above it.
         min_area_mm2: see `Inferer`.
         execution: speed and memory.
+
+    Raises:
+        ValueError: `window_px` is no multiple of 128, or `overlap` outside [0, 1).
     """
 
     def __init__(
@@ -234,6 +237,7 @@ def make_inferer(
 
     Raises:
         ValueError: another mode, or a value its inferer refuses.
+        WeightsError: an engine's exported model is missing, damaged or of other weights.
         TypeError: an unknown option.
     """
     if unknown := sorted(options.keys() - _OPTIONS):

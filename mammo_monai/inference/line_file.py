@@ -82,7 +82,11 @@ class LineFile:
         return place
 
     def line_at(self, place: int) -> dict[str, object]:
-        """The content of the line at a place."""
+        """The content of the line at a place.
+
+        Raises:
+            ManifestError: no line ends behind it: the file was changed. ValueError: it is no JSON.
+        """
         self._stream.seek(place)
         # A line is read in blocks: FileIO's own readline asks for byte after byte.
         line = b""

@@ -45,6 +45,7 @@ def save_overlays(
 
     Raises:
         OSError: an image cannot be read, or a picture cannot be written. DicomError: as `load_display_image`.
+        ManifestError: a damaged prepared copy.
     """
     lesions = {record.record_id: record.lesions for record in records}
     pictures, told = [], PngInfo()

@@ -149,6 +149,7 @@ class ProbabilityMapInferer:
         self.dense_correlation = None if dense_head is None else dense_head.correlation
         self.patch_px = int(self._network.settings.patch_px)
         self.stride_px = scan.stride_px if scan.mode == "sliding" else int(self._network.stride_px)
+        # Public, as JSON: what `inference_settings` writes of it.
         self.scan = {**asdict(scan), "stride_px": self.stride_px}
         self.boxes = asdict(boxes)
         self.min_area_mm2 = min_area_mm2
@@ -247,7 +248,7 @@ def probability_map_inferer(
 
     Raises:
         ValueError: a value outside its range.
-        WeightsError: the dense head is for other weights.
+        WeightsError: the dense head is for other weights; an engine's exported model is missing or damaged.
         TypeError: an unknown option, or a classifier that is none of patches.
     """
     if unknown := sorted(options.keys() - MapOptions.__annotations__.keys()):

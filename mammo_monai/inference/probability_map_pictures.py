@@ -30,6 +30,7 @@ _COLOURS = np.array(
     [[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], dtype=np.float64
 )
 _MOST_COVER = 0.75  # of the film, where the map is 1
+_MAX_MARKS = 5
 _SCALE_PX = 64  # width of the scale beside the map
 
 
@@ -39,17 +40,16 @@ def save_probability_maps(
     folder: Path,
     *,
     lesions: Mapping[str, Sequence[Lesion]] | None = None,
-    max_marks: int = 5,
     model: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Draws the map of every image as `<record_id>_map.png`, on the film in its original frame.
 
-    Scores are computed anew: a detections file holds no maps. Samples without a readable `image_path` raise.
+    The best five marks are drawn too. Scores are computed anew: a detections file holds no maps. Samples
+    without a readable `image_path` raise.
 
     Args:
         samples: as `Predictor` takes them.
         lesions: by record id, where they are known.
-        max_marks: detections drawn, the best ones.
         model: of the detections' file; the pictures' text `Software` says it in a line, and marks below its
             operating point are not drawn.
 
@@ -57,7 +57,8 @@ def save_probability_maps(
         The pictures, in the order of the samples.
 
     Raises:
-        OSError: an image cannot be read, or a picture cannot be written. DicomError: as `load_display_image`.
+        OSError: an image cannot be read, or a picture cannot be written.
+        DicomError, ManifestError: as `film_in_original`.
     """
     pictures, told = [], PngInfo()
     device = next(inferer.classifier.network.parameters()).device
@@ -73,7 +74,7 @@ def save_probability_maps(
         picture = draw_probability_map(
             film_in_original(Path(sample["image_path"])),
             values,
-            [*_truth((lesions or {}).get(record_id, ())), *_marks(_shown(found, model or {}), max_marks)],
+            [*_truth((lesions or {}).get(record_id, ())), *_marks(_shown(found, model or {}))],
         )
         path = folder / f"{record_id}_map.png"
         with atomic_path(path) as part:
@@ -149,9 +150,9 @@ def _truth(lesions: Sequence[Lesion]) -> list[Mark]:
     return [Mark(lesion.box, "lesion") for lesion in lesions]
 
 
-def _marks(found: Detections, max_marks: int) -> list[Mark]:
+def _marks(found: Detections) -> list[Mark]:
     # Amber: whether a mark is right is not known here.
     return [
         Mark((box[0], box[1], box[2], box[3]), "hit", f"{score:.2f}")
-        for box, score in zip(found.boxes[:max_marks].tolist(), found.scores[:max_marks], strict=True)
+        for box, score in zip(found.boxes[:_MAX_MARKS].tolist(), found.scores[:_MAX_MARKS], strict=True)
     ]

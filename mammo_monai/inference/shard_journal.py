@@ -16,6 +16,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from mammo_monai import parts
 from mammo_monai.errors import ManifestError
 from mammo_monai.files import could_not_write, write_json_atomic
 from mammo_monai.inference.journal import JOURNAL_SCHEMA, told
@@ -129,8 +130,7 @@ class ShardJournal:
                     self.folder,
                 )
             shutil.rmtree(self.folder)
-        for part in self.folder.glob(".*.part.*"):  # halves that a kill left
-            part.unlink()
+        parts.remove_leftovers(self.folder)
         if not run.exists():
             write_json_atomic(run, self._head)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import torch
 from torch import Tensor
 
-from mammo_monai.geometry import clip_boxes, flip_boxes
+from mammo_monai.geometry import clip_boxes, flip_boxes, rowcol_to_xyxy, xyxy_to_rowcol
 from mammo_monai.inference.fusion import Candidates, fuse_passes
 from mammo_monai.inference.runtimes import head_maps
 from mammo_monai.inference.views import (
@@ -243,7 +243,7 @@ def _mirrored_back(found: Candidates, mirror: Mirror, frame: ImageFrame) -> Cand
     width, height = frame.size
     boxes = flip_boxes(found.boxes, width) if mirror.cols else found.boxes
     if mirror.rows:
-        boxes = flip_boxes(boxes[:, [1, 0, 3, 2]], height)[:, [1, 0, 3, 2]]
+        boxes = rowcol_to_xyxy(flip_boxes(xyxy_to_rowcol(boxes), height))
     inside = clip_boxes(frame.to_original(boxes), frame.width, frame.height)
     return Candidates(inside, found.scores, found.labels)
 

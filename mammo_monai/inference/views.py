@@ -60,6 +60,9 @@ class Execution:
         channels_last: the detector's weights are put into that memory format. On CPU bf16 and channels_last
             together take about 0.4 of the time.
         engine: what computes the network, see `runtimes`.
+
+    Raises:
+        ValueError: a batch below 1, or a precision or engine that there is not.
     """
 
     batch_size: int = 4

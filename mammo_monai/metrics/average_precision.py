@@ -18,6 +18,7 @@ from mammo_monai.metrics.pooling import PooledImages
 # As pycocotools makes both: 0.6 and 0.7 are other floats in a list written by hand.
 COCO_MIN_IOU: tuple[float, ...] = tuple(np.linspace(0.5, 0.95, 10).tolist())
 _RECALLS = np.linspace(0.0, 1.0, 101)
+_AREA_MIN_IOU = 0.5
 _BELOW_ONE = 1 - 1e-10  # pycocotools accepts this much less than an IoU of 1
 
 
@@ -125,17 +126,17 @@ def coco_average_precision(
     return CocoAveragePrecision(tuple(float(each) for each in min_iou), values)
 
 
-def average_precision_entry(images: PooledImages, *, min_iou: float = 0.5) -> dict[str, Any]:
-    """`average_precision` of metrics.json: the area rule at one limit, and COCO's; None without a lesion.
+def average_precision_entry(images: PooledImages) -> dict[str, Any]:
+    """`average_precision` of metrics.json: the area rule at IoU > 0.5, and COCO's; None without a lesion.
 
     Of lesions, on all images, whatever level and images of false positives the FROC rule names.
     """
     if not len(images.lesion_image):
-        return {"min_iou": min_iou, "value": None, "coco": None}
+        return {"min_iou": _AREA_MIN_IOU, "value": None, "coco": None}
     coco = coco_average_precision(images)
     return {
-        "min_iou": min_iou,
-        "value": average_precision(match_pooled(images, min_iou=min_iou)),
+        "min_iou": _AREA_MIN_IOU,
+        "value": average_precision(match_pooled(images, min_iou=_AREA_MIN_IOU)),
         "coco": {
             "ap": coco.ap,
             "ap50": coco.at(0.5),

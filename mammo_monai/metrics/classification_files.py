@@ -87,7 +87,7 @@ def score_class_files(
     Raises:
         ManifestError: a file is not what its format promises, or files to be paired are of other patches,
             classes or truth; names file and record.
-        ValueError: no file, or another number of files in `against`.
+        ValueError: no file, another number of files in `against`, or a negative number of permutations.
     """
     if not paths:
         raise ValueError("expected at least one class_scores.json, got none.")

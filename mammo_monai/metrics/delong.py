@@ -59,7 +59,8 @@ def auc_interval(
     - "bootstrap" where patients have several cases, which DeLong's variance would take for independent:
       percentiles of draws of patients.
     - "exact" where the area is 0 or 1, of which both make an interval of no width: see `separated_interval`.
-    - "none", NaN with a note, where nothing can be said: one positive, one negative, or all scores equal.
+    - "none", NaN with a note, where nothing can be said: one positive, one negative, one patient, all scores
+      equal, or no draws asked for.
 
     Args:
         patient: number of each case's patient, shape (N,), from 0; None: each case is a patient of its own.
@@ -115,7 +116,7 @@ def auc_difference(
 
     Raises:
         UndefinedMetricError: there is no positive or no negative.
-        ValueError: a score is NaN, or lengths differ.
+        ValueError: a score is NaN, lengths differ, or `n_permutations`, where patients repeat, is negative.
 
     Source: DeLong et al., 1988 (paired test); permutation as in `significance`.
 

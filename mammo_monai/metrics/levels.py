@@ -42,7 +42,7 @@ def count_by_rule(matches: Matches, images: PooledImages, rule: FrocRule) -> Mat
     `matches`.
 
     Raises:
-        As `match_by_rule`.
+        UndefinedMetricError, ValueError: as `match_by_rule`.
     """
     is_counted = None if rule.false_positives_on == "all" else images.has_lesion
     if rule.false_positives_on == "normal":

@@ -62,8 +62,8 @@ def sweep_overlap(
         fppi: positive and ascending. min_iou: a hit overlaps strictly more; each at least 0 and below 1.
 
     Raises:
-        UndefinedMetricError: there is no lesion.
-        ManifestError, ValueError: as `levels.count_by_rule`; a limit outside its range.
+        UndefinedMetricError: there is no lesion, or as `levels.count_by_rule`.
+        ValueError: as there, or a limit outside its range.
 
     Source: P2 (Jung et al., 2018), Fig. 3.
     """

@@ -30,12 +30,12 @@ class RocCurve:
 
     @property
     def n_positive(self) -> int:
-        """Units with a lesion."""
+        """Positive units."""
         return int(self.true_positives[-1])
 
     @property
     def n_negative(self) -> int:
-        """Units without."""
+        """Negative units."""
         return int(self.false_positives[-1])
 
     @property
@@ -83,7 +83,7 @@ def roc_curve(scores: ArrayLike, is_positive: ArrayLike) -> RocCurve:
 
     Args:
         scores: shape (N,), higher means more suspicious; -infinity is below all others.
-        is_positive: shape (N,), whether the unit has a lesion.
+        is_positive: shape (N,), whether the unit has a lesion, or what else counts (`FrocRule.positive`).
 
     Raises:
         UndefinedMetricError: there is no positive or no negative unit.
@@ -198,8 +198,8 @@ def _checked(scores: ArrayLike, is_positive: ArrayLike) -> tuple[NDArray[np.floa
         raise ValueError("a score must be a number, got NaN. A unit without one is scored -infinity.")
     if truth.all() or not truth.any():
         raise UndefinedMetricError(
-            f"a ROC curve is undefined: it needs units with and without a lesion, got {int(truth.sum())} "
-            f"with and {int((~truth).sum())} without."
+            f"a ROC curve is undefined: it needs positive and negative units, got {int(truth.sum())} "
+            f"positive and {int((~truth).sum())} negative."
         )
     return values, truth
 

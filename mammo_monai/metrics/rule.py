@@ -30,7 +30,8 @@ class FrocRule:
         count_double_hits: whether further detections on a hit lesion are false positives; ignored by default.
         label: the one class that is scored, lesions and detections alike; 0 is a mass.
         fppi: operating points, false positives per image, ascending.
-        n_bootstrap: resamples of patients behind each interval; 0 gives Wilson intervals everywhere.
+        n_bootstrap: resamples of patients behind each interval; with 0 shares get Wilson's, counts Poisson's,
+            and what is neither none.
         seed: of the resampling.
         confidence: of every interval.
         hit: "iou": by `min_iou`, which the others leave unused; "center": the detection's centre lies inside

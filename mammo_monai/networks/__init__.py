@@ -1,4 +1,4 @@
-"""Networks: the detector contract, RetinaNet on MONAI's parts, its weights, and what of it is trained."""
+"""Detectors (RetinaNet, Faster R-CNN) and classifiers, their contracts, weights, and what is trained."""
 
 from mammo_monai.networks.classifiers import (
     ImageClassifier,

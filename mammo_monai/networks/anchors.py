@@ -61,6 +61,9 @@ class GridAnchors(AnchorGenerator):  # type: ignore[misc]  # monai ships no type
 
         Strides are `image size // map size` as in torchvision: with sides that are multiples of 128 they are
         8 … 128; a 416 px side has 59 and 104 on P6 and P7.
+
+        Raises:
+            ValueError: sizes are set for another number of levels.
         """
         if len(feature_maps) != len(self.cell_anchors):
             raise ValueError(

@@ -63,6 +63,9 @@ class DetectorSettings:
         box_loss: l1 (torchvision v1), smooth_l1 (beta 1/9) or giou (torchvision v2).
         size_divisible: images are padded to multiples of this; 128 gives exact strides on all levels.
         score_threshold, topk_per_level, nms_iou, detections_per_image: as `SelectionRule`.
+
+    Raises:
+        ValueError: a value outside its choices.
     """
 
     anchor_sizes_px: Sequence[float] = (32, 64, 128, 256, 512)

@@ -60,6 +60,9 @@ class FasterRCNNSettings:
         stride_in_1x1: Detectron2's original ResNets, see `ResNetFPN`.
         bn_eps: epsilon of all batch norms.
         input_normalisation: imagenet, half or none.
+
+    Raises:
+        ValueError: a value outside its choices.
     """
 
     backbone: ResNetName = "resnet50"

@@ -31,7 +31,11 @@ def faster_rcnn_detector(
 
 
 class MammoFasterRCNNDetector(nn.Module):
-    """Pads, checks targets, and leaves the rest to its network, which engines may wrap."""
+    """Pads, checks targets, and leaves the rest to its network, which engines may wrap.
+
+    Raises:
+        TypeError: the network is none of `faster_rcnn_network`. ValueError: it has another number of anchors.
+    """
 
     def __init__(self, network: nn.Module, settings: FasterRCNNDetectorSettings) -> None:
         super().__init__()

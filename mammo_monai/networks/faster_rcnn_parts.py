@@ -13,7 +13,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from torchvision.ops.poolers import LevelMapper
 
 from mammo_monai.errors import MammoError
-from mammo_monai.networks.pyramid import batch_norms
+from mammo_monai.networks.pyramid import at_least_float32, batch_norms
 from mammo_monai.networks.resnet import ResNetFPN, ResNetName
 
 if TYPE_CHECKING:
@@ -168,8 +168,3 @@ def _check_finite(maps: list[Tensor]) -> None:
             "the network answers with numbers that are not finite (NaN or infinite): the image's pixels or "
             "the network's weights are damaged, or precision fp16 is too narrow for it."
         )
-
-
-def at_least_float32(values: Tensor) -> Tensor:
-    """Half-precision numbers as float32, others as they are."""
-    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values

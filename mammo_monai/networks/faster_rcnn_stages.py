@@ -73,6 +73,9 @@ class FasterRCNNDetectorSettings:
         score_threshold: detections need a higher score.
         nms_iou: a detection that overlaps a better one of its class by more goes.
         detections_per_image: at most so many, the best.
+
+    Raises:
+        ValueError: a value outside its range.
     """
 
     anchor_sizes_px: Sequence[float] = (32, 64, 128, 256, 512)

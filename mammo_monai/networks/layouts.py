@@ -268,7 +268,11 @@ def _shape_facts(state: Mapping[str, Tensor]) -> dict[str, object]:
 
 
 def backbone_of(state: Mapping[str, Tensor]) -> str:
-    """The backbone's word, told by the names of its parameters."""
+    """The backbone's word, told by the names of its parameters.
+
+    Raises:
+        WeightsError: it is none of those supported.
+    """
     if BODY + "conv_stem.weight" in state:
         lite = lite_of(
             {name.removeprefix(BODY): value for name, value in state.items() if name.startswith(BODY)}

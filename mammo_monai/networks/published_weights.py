@@ -100,7 +100,11 @@ def lite_state(lite: LiteName) -> Mapping[str, object]:
 
 
 def published_state(weights: Any) -> Mapping[str, object]:
-    """A published state dict through torchvision's own weights API, its hash checked also when cached."""
+    """A published state dict through torchvision's own weights API, its hash checked also when cached.
+
+    Raises:
+        WeightsError: it cannot be fetched, or the cached file is damaged.
+    """
     name = str(weights.url).rsplit("/", 1)[-1]
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     _check_cached(folder / name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from monai.apps.detection.networks.retinanet_network import (
     RetinaNet,
     RetinaNetClassificationHead,
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from mammo_monai.networks.backbones import BackboneName, PyramidOptions, backbone_pyramid
 from mammo_monai.networks.contract import Network, NetworkParts
-from mammo_monai.networks.pyramid import InputNormalisation, P6Source, check_choice
+from mammo_monai.networks.pyramid import InputNormalisation, P6Source, at_least_float32, check_choice
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -140,7 +139,7 @@ class ClassificationHead(RetinaNetClassificationHead):  # type: ignore[misc]  # 
 
     def forward(self, x: list[Tensor]) -> list[Tensor]:
         """Logits of every level, (B, A·K, H, W) each."""
-        return [_at_least_float32(self.cls_logits(self.conv(features))) for features in x]
+        return [at_least_float32(self.cls_logits(self.conv(features))) for features in x]
 
 
 class RegressionHead(RetinaNetRegressionHead):  # type: ignore[misc]  # monai ships no types
@@ -152,7 +151,7 @@ class RegressionHead(RetinaNetRegressionHead):  # type: ignore[misc]  # monai sh
 
     def forward(self, x: list[Tensor]) -> list[Tensor]:
         """Offsets of every level, (B, A·4, H, W) each."""
-        return [_at_least_float32(self.bbox_reg(self.conv(features))) for features in x]
+        return [at_least_float32(self.bbox_reg(self.conv(features))) for features in x]
 
 
 def _set_norm(conv: nn.Sequential, norm: HeadNorm) -> None:
@@ -163,13 +162,6 @@ def _set_norm(conv: nn.Sequential, norm: HeadNorm) -> None:
             conv[index] = nn.GroupNorm(groups, layer.num_channels) if groups else nn.Identity()
         elif isinstance(layer, nn.ReLU):
             layer.inplace = True
-
-
-def _at_least_float32(maps: Tensor) -> Tensor:
-    # Boxes decoded in bfloat16 are up to 22 px off on a 4096×3328 image, and the focal loss underflows.
-    if maps.dtype in (torch.bfloat16, torch.float16):
-        return maps.float()
-    return maps
 
 
 def _check_head(settings: NetworkSettings) -> None:

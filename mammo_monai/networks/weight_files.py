@@ -36,7 +36,11 @@ class WeightsFile:
 
     @property
     def settings(self) -> Any | None:
-        """The settings of the network the file was written for, where it says so."""
+        """The settings of the network the file was written for, where it says so.
+
+        Raises:
+            WeightsError: it says so in words of another version.
+        """
         text = self.metadata.get(NETWORK_KEY)
         try:
             return None if text is None else settings_from(text)

@@ -36,7 +36,16 @@ _REQUIRED: Any = object()
 
 
 def read_field(where: str, item: Json, name: str, convert: Callable[[Any], T], default: Any = _REQUIRED) -> T:
-    """The converted field; `default` where it is missing or null and not required."""
+    """The converted field; `default` where it is missing or null and not required.
+
+    Args:
+        where: file and row, for messages.
+        convert: an enum, or one of the functions below: they raise TypeError, ValueError or OverflowError
+            where the value is none, and their name says in the message what was expected.
+
+    Raises:
+        ManifestError: it is missing, or cannot be converted.
+    """
     value = item.get(name)
     if value is None and default is not _REQUIRED:
         return default  # type: ignore[no-any-return]  # the caller's own default
@@ -204,7 +213,11 @@ def list_of_class_indices(value: Any) -> list[int]:
 
 
 def reject_repeats(path: Path, entries: Sequence[tuple[str, str]]) -> None:
-    """Refuses a record id that stands twice; entries are `(where, record id)`."""
+    """Refuses a record id that stands twice; entries are `(where, record id)`.
+
+    Raises:
+        ManifestError: one does.
+    """
     first: dict[str, str] = {}
     for where, record_id in entries:
         if record_id in first:

@@ -35,6 +35,7 @@ from mammo_monai.schema.fields import (
 )
 
 MANIFEST_SCHEMA = "mammo-monai/manifest/1"
+MANIFEST_NAME = "manifest.json"
 
 
 @dataclass(frozen=True)

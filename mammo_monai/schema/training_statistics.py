@@ -13,12 +13,12 @@ from mammo_monai.schema.fields import (
     count_of_at_least_1,
     list_,
     list_of_finite_numbers,
+    list_of_texts,
     load_json,
     mapping,
     number_from_0_to_1,
     read_field,
     sha256,
-    text_,
 )
 
 TRAINING_STATISTICS_SCHEMA = "mammo-monai/training-statistics/1"
@@ -78,7 +78,7 @@ def read_training_statistics(path: Path) -> TrainingStatistics:
     """
     path = Path(path)
     content, where = load_json(path, TRAINING_STATISTICS_SCHEMA), str(path)
-    names = tuple(text_(each) for each in read_field(where, content, "names", list_))
+    names = tuple(read_field(where, content, "names", list_of_texts))
     lists = {
         name: tuple(read_field(where, content, name, list_of_finite_numbers))
         for name in ("median", "scale_below", "scale_above", "low", "high", "distances")

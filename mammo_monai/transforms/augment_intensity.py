@@ -24,6 +24,9 @@ class RandContrastd(RandomizableTransform, MapTransform):  # type: ignore[misc] 
         contrast: factors from 1 − `contrast` to 1 + `contrast`.
         gamma: exponents from 1 / (1 + `gamma`) to 1 + `gamma`.
 
+    Raises:
+        ValueError: a negative size, or `contrast` of 1 and more.
+
     Source: P1 names brightness and contrast without sizes; gamma: no source known.
     """
 
@@ -65,7 +68,11 @@ class RandContrastd(RandomizableTransform, MapTransform):  # type: ignore[misc] 
 
 
 class RandNoised(RandomizableTransform, MapTransform):  # type: ignore[misc]  # monai carries no types
-    """Adds white noise whose standard deviation is drawn from 0 to `max_sd`, in units of the full range."""
+    """Adds white noise whose standard deviation is drawn from 0 to `max_sd`, in units of the full range.
+
+    Raises:
+        ValueError: `max_sd` is negative.
+    """
 
     def __init__(self, prob: float = 0.5, max_sd: float = 0.02) -> None:
         MapTransform.__init__(self, keys="image")

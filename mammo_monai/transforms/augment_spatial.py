@@ -142,6 +142,9 @@ class RandRotateScaled(RandomizableTransform, MapTransform):  # type: ignore[mis
         shift_fraction: largest shift, of width and of height.
         box_shape: what a box is taken to hold: "ellipse" or "rectangle".
 
+    Raises:
+        ValueError: factors not above 0 or reversed, or another `box_shape`.
+
     Source: P3 (Agarwal et al., 2019): ±30°, 0.75–1.25. Ellipse: no source known.
     """
 
@@ -203,6 +206,9 @@ class RandCropKeepingBoxesd(RandomizableTransform, MapTransform):  # type: ignor
 
     Args:
         min_fraction: shortest side of the window, of the image's side; both sides are drawn apart.
+
+    Raises:
+        ValueError: `min_fraction` outside (0, 1].
 
     Source: P2 (Jung et al., 2018) crops randomly and names no size.
     """

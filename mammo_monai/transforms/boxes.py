@@ -24,6 +24,9 @@ from mammo_monai.transforms.sample import (
 class EnlargeBoxesd(MapTransform):  # type: ignore[misc]  # monai carries no types
     """Enlarges boxes by `fraction` of their width and height about their centres, cut at the image's borders.
 
+    Raises:
+        ValueError: `fraction` is negative.
+
     Source: P2 (Jung et al., 2018): 10 %.
     """
 
@@ -44,6 +47,9 @@ class ClipBoxesd(MapTransform):  # type: ignore[misc]  # monai carries no types
 
     Args:
         min_area_fraction: of a box's area that must lie inside.
+
+    Raises:
+        ValueError: `min_area_fraction` outside [0, 1].
     """
 
     def __init__(self, min_area_fraction: float = 0.25) -> None:

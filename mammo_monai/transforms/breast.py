@@ -55,6 +55,9 @@ class CropBreastd(MapTransform, InvertibleTransform):  # type: ignore[misc]  # m
             strips at the film's edge; see `imaging.suppress_radiopaque`.
         min_area_fraction: of a box.
 
+    Raises:
+        ValueError: another method, or a margin outside [0, 1).
+
     Source: P0, P3, P4 crop to the breast, P4 suppresses artifacts; margin: measured.
     """
 

@@ -24,6 +24,9 @@ class CandidateRegionsd(MapTransform, InvertibleTransform):  # type: ignore[misc
 
     Args:
         max_regions: see `imaging.candidate_regions`.
+
+    Raises:
+        ValueError: `max_regions` below 1.
     """
 
     def __init__(self, max_regions: int = 50) -> None:

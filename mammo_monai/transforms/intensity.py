@@ -35,6 +35,9 @@ class NormaliseIntensityd(MapTransform):  # type: ignore[misc]  # monai carries 
     Percentiles, mean and standard deviation come from a grid of about 250 000 pixels. A breast of one grey
     value cannot be scaled: it is left as it is (WARNING).
 
+    Raises:
+        ValueError: another method, or percentiles out of order.
+
     Source: P3 (Agarwal et al., 2019) finds global contrast normalisation better than 0–255; the factor 8 and
     the percentiles: no source known.
     """

@@ -91,7 +91,11 @@ def targets_of(data: Mapping[str, Any]) -> Sample:
 
 
 def load_image(path: Path) -> LoadedImage:
-    """The image in a file; see `LoadMammogramd`."""
+    """The image in a file; see `LoadMammogramd`.
+
+    Raises:
+        ManifestError, DicomError: as there.
+    """
     if not path.is_file():
         if path.exists():
             raise ManifestError(

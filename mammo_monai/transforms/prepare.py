@@ -51,7 +51,7 @@ class PrepareMammogramd(MapTransform, InvertibleTransform):  # type: ignore[misc
             *_crop(recipe),
             *_less_noise(recipe),
             FlipRightd(),
-            *resize_steps(recipe, sections=True),
+            *resize_steps(recipe, resize_sections=True),
         ]
         # Those that the frame records, and that have a way back.
         self._moves = [step for step in self.steps if isinstance(step, InvertibleTransform)]
@@ -107,11 +107,11 @@ class PrepareMammogramd(MapTransform, InvertibleTransform):  # type: ignore[misc
             )
 
 
-def resize_steps(recipe: Recipe, *, sections: bool = False) -> list[Transform]:
-    """The resizing of a recipe, none for sections."""
+def resize_steps(recipe: Recipe, *, resize_sections: bool = False) -> list[Transform]:
+    """The resizing of a recipe; none for preset sections. `resize_sections`: see `ResizeShortSided`."""
     if recipe.preset == "full_image":
         short_px = recipe.size_px or 0
-        return [ResizeShortSided(short_px, MAX_ASPECT * short_px, resize_sections=sections)]
+        return [ResizeShortSided(short_px, MAX_ASPECT * short_px, resize_sections=resize_sections)]
     if recipe.preset == "fixed_size":
         return [StretchToSized(recipe.size_px or 0, recipe.size_px or 0)]
     if recipe.preset == "fixed_portrait":

@@ -23,6 +23,9 @@ class ResizeShortSided(MapTransform, InvertibleTransform):  # type: ignore[misc]
         max_long_px: a long side that would exceed this is resized to it instead; None: no limit.
         resize_sections: whether samples with a `section` (see `CutSectiond`) are resized too.
 
+    Raises:
+        ValueError: a side below 1 px, or `max_long_px` below `short_px`.
+
     Source: P2 (Jung et al., 2018): short side 600 px, constant ratio, no limit named.
     """
 
@@ -60,6 +63,7 @@ class ResizeToSpacingd(MapTransform, InvertibleTransform):  # type: ignore[misc]
 
     Raises:
         ManifestError: the sample has no pixel spacing; it is never guessed.
+        ValueError: `spacing_mm` is not above 0.
     """
 
     def __init__(self, spacing_mm: float) -> None:
@@ -88,7 +92,11 @@ class ResizeToSpacingd(MapTransform, InvertibleTransform):  # type: ignore[misc]
 
 
 class StretchToSized(MapTransform, InvertibleTransform):  # type: ignore[misc]  # monai carries no types
-    """Stretches to `width_px` × `height_px`, whatever the ratio; public releases of films come that way."""
+    """Stretches to `width_px` × `height_px`, whatever the ratio; public releases of films come that way.
+
+    Raises:
+        ValueError: a side below 1 px.
+    """
 
     def __init__(self, width_px: int, height_px: int) -> None:
         super().__init__(keys=("image", "box"))

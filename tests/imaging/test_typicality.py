@@ -115,6 +115,7 @@ def test_the_file_reads_back_and_judges_the_same(tmp_path: Path, training: Train
     [
         ({"median": [1.0]}, "expected one median"),
         ({"names": []}, "expected one median"),
+        ({"names": [5]}, "names must be a list of texts"),
         ({"scale_below": [0.0]}, "expected one median"),
         ({"limit": None}, "limit must be"),
         ({"n_images": 0}, "n_images must be a count of at least 1, got 0"),

@@ -42,7 +42,7 @@ def test_youdens_threshold_is_the_best_of_all_tried(rows: list[tuple[float, bool
     expected, gain = image_class_reference.best_youden(rows)
     scores = [each for each, _ in rows]
     if all(truth) or not any(truth):
-        with pytest.raises(UndefinedMetricError, match="with and without"):
+        with pytest.raises(UndefinedMetricError, match="positive and negative units"):
             youden_threshold(scores, truth)
     elif not gain:
         with pytest.raises(

@@ -184,9 +184,11 @@ def test_a_specificity_out_of_range_is_refused(specificity: float) -> None:
 @pytest.mark.parametrize("figure", [roc_curve, roc_auc, ratings_of])
 def test_without_both_kinds_every_figure_is_undefined(figure) -> None:
     for truth in ([True, True], [False, False]):
-        with pytest.raises(UndefinedMetricError, match=f"got {sum(truth)} with and {2 - sum(truth)} without"):
+        with pytest.raises(
+            UndefinedMetricError, match=f"got {sum(truth)} positive and {2 - sum(truth)} negative"
+        ):
             figure([0.1, 0.2], truth)
-    with pytest.raises(UndefinedMetricError, match="got 0 with and 0 without"):
+    with pytest.raises(UndefinedMetricError, match="got 0 positive and 0 negative"):
         figure([], [])
 
 

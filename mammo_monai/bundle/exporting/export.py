@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 FileEngine = Literal["onnx", "openvino"]
 MIN_MATCHED = 0.99
 _PHANTOM_PATIENTS = 4
+_MOST_CALIBRATION_IMAGES = 128
 
 
 class ExportRefusedError(BundleError):
@@ -49,8 +50,8 @@ class ExportOptions:
 
     Attributes:
         is_int8: in 8-bit integers, engine openvino only; needs `calibration`.
-        calibration: manifest of images that the ranges of the layers are measured on: training images.
-        n_calibration: at most so many of them, evenly spaced.
+        calibration: manifest of images that the ranges of the layers are measured on: training images, 128 of
+            them at most, evenly spaced.
         check: manifest of images that both are compared on, not those of the training; None for phantoms.
         split: the list of `check`, calibration_split: that of `calibration`; None for all.
         output: folder; None for the bundle's `models/`.
@@ -60,7 +61,6 @@ class ExportOptions:
 
     is_int8: bool = False
     calibration: Path | None = None
-    n_calibration: int = 128
     calibration_split: str | None = None
     check: Path | None = None
     split: str | None = None
@@ -194,7 +194,7 @@ def _calibration(root: Path, onnx: Path, options: ExportOptions) -> list[Tensor]
     run = openvino_run(onnx, "fp32")
     parts, model = _parts(root, options.calibration, options.calibration_split, options)
     samples: Samples = parts["dataset"]
-    step = max(1, -(-len(samples) // options.n_calibration))
+    step = max(1, -(-len(samples) // _MOST_CALIBRATION_IMAGES))
     chosen = range(0, len(samples), step)
     logger.info("measuring ranges on %d of %s", len(chosen), counted(len(samples), "image"))
     return [given for index in chosen for given in model.inputs_of(samples[index]["image"], run)[1]]

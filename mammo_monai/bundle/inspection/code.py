@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Kind = Literal[
     "expression",
@@ -24,21 +24,11 @@ Kind = Literal[
     "link",
     "file",
 ]
+# From harmless to not: an expression is of the last of the categories in it.
 Category = Literal[
     "value", "path", "device", "known", "run step", "not run", "unknown", "dangerous", "unreadable"
 ]
-# From harmless to not: an expression is of the last of the categories in it.
-ORDER: tuple[Category, ...] = (
-    "value",
-    "path",
-    "device",
-    "known",
-    "run step",
-    "not run",
-    "unknown",
-    "dangerous",
-    "unreadable",
-)
+ORDER: tuple[Category, ...] = get_args(Category)
 SAFE = frozenset({"value", "path", "device", "known", "run step", "not run"})
 
 

@@ -118,7 +118,7 @@ def deepest_nesting(text: str) -> int:
     return max(deepest, len(words))
 
 
-def import_of(text: str) -> bool:
+def is_import(text: str) -> bool:
     """Whether a `$` string is an import statement, which MONAI runs before anything else."""
     if len(text) > _MAX_LENGTH or deepest_nesting(text) > _MAX_NESTED:
         return False

@@ -15,7 +15,7 @@ from mammo_monai.bundle.inspection.code import SAFE, Code, Kind, Verdict
 from mammo_monai.bundle.inspection.config_entries import Entry, OddKey, json_entries, yaml_entries
 from mammo_monai.bundle.inspection.copies import Copies
 from mammo_monai.bundle.inspection.downloads import download_codes
-from mammo_monai.bundle.inspection.expressions import expression_verdict, import_of, leads_outside
+from mammo_monai.bundle.inspection.expressions import expression_verdict, is_import, leads_outside
 from mammo_monai.bundle.inspection.known_names import target_verdict
 from mammo_monai.bundle.inspection.logging_entries import logging_codes
 from mammo_monai.bundle.inspection.written_places import WrittenPlaces
@@ -215,7 +215,7 @@ def _entry_code(name: str, entry: Entry, whole: _Whole) -> Code | None:
     elif entry.key == "_debug_":
         found = ("mode", Verdict("dangerous", "stops in a debugger"))
     elif text.startswith("$"):
-        found = (kind or ("import" if import_of(text) else "expression"), expression_verdict(text, entry.id))
+        found = (kind or ("import" if is_import(text) else "expression"), expression_verdict(text, entry.id))
     elif text.startswith("%"):
         found = ("macro", _macro(name, text, entry.id))
     elif entry.key == "_mode_":

@@ -96,7 +96,11 @@ class FolderFiles:
 
 
 class ZipFiles:
-    """A bundle in a zip that may come from a stranger: one folder of regular files, or it is refused."""
+    """A bundle in a zip that may come from a stranger: one folder of regular files, or it is refused.
+
+    Raises:
+        BundleError: as `open_bundle`.
+    """
 
     links: tuple[str, ...] = ()
 

@@ -69,8 +69,8 @@ def bundle_contents(root: Path) -> Contents:
     """The files of the bundle in `root` that another site gets.
 
     Raises:
-        BundleError: a link (what it leads to may be anything), a file that is code, or a name that no other
-            system could hold, among what would travel.
+        BundleError: a link (what it leads to may be anything), wherever it lies; or a file that is code,
+            outside of results and caches.
     """
     found = FolderFiles(root)
     if found.links:

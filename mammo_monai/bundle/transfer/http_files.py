@@ -46,6 +46,9 @@ def fetch(url: str, part: Path, options: HttpOptions, progress: Callable[[int, i
     The server's ETag or date, kept beside `part`, tells whether its file is still the same; where it is not,
     or the server knows no ranges, fetching begins anew. Dropped connections are taken up again.
 
+    Args:
+        progress: called with bytes done and in all, 0 where the server does not tell.
+
     Raises:
         BundleError: the server refuses or does not answer, or the file is larger than the limit.
         OSError: the disk is full or the folder cannot be written.
@@ -72,7 +75,7 @@ def fetch(url: str, part: Path, options: HttpOptions, progress: Callable[[int, i
 
 
 def fetch_text(url: str, options: HttpOptions, *, limit: int) -> str | None:
-    """A small text; None where the server has none."""
+    """The first `limit` bytes of a text; None where the server has none, refuses or does not answer."""
     try:
         with _opened(url, "GET", options) as response:
             return bytes(response.read(limit)).decode("utf-8", "replace")

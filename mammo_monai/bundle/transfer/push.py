@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mammo_monai.bundle.packing.bundle_files import Limits, open_bundle
@@ -64,7 +64,7 @@ def push_bundle(
             was_there = not _to_hub(verified, Path(folder), place, is_replacing)
             where = destination
         elif isinstance(place, UrlPlace):
-            where, was_there = _to_url(verified, Path(folder), place, replace(http), is_replacing)
+            where, was_there = _to_url(verified, Path(folder), place, http, is_replacing)
         else:
             where, was_there = _to_folder(verified, place, is_replacing)
     logger.info("pushed %s %s", verified.record.bundle, verified.record.version)

@@ -27,7 +27,7 @@ def signature_of(place: Place, verified: Verified, http: HttpOptions, *, is_aske
     """The signature beside the source, if it is asked for; None where it is not.
 
     Raises:
-        SignatureError: it is missing, or does not hold.
+        SignatureError: it is missing, or does not hold. BundleError: as `publishers`.
     """
     keys = publishers()
     if not (keys or is_asked):
@@ -63,7 +63,7 @@ def refuse_older(folder: Path, verified: Verified) -> None:
     """Refuses a signed pack that is older than the bundle in `folder`: it may have faults mended since.
 
     Raises:
-        SignatureError: it is.
+        SignatureError: it is. BundleError: metadata.json in `folder` is no JSON object.
     """
     path = folder / METADATA
     there = str(json_object(path).get("version")) if path.is_file() else ""

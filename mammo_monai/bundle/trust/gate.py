@@ -36,7 +36,8 @@ def admitted(root: Path, *, is_trusted: bool = False) -> tuple[Snapshot, bool]:
     has put the very files on the list of trusted bundles, or says so now.
 
     Raises:
-        UntrustedBundleError: none of these. BundleError: a logging.conf that would run code; nobody needs it.
+        UntrustedBundleError: none of these. BundleError: a logging.conf that would run code (nobody needs
+            it), or a configuration that is unfinished or cannot be read.
     """
     snapshot = snapshot_of(root)
     found = _inspected(snapshot)

@@ -19,6 +19,9 @@ class Pseudonyms:
 
     Args:
         salt: at least 16 characters; who has it can test a guess.
+
+    Raises:
+        ValueError: a shorter salt.
     """
 
     salt: str

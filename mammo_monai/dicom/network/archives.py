@@ -82,7 +82,7 @@ class DimseArchive:
 Archive = DimseArchive | DicomWeb
 
 
-def archive_of(  # a factory
+def archive_of(
     text: str,
     *,
     calling_ae_title: str = CALLING_AE_TITLE,

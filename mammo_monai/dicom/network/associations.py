@@ -56,6 +56,9 @@ class Calling:
     Attributes:
         ae_title: our own.
         timeout_s: for connecting, for each answer, and for silence in between.
+
+    Raises:
+        NetworkError: a title that is none, or no time.
     """
 
     ae_title: str = CALLING_AE_TITLE

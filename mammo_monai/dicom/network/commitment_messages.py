@@ -59,9 +59,7 @@ class CommitmentRequest:
     reply: Callable[[CommitmentReport], bool] = lambda _: False
 
 
-def send_commitment_report(
-    peer: Peer, report: CommitmentReport, *, calling_ae_title: str, timeout_s: float = 30.0
-) -> bool:
+def send_commitment_report(peer: Peer, report: CommitmentReport, *, calling_ae_title: str) -> bool:
     """Reports on a new association to the one that asked; says whether the report was taken.
 
     Raises:
@@ -70,7 +68,7 @@ def send_commitment_report(
     Source: DICOM PS3.4 J.3.3: the reporting side asks for the SCP role when it opens the association.
     """
     role = build_role(StorageCommitmentPushModel, scu_role=False, scp_role=True)
-    calling = Calling(calling_ae_title, timeout_s)
+    calling = Calling(calling_ae_title)
     with associated(peer, [build_context(StorageCommitmentPushModel)], calling, roles=[role]) as association:
         return _reported(association, report)
 
@@ -81,7 +79,6 @@ def ask_for_commitment(  # a request and how it is sent
     instances: Sequence[tuple[str, str]],
     *,
     calling_ae_title: str,
-    timeout_s: float = 30.0,
 ) -> bool:
     """Asks a peer to commit to instances, without waiting for its report; says whether it will report.
 
@@ -94,7 +91,7 @@ def ask_for_commitment(  # a request and how it is sent
         NetworkError: it cannot be reached, or knows no storage commitment.
     """
     content = _information(CommitmentReport(transaction_uid, tuple(instances)))
-    calling = Calling(calling_ae_title, timeout_s)
+    calling = Calling(calling_ae_title)
     with associated(peer, [build_context(StorageCommitmentPushModel)], calling) as association:
         status, _ = association.send_n_action(
             content, 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance

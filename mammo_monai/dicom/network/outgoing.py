@@ -56,7 +56,11 @@ class Outgoing:
         return _of_dataset(item) if isinstance(item, Dataset) else _of_file(Path(item))
 
     def loaded(self) -> Dataset:
-        """The whole data set; one that was given is not changed by what is done to this copy."""
+        """The whole data set; one that was given is not changed by what is done to this copy.
+
+        Raises:
+            DicomError: the file is gone, or damaged.
+        """
         if self.dataset is not None:
             return deepcopy(self.dataset)
         with damage_refused(self.path or Path()):

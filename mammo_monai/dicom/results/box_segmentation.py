@@ -126,8 +126,8 @@ def _add_frames(marked: CheckedImage, result: Dataset, *, n_frames: int, dimensi
     organisation.DimensionOrganizationUID = dimensions_uid
     result.DimensionOrganizationSequence = Sequence([organisation])
     index = Dataset()
-    index.DimensionIndexPointer = 0x0062000B
-    index.FunctionalGroupPointer = 0x0062000A
+    index.DimensionIndexPointer = 0x0062000B  # Referenced Segment Number
+    index.FunctionalGroupPointer = 0x0062000A  # Segment Identification Sequence
     index.DimensionOrganizationUID = organisation.DimensionOrganizationUID
     index.DimensionDescriptionLabel = "Segment Number"
     result.DimensionIndexSequence = Sequence([index])

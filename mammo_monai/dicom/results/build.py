@@ -1,4 +1,4 @@
-"""Builds a result of any kind."""
+"""Builds a result of any kind: SR, CAD SR, presentation state, Secondary Capture, Segmentation."""
 
 from __future__ import annotations
 

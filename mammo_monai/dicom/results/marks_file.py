@@ -30,6 +30,7 @@ def marks_as_detections(paths: Sequence[Path], *, sources: Path | None = None) -
 
     Raises:
         DicomError: a file that holds no marks, two that hold marks of the same image, or of several models.
+        DicomError, ManifestError: as `find_sources`.
     """
     marks = [(path, each) for path in paths for each in read_marks(path)]
     seen: dict[str, Path] = {}

@@ -40,7 +40,7 @@ def resolved(root: Dataset, item: Dataset) -> Dataset:
     """The item that a reference points to; an item that is no reference is itself.
 
     Raises:
-        IndexError: it points outside the tree.
+        IndexError, AttributeError: it points outside the tree, or below an item without children.
 
     Source: DICOM PS3.3 C.17.3.2.5: positions among siblings, from 1, the root's first.
     """

@@ -83,6 +83,7 @@ def write_results(
 
     Raises:
         OSError: the folder cannot be written. ValueError: as `build_result`.
+        DicomError, ManifestError: as `find_sources`; of a single image they stand in the outcome.
     """
     options = options or WriteOptions()
     _warn_of_many(content.detections)

@@ -19,7 +19,7 @@ def manifest_files(names: Sequence[str]) -> list[Path]:
     """The files of an experiment's manifests; phantoms are generated.
 
     Raises:
-        ExperimentError: there are none.
+        ExperimentError: there are none. ManifestError: phantoms of an unknown layout.
     """
     if not names:
         raise ExperimentError("no manifest: name one in the experiment file, or give --manifest FILE.")

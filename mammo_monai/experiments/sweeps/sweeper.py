@@ -19,7 +19,6 @@ from mammo_monai.experiments.configuration import changes_between
 from mammo_monai.experiments.field_checks import ExperimentError
 from mammo_monai.experiments.folder import RunFolder
 from mammo_monai.experiments.plan import Choice, Plan, make_plan
-from mammo_monai.experiments.processes import COMMAND
 from mammo_monai.experiments.runner import Runner
 from mammo_monai.experiments.schedule import Finished
 from mammo_monai.experiments.sweeps.definition import Sweep
@@ -45,7 +44,9 @@ class Sweeper:
         sweep: what to do. out: `out/trial_NNNN/fold-K` holds each run, `out/study.db` what was tried.
         manifests: instead of the file's. n_trials: instead of the file's.
         workers: trials at a time; see `worker_variables`.
-        command: the program of a step.
+
+    Raises:
+        ValueError: less than one worker or one trial.
     """
 
     def __init__(
@@ -56,7 +57,6 @@ class Sweeper:
         manifests: Sequence[str] = (),
         n_trials: int | None = None,
         workers: int = 1,
-        command: Sequence[str] = COMMAND,
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers must be at least 1, got {workers}.")
@@ -67,7 +67,6 @@ class Sweeper:
         self.names = tuple(manifests) or sweep.manifests
         self.n_trials = n_trials or sweep.n_trials
         self.workers = workers
-        self.command = command
         self.stopping = threading.Event()
         self._runners: list[Runner] = []
         self._files: list[Path] = []
@@ -184,7 +183,7 @@ class Sweeper:
             study.fail(trial.number, seconds, left.message)
 
     def _runner(self, plan: Plan, workers: int, variables: Sequence[dict[str, str]] | None = None) -> Runner:
-        runner = Runner(plan, self.out, workers=workers, command=self.command, variables=variables)
+        runner = Runner(plan, self.out, workers=workers, variables=variables)
         self._runners.append(runner)
         return runner
 

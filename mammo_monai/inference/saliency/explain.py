@@ -138,7 +138,12 @@ class ClassifierExplainer:
         self.patch_px: int | None = patch_side(self.network)
 
     def findings(self, sample: Sample, given: Detections | None) -> list[Finding]:
-        """Boxes for a patch classifier; else the image, with the classifier's probability of class 1."""
+        """Boxes for a patch classifier; else the image, with the classifier's probability of class 1.
+
+        Raises:
+            ValueError: a patch classifier, and neither detections nor an inferer that finds some.
+            TypeError: the classifier answers with losses.
+        """
         if self.patch_px is not None:
             found = given
             if found is None and self.inferer is not None:

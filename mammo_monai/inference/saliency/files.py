@@ -31,7 +31,8 @@ def film_in_original(image: Path) -> NDArray[np.float32]:
     """Grey values (H, W) to look at, in original pixels; a prepared copy is stretched back, blurred by that.
 
     Raises:
-        OSError, DicomError: as `load_display_image`.
+        OSError, DicomError: as `load_display_image`. ManifestError: a damaged prepared copy.
+        GeometryError: a prepared copy of another size than its frame.
     """
     film, frame = load_display_image(image), prepared_frame(image)
     return film if frame is None else map_in_original(film, frame)

@@ -42,14 +42,10 @@ def last_map_layer(network: nn.Module, images: Tensor) -> str:
         ValueError: no layer gave a map.
     """
     found: list[str] = []
-
-    def note(name: str) -> None:
-        found.append(name)
-
     with undisturbed(network), torch.no_grad():
         for name, layer in network.named_modules():
             if name:
-                layer.register_forward_hook(_noting(name, note))
+                layer.register_forward_hook(_noting(name, found))
         network(images)
     if not found:
         raise ValueError(
@@ -59,9 +55,9 @@ def last_map_layer(network: nn.Module, images: Tensor) -> str:
     return found[-1]
 
 
-def _noting(name: str, note: Callable[[str], None]) -> Callable[[nn.Module, object, object], None]:
+def _noting(name: str, found: list[str]) -> Callable[[nn.Module, object, object], None]:
     def hook(_layer: nn.Module, _given: object, output: object) -> None:
         if isinstance(output, Tensor) and output.ndim == 4 and min(output.shape[2:]) > 1:
-            note(name)
+            found.append(name)
 
     return hook

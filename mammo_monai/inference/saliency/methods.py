@@ -34,6 +34,9 @@ class MethodOptions:
         batch_size: occluded images in one pass.
         smoothing_px: standard deviation of the Gaussian that guided gradients are smoothed with, pixels of
             the network's input; they are single pixels otherwise, too fine to be seen on a film. 0 for none.
+
+    Raises:
+        ValueError: another method, or a number out of its range.
     """
 
     method: SaliencyMethod = "local_gradcam"

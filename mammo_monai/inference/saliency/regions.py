@@ -34,9 +34,8 @@ class RegionScore(ScoreTarget):
         image_size: tuple[int, int],
         *,
         size_divisible: int = 64,
-        layer: str | None = None,
     ) -> None:
-        super().__init__(network, layer or stage_before_top(network))
+        super().__init__(network, stage_before_top(network))
         xyxy = rowcol_to_xyxy(np.asarray(box, dtype=np.float64).reshape(1, 4))
         self.box = torch.from_numpy(xyxy.astype(np.float32))
         self.label = label

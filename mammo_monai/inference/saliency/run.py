@@ -37,6 +37,9 @@ class FindingChoice:
     Attributes:
         top: the best of each image. min_score: and only from this score on. n_checked: of the first ones the
             sanity check is made.
+
+    Raises:
+        ValueError: `top` below 1, a score outside [0, 1], or `n_checked` below 0.
     """
 
     top: int = 3

@@ -61,7 +61,11 @@ class DetectionScore(ScoreTarget):
         self.label = label
 
     def forward(self, images: Tensor) -> Tensor:
-        """Log odds (B, 1)."""
+        """Log odds (B, 1).
+
+        Raises:
+            TypeError: the detector answers with losses.
+        """
         with eval_mode(self.detectors[0]):
             outputs = self.detectors[0](list(images))
         if not isinstance(outputs, list):

@@ -32,6 +32,9 @@ class ImageClassifier(nn.Module):
     """Loss `classification`, the mean cross-entropy of a batch, or `probabilities` per image, in float32.
 
     Images of a batch have one size. In training targets hold `class_index`, an int64 scalar in [0, K).
+
+    Raises:
+        ValueError: `label_smoothing` outside [0, 1).
     """
 
     def __init__(

@@ -45,6 +45,9 @@ class PatchSettings:
         in_channels: 1, grey, repeated to three; or 3.
         head_width: neurons of VGG's two dense layers; 0 pools the window instead, as the others do.
         dropout: before the linear layers.
+
+    Raises:
+        ValueError: a value outside its choices.
     """
 
     backbone: PatchBackbone = "resnet50"

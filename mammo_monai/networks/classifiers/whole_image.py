@@ -70,6 +70,9 @@ class WholeImageSettings:
         patch_classes, patch_px, contrast, input_normalisation, in_channels, head_width, dropout: the patch
             classifier's, `PatchSettings`; contrast is that of a moving window of patch_px. Without a heatmap
             patch_classes and head_width mean nothing.
+
+    Raises:
+        ValueError: a value outside its choices.
     """
 
     backbone: PatchBackbone = "resnet50"

@@ -23,13 +23,9 @@ _BANDS = {"<2cm": "< 2 cm", ">=2cm": "≥ 2 cm", "unknown": "no spacing"}
 _WORST_FIRST = (Action.QUARANTINED, Action.WARNED, Action.REPAIRED)
 
 
-def audit_summary_section(manifest: Manifest, findings: Sequence[Finding] | None = None) -> str:
-    """The section of a report on the data it was scored on.
-
-    Args:
-        findings: of the manifest's audit; None reads the audit.csv beside the manifest, where there is one.
-    """
-    tables = "".join(html_table(table) for table in audit_summary_tables(manifest, findings))
+def audit_summary_section(manifest: Manifest) -> str:
+    """The section of a report on the data it was scored on."""
+    tables = "".join(html_table(table) for table in audit_summary_tables(manifest))
     left_out = len(manifest.quarantined)
     note = ""
     if left_out:
@@ -45,7 +41,7 @@ def audit_summary_tables(manifest: Manifest, findings: Sequence[Finding] | None 
     """Counts by list, what is known of images and of lesions, published counts, findings by code.
 
     Args:
-        findings: as for `audit_summary_section`.
+        findings: of the manifest's audit; None reads the audit.csv beside the manifest, where there is one.
     """
     found = findings_beside(manifest) if findings is None else findings
     tables = [

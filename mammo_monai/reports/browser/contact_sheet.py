@@ -45,6 +45,7 @@ class BrowserOptions:
         frame_of: from the original image to the file, for records of prepared manifests; without it their
             boxes are not drawn.
         on_progress: called with (images done, images).
+        load_image: grey values of an image path, shape (H, W), float32 in [0, 1].
     """
 
     title: str = "Images of a data set"

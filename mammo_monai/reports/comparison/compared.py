@@ -66,8 +66,8 @@ class Comparison:
 
     Attributes:
         records: the images, in the order of the matches.
-        differences: in mean sensitivity first, then at each operating point of the rule.
-            None at all where one of the two marks no place.
+        differences: in mean sensitivity first, then at each operating point of the rule; empty where one of
+            the two marks no place.
         areas: in JAFROC's figure of merit, and in AUC where these images define it.
         fppi: the operating point that both share where single lesions and images are compared.
         split: the list compared on; "" for all lists.

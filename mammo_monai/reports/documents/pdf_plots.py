@@ -14,7 +14,7 @@ from mammo_monai.reports.literature.points import (
     normals_literature,
 )
 from mammo_monai.reports.literature.published import OTHERS_RULES
-from mammo_monai.reports.plots.bands import BAND_FPPI, band_rows, save_bands_plot
+from mammo_monai.reports.plots.bands import band_rows, save_bands_plot
 from mammo_monai.reports.plots.folds import fold_band
 from mammo_monai.reports.plots.froc import save_fold_froc_plot, save_froc_plot
 from mammo_monai.reports.plots.literature_marks import letters
@@ -27,6 +27,7 @@ from mammo_monai.reports.plots.training import has_history, save_training_plot
 from mammo_monai.reports.runs import Run
 from mammo_monai.reports.subgroups import SUBGROUP_FPPI
 from mammo_monai.reports.tables.image_tables import against_words, marks_boxes, score_words
+from mammo_monai.reports.tables.run_tables import BAND_FPPI
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def _froc_plots(runs: Sequence[Run], kind: DataKind | None) -> list[PdfPlot]:
         plots.append(
             PdfPlot(
                 f"Mean of the folds' own FROC curves, each fold counting once. {texts}.",
-                lambda path: save_fold_froc_plot(path, runs, size_in=(8.6, 4.9)),
+                lambda path: save_fold_froc_plot(path, runs),
             )
         )
     return plots
@@ -95,14 +96,11 @@ def _lesion_plots(runs: Sequence[Run], kind: DataKind | None) -> list[PdfPlot]:
             )
         )
     if band_rows(runs):
-        height = 1.5 + len(band_rows(runs)) * (0.44 + 0.13 * len(runs))
         plots.append(
             PdfPlot(
                 f"Sensitivity at {BAND_FPPI:g} FPPI by size and area of the lesion, with intervals."
                 f"{_grey(kind)}",
-                lambda path: save_bands_plot(
-                    path, runs, size_in=(7.0, height), literature=bands_literature(kind)
-                ),
+                lambda path: save_bands_plot(path, runs, literature=bands_literature(kind)),
                 share=0.8,
             )
         )
@@ -120,7 +118,7 @@ def _lesion_plots(runs: Sequence[Run], kind: DataKind | None) -> list[PdfPlot]:
 
 def _score_plots(runs: Sequence[Run], kind: DataKind | None) -> list[PdfPlot]:
     """Normal images, ROC, reliability, training."""
-    plots, is_wide = [], len(roc_levels(runs)) > 1
+    plots = []
     if any(normals_curve(run) for run in runs):
         plots.append(
             PdfPlot(
@@ -134,8 +132,8 @@ def _score_plots(runs: Sequence[Run], kind: DataKind | None) -> list[PdfPlot]:
         plots.append(
             PdfPlot(
                 f"ROC curves by {score_words(runs)}: {against_words(runs)}. Dashed: chance.",
-                lambda path: save_roc_plot(path, runs, size_in=(8.6 if is_wide else 4.8, 4.4)),
-                share=1.0 if is_wide else 0.56,
+                lambda path: save_roc_plot(path, runs),
+                share=1.0 if len(roc_levels(runs)) > 1 else 0.56,
             )
         )
     if any(reliability_of(run) for run in runs):

@@ -179,8 +179,7 @@ def _gallery(gallery: PdfGallery) -> Story:
     rows = [[*row, *[""] * (_PER_ROW - len(row))] for row in rows]
     style = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]
     style += [("RIGHTPADDING", (0, 0), (-1, -1), _GAP)]
-    widths = [width + _GAP] * (_PER_ROW - 1) + [width + _GAP]
-    grid = [Grid(rows, colWidths=widths, hAlign="LEFT", style=style)] if rows else []
+    grid = [Grid(rows, colWidths=[width + _GAP] * _PER_ROW, hAlign="LEFT", style=style)] if rows else []
     return [paragraph(gallery.title, "heading"), *(grid or [paragraph("None.")])]
 
 

@@ -58,7 +58,6 @@ class LiteratureBand:
     band: str
     sensitivity: float
     fppi: float
-    kind: DataKind = "digital"
 
 
 def froc_literature(kind: DataKind | None) -> tuple[LiteraturePoint, ...]:

@@ -13,7 +13,7 @@ from mammo_monai.reports.literature.points import (
 )
 from mammo_monai.reports.page.plots import NARROW, key_of, literature_key, plot_figure, several_key
 from mammo_monai.reports.page.tables import own_colour
-from mammo_monai.reports.plots.bands import BAND_FPPI, band_rows, bands_svg
+from mammo_monai.reports.plots.bands import bands_height_in, bands_svg
 from mammo_monai.reports.plots.folds import fold_band
 from mammo_monai.reports.plots.froc import fold_froc_svg, froc_svg
 from mammo_monai.reports.plots.normals import normals_svg
@@ -32,7 +32,7 @@ from mammo_monai.reports.tables.image_tables import (
     marks_boxes,
     score_words,
 )
-from mammo_monai.reports.tables.run_tables import headline, level, scored_on, sensitivity_text
+from mammo_monai.reports.tables.run_tables import BAND_FPPI, headline, level, scored_on, sensitivity_text
 from mammo_monai.reports.tables.table import UNDEFINED, WILSON_MARK
 
 
@@ -155,8 +155,7 @@ def overlap_figure(runs: Sequence[Run]) -> str:
 
 def bands_figure(runs: Sequence[Run], kind: DataKind | None = None) -> str:
     """Sensitivity by size and area of the lesions; "" where no run has a band."""
-    height = 1.5 + len(band_rows(runs)) * (0.44 + 0.13 * len(runs))
-    published = bands_literature(kind)
+    height, published = bands_height_in(runs), bands_literature(kind)
     grey = " Grey: published, measured on other images." if published else ""
     return plot_figure(
         "bands",
@@ -207,7 +206,7 @@ def roc_figure(runs: Sequence[Run]) -> str:
         lambda size, salt: roc_svg(runs, size_in=size, salt=salt),
         label=f"ROC curves. {areas}",
         caption=f"ROC curves by {score_words(runs)}: {against_words(runs)}, with the "
-        "area under the curve (AUC) and DeLong's interval. Dashed: chance.",
+        "area under the curve (AUC) and its interval. Dashed: chance.",
         key=several_key(runs),
         sizes=((9.8 if len(levels) > 1 else 5.6, 4.1), (4.4, 0.4 + 4.0 * max(len(levels), 1))),
     )

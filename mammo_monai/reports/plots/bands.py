@@ -20,12 +20,12 @@ from mammo_monai.reports.plots.style import (
     without_formulas,
 )
 from mammo_monai.reports.runs import Json, Run
+from mammo_monai.reports.tables.run_tables import BAND_FPPI
 
 if TYPE_CHECKING:  # matplotlib takes a second to import, and pages of data have no plot
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BAND_FPPI = 0.5  # what P0 and P3 print bands at
 _NAMES = {
     "size_bands": {"<2cm": "< 2 cm", ">=2cm": "≥ 2 cm", "unknown": "size unknown"},
     "area_bands": {"<1cm2": "< 1 cm²", "1-4cm2": "1–4 cm²", ">4cm2": "> 4 cm²", "unknown": "area unknown"},
@@ -65,8 +65,8 @@ class BandRow:
         return f"{self.name}\n{self.count_text} lesion{'' if self.count_text == '1' else 's'}"
 
 
-def band_rows(runs: Sequence[Run], *, fppi: float = BAND_FPPI) -> list[BandRow]:
-    """The bands in which some run has a lesion and a sensitivity at `fppi`, by size, then by area.
+def band_rows(runs: Sequence[Run]) -> list[BandRow]:
+    """The bands in which some run has a lesion and a sensitivity at `BAND_FPPI`, by size, then by area.
 
     None of a kind where every lesion's band is unknown: that row would repeat the sensitivity of all.
     """
@@ -76,12 +76,17 @@ def band_rows(runs: Sequence[Run], *, fppi: float = BAND_FPPI) -> list[BandRow]:
         every = dict.fromkeys([*names, *(band for bands in found for band in bands)])
         of_kind = []
         for band in every:
-            points = tuple(_point(bands.get(band), fppi) for bands in found)
+            points = tuple(_point(bands.get(band), BAND_FPPI) for bands in found)
             counts = tuple(int((bands.get(band) or {}).get("n_lesions") or 0) for bands in found)
             if any(points):
                 of_kind.append(BandRow(kind, band, points, counts))
         rows += of_kind if any(row.band != "unknown" for row in of_kind) else []
     return rows
+
+
+def bands_height_in(runs: Sequence[Run]) -> float:
+    """Inches that the plot needs: its rows, each with a dot per run."""
+    return 1.5 + len(band_rows(runs)) * (0.44 + 0.13 * len(runs))
 
 
 def bands_svg(
@@ -91,21 +96,15 @@ def bands_svg(
     return themed_svg(_bands(runs, literature), size_in=size_in, salt=salt) if band_rows(runs) else ""
 
 
-def save_bands_plot(
-    path: Path,
-    runs: Sequence[Run],
-    *,
-    size_in: tuple[float, float] = (7.0, 4.2),
-    literature: Sequence[LiteratureBand] = (),
-) -> None:
-    """Writes the plot as PNG, SVG or PDF, by the suffix of `path`.
+def save_bands_plot(path: Path, runs: Sequence[Run], *, literature: Sequence[LiteratureBand] = ()) -> None:
+    """Writes the plot as PNG, SVG or PDF, by the suffix of `path`; as high as it needs.
 
     Raises:
         ValueError: another suffix, or no run has a band with a lesion.
     """
     if not band_rows(runs):
         raise ValueError(f"no run has a band with a lesion and a sensitivity at {BAND_FPPI:g} FPPI.")
-    save_plot(path, _bands(runs, literature), size_in=size_in, salt="bands")
+    save_plot(path, _bands(runs, literature), size_in=(7.0, bands_height_in(runs)), salt="bands")
 
 
 def _bands(runs: Sequence[Run], literature: Sequence[LiteratureBand]) -> Draw:

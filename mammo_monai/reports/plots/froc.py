@@ -75,9 +75,7 @@ def fold_froc_svg(runs: Sequence[Run], *, size_in: tuple[float, float], salt: st
     return themed_svg(_fold_froc(runs), size_in=size_in, salt=salt) if has_band(runs) else ""
 
 
-def save_fold_froc_plot(
-    path: Path, runs: Sequence[Run], *, size_in: tuple[float, float] = (7.0, 4.6)
-) -> None:
+def save_fold_froc_plot(path: Path, runs: Sequence[Run]) -> None:
     """Writes the mean FROC curves over folds as PNG, SVG or PDF, by the suffix of `path`.
 
     Raises:
@@ -85,7 +83,7 @@ def save_fold_froc_plot(
     """
     if not has_band(runs):
         raise ValueError("a mean over folds needs a run with two folds or more that hold lesions; none has.")
-    save_plot(path, _fold_froc(runs), size_in=size_in, salt="fold_froc")
+    save_plot(path, _fold_froc(runs), size_in=(8.6, 4.9), salt="fold_froc")
 
 
 def froc_axes(axes: Axes, palette: Palette, *, label: str = "lesion sensitivity", low: float = 0.0) -> None:

@@ -63,7 +63,6 @@ def save_normals_plot(
     path: Path,
     runs: Sequence[Run],
     *,
-    size_in: tuple[float, float] = (7.0, 4.2),
     literature: Sequence[LiteratureNormals] = (),
 ) -> None:
     """Writes the plot as PNG, SVG or PDF, by the suffix of `path`.
@@ -73,7 +72,7 @@ def save_normals_plot(
     """
     if not any(map(normals_curve, runs)):
         raise ValueError("no run holds a normal image: evaluate on a list with images without lesions.")
-    save_plot(path, _normals(runs, literature), size_in=size_in, salt="normals")
+    save_plot(path, _normals(runs, literature), size_in=(7.0, 4.2), salt="normals")
 
 
 def _normals(runs: Sequence[Run], literature: Sequence[LiteratureNormals]) -> Draw:

@@ -20,13 +20,7 @@ if TYPE_CHECKING:  # matplotlib takes a second to import, and pages of data have
     from mammo_monai.schema import OperatingPoints
 
 
-def save_points_plot(
-    path: Path,
-    points: OperatingPoints,
-    curve: FrocCurve | None = None,
-    *,
-    size_in: tuple[float, float] = (9.6, 4.6),
-) -> None:
+def save_points_plot(path: Path, points: OperatingPoints, curve: FrocCurve | None = None) -> None:
     """Writes operating points with their intervals, and the reliability diagram beside them where calibrated.
 
     The diagram shows the share of hits of each bin at its mean probability, with Wilson's 95 % interval over
@@ -42,7 +36,7 @@ def save_points_plot(
     def draw(figure: Figure, palette: Palette) -> None:
         draw_chosen_points(figure, points, curve, palette)
 
-    save_plot(path, draw, size_in=size_in, salt="points")
+    save_plot(path, draw, size_in=(9.6, 4.6), salt="points")
 
 
 def draw_chosen_points(

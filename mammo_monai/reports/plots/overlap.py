@@ -53,7 +53,7 @@ def overlap_svg(runs: Sequence[Run], *, size_in: tuple[float, float], salt: str)
     return themed_svg(_overlap(runs), size_in=size_in, salt=salt) if overlap_fppi(runs) else ""
 
 
-def save_overlap_plot(path: Path, runs: Sequence[Run], *, size_in: tuple[float, float] = (8.6, 3.6)) -> None:
+def save_overlap_plot(path: Path, runs: Sequence[Run]) -> None:
     """Writes the plot as PNG, SVG or PDF, by the suffix of `path`.
 
     Raises:
@@ -64,7 +64,7 @@ def save_overlap_plot(path: Path, runs: Sequence[Run], *, size_in: tuple[float, 
             "no run has sensitivities by minimum IoU (`overlap` in metrics.json): "
             "evaluate again, on images with lesions."
         )
-    save_plot(path, _overlap(runs), size_in=size_in, salt="overlap")
+    save_plot(path, _overlap(runs), size_in=(8.6, 3.6), salt="overlap")
 
 
 def _overlap(runs: Sequence[Run]) -> Draw:

@@ -31,9 +31,7 @@ def patients_svg(
     return themed_svg(_patients(points, level), size_in=size_in, salt=salt) if points else ""
 
 
-def save_patients_plot(
-    path: Path, runs: Mapping[int, Run], *, level: str = "image", size_in: tuple[float, float] = (5.6, 4.1)
-) -> None:
+def save_patients_plot(path: Path, runs: Mapping[int, Run], *, level: str = "image") -> None:
     """Writes the plot as PNG, SVG or PDF, by the suffix of `path`; see `patients_svg`.
 
     Raises:
@@ -47,7 +45,7 @@ def save_patients_plot(
             f"no run has an area under the ROC curve per {level} (`roc` in metrics.json): it takes positive "
             "and negative ones."
         )
-    save_plot(path, _patients(points, level), size_in=size_in, salt="patients")
+    save_plot(path, _patients(points, level), size_in=(5.6, 4.1), salt="patients")
 
 
 def _points(runs: Mapping[int, Run], level: str) -> dict[int, Json]:

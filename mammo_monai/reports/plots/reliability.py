@@ -43,9 +43,7 @@ def reliability_svg(runs: Sequence[Run], *, size_in: tuple[float, float], salt: 
     return themed_svg(_reliability(runs), size_in=size_in, salt=salt) if has_bins else ""
 
 
-def save_reliability_plot(
-    path: Path, runs: Sequence[Run], *, size_in: tuple[float, float] = (5.2, 5.6)
-) -> None:
+def save_reliability_plot(path: Path, runs: Sequence[Run]) -> None:
     """Writes the plot as PNG, SVG or PDF, by the suffix of `path`.
 
     Raises:
@@ -53,7 +51,7 @@ def save_reliability_plot(
     """
     if not any(map(reliability_of, runs)):
         raise ValueError("no run has the reliability of its scores (`reliability` in metrics.json).")
-    save_plot(path, _reliability(runs), size_in=size_in, salt="reliability")
+    save_plot(path, _reliability(runs), size_in=(5.2, 5.6), salt="reliability")
 
 
 def draw_diagram(axes: Axes, bins: Sequence[Json], number: int, palette: Palette) -> None:

@@ -45,8 +45,8 @@ def roc_svg(runs: Sequence[Run], *, size_in: tuple[float, float], salt: str) -> 
     return themed_svg(_roc(runs), size_in=size_in, salt=salt) if roc_levels(runs) else ""
 
 
-def save_roc_plot(path: Path, runs: Sequence[Run], *, size_in: tuple[float, float] = (8.6, 3.9)) -> None:
-    """Writes the plot as PNG, SVG or PDF, by the suffix of `path`.
+def save_roc_plot(path: Path, runs: Sequence[Run]) -> None:
+    """Writes the plot as PNG, SVG or PDF, by the suffix of `path`; narrower where there is one level alone.
 
     Raises:
         ValueError: another suffix, or no run has a ROC curve.
@@ -56,7 +56,8 @@ def save_roc_plot(path: Path, runs: Sequence[Run], *, size_in: tuple[float, floa
             "no run has a ROC curve (`roc` in metrics.json): it takes images, breasts or patients "
             "with a lesion and without."
         )
-    save_plot(path, _roc(runs), size_in=size_in, salt="roc")
+    width_in = 8.6 if len(roc_levels(runs)) > 1 else 4.8
+    save_plot(path, _roc(runs), size_in=(width_in, 4.4), salt="roc")
 
 
 def auc_text(curve: Json) -> str:

@@ -15,12 +15,13 @@ if TYPE_CHECKING:  # matplotlib takes a second to import, and pages of data have
     from matplotlib.figure import Figure
 
 
-def subgroup_rows(runs: Sequence[Run], *, fppi: float = SUBGROUP_FPPI) -> list[BandRow]:
-    """The subgroups in which some run has a lesion and a sensitivity at `fppi`."""
+def subgroup_rows(runs: Sequence[Run]) -> list[BandRow]:
+    """The subgroups in which some run has a lesion and a sensitivity at `SUBGROUP_FPPI`."""
     rows = []
     for each in subgroups_of(runs):
         counts = tuple(int((entry or {}).get("n_lesions") or 0) for entry in each.entries)
-        found = (point_of(entry, fppi) if n else None for entry, n in zip(each.entries, counts, strict=True))
+        every = zip(each.entries, counts, strict=True)
+        found = (point_of(entry, SUBGROUP_FPPI) if n else None for entry, n in every)
         points = tuple(point if point and point["sensitivity"] is not None else None for point in found)
         if any(points):
             rows.append(BandRow(each.title, each.word, points, counts))
@@ -38,17 +39,15 @@ def subgroups_svg(runs: Sequence[Run], *, size_in: tuple[float, float], salt: st
     return themed_svg(_subgroups(runs), size_in=size_in, salt=salt) if subgroup_rows(runs) else ""
 
 
-def save_subgroups_plot(
-    path: Path, runs: Sequence[Run], *, size_in: tuple[float, float] | None = None
-) -> None:
-    """Writes the plot as PNG, SVG or PDF, by the suffix of `path`; as high as it needs unless told otherwise.
+def save_subgroups_plot(path: Path, runs: Sequence[Run]) -> None:
+    """Writes the plot as PNG, SVG or PDF, by the suffix of `path`; as high as it needs.
 
     Raises:
         ValueError: another suffix, or no run has a subgroup with a lesion.
     """
     if not subgroup_rows(runs):
         raise ValueError(f"no run has a subgroup with a lesion and a sensitivity at {SUBGROUP_FPPI:g} FPPI.")
-    save_plot(path, _subgroups(runs), size_in=size_in or (7.0, subgroups_height_in(runs)), salt="subgroups")
+    save_plot(path, _subgroups(runs), size_in=(7.0, subgroups_height_in(runs)), salt="subgroups")
 
 
 def _subgroups(runs: Sequence[Run]) -> Draw:

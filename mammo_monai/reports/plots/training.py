@@ -40,7 +40,7 @@ def training_svg(runs: Sequence[Run], *, size_in: tuple[float, float], salt: str
     return themed_svg(_training(runs), size_in=size_in, salt=salt) if has_history(runs) else ""
 
 
-def save_training_plot(path: Path, runs: Sequence[Run], *, size_in: tuple[float, float] = (8.6, 3.8)) -> None:
+def save_training_plot(path: Path, runs: Sequence[Run]) -> None:
     """Writes the plot as PNG, SVG or PDF, by the suffix of `path`.
 
     Raises:
@@ -48,7 +48,7 @@ def save_training_plot(path: Path, runs: Sequence[Run], *, size_in: tuple[float,
     """
     if not has_history(runs):
         raise ValueError("no run brings the history of a training: read it from an experiment's folder.")
-    save_plot(path, _training(runs), size_in=size_in, salt="training")
+    save_plot(path, _training(runs), size_in=(8.6, 3.8), salt="training")
 
 
 def loss_axis_end(losses: Sequence[float]) -> float:

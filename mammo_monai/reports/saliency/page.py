@@ -25,6 +25,7 @@ HOW_TO_READ = (
     "Each colour is relative to its own picture: bright marks where this map is highest, whatever the score. "
     "A map shows what the network used, not what is there; it is no evidence for or against a mass."
 )
+_TITLE = "Which pixels raised these scores"
 METHOD_TEXTS: Mapping[str, str] = {
     "gradcam": "Grad-CAM: channels of a layer, each weighted by its mean gradient.",
     "gradcam++": "Grad-CAM++: as Grad-CAM, with weights from higher powers of the gradient.",
@@ -34,9 +35,7 @@ METHOD_TEXTS: Mapping[str, str] = {
 }
 
 
-def write_saliency_page(
-    folder: Path, *, title: str = "Which pixels raised these scores", check: str = ""
-) -> Path:
+def write_saliency_page(folder: Path, *, check: str = "") -> Path:
     """Writes `index.html` into a folder of saliency maps.
 
     Args:
@@ -46,11 +45,11 @@ def write_saliency_page(
         ManifestError: no map in the folder. OSError: the page cannot be written.
     """
     notes = read_notes(folder)
-    body = f"""<main class="saliency"><header><h1>{escape(title)}</h1>
+    body = f"""<main class="saliency"><header><h1>{_TITLE}</h1>
 <p class="notice">{escape(INTENDED_USE)}</p></header>
 {saliency_section(folder, notes)}{check}{_footer(notes)}</main>"""
     path = folder / "index.html"
-    write_text_atomic(path, html_page(title, body, styles=(stylesheet("saliency.css"),)))
+    write_text_atomic(path, html_page(_TITLE, body, styles=(stylesheet("saliency.css"),)))
     logger.info("wrote %s", path)
     return path
 

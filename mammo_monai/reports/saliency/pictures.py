@@ -84,7 +84,7 @@ def crop_pair(shown: ExplainedFilm) -> tuple[Image.Image, Image.Image]:
     return plain, heat
 
 
-def _draw_box(  # where a box goes on a picture
+def _draw_box(
     picture: Image.Image,
     shown: ExplainedFilm,
     scale: float,

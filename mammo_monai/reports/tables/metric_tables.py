@@ -108,7 +108,8 @@ def roc_table(runs: Sequence[Run]) -> Table | None:
         header,
         tuple(rows),
         notes=(
-            "AUC with DeLong's interval, which takes units as independent: those of one patient are not.",
+            "AUC's interval is DeLong's where every unit is of a patient of its own, else by resampling "
+            "patients; exact at 0 and 1.",
         ),
     )
 

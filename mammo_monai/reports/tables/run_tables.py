@@ -13,6 +13,7 @@ from mammo_monai.words import counted
 
 # Enough to read a curve from, where a row per point of the metrics would be too many.
 SHOWN_FPPI = (0.25, 0.5, 1.0, 2.0, 4.0)
+BAND_FPPI = 0.5  # what P0 and P3 print bands at
 _SIZE_BANDS = {"<2cm": "< 2 cm", ">=2cm": "≥ 2 cm", "unknown": "unknown, no spacing"}
 _AREA_BANDS = {"<1cm2": "< 1 cm²", "1-4cm2": "1–4 cm²", ">4cm2": "> 4 cm²", "unknown": "unknown, no spacing"}
 
@@ -51,16 +52,16 @@ def summary_table(runs: Sequence[Run]) -> Table:
     )
 
 
-def size_band_table(runs: Sequence[Run], *, fppi: float = 0.5) -> Table | None:
-    """Sensitivity for small and large lesions at one point, .5 as P0 and P3 do; None without lesions."""
-    title = f"Lesion sensitivity at {fppi:g} FPPI by the longest side of the box as annotated"
-    return _band_table(runs, title, "size_bands", _SIZE_BANDS, fppi)
+def size_band_table(runs: Sequence[Run]) -> Table | None:
+    """Sensitivity for small and large lesions at `BAND_FPPI`; None without lesions."""
+    title = f"Lesion sensitivity at {BAND_FPPI:g} FPPI by the longest side of the box as annotated"
+    return _band_table(runs, title, "size_bands", _SIZE_BANDS)
 
 
-def area_band_table(runs: Sequence[Run], *, fppi: float = 0.5) -> Table | None:
-    """Sensitivity by the area of the lesion at one point, in P3's bands; None where no run has any."""
-    title = f"Lesion sensitivity at {fppi:g} FPPI by area: of the contour, else the mask, else the box"
-    return _band_table(runs, title, "area_bands", _AREA_BANDS, fppi)
+def area_band_table(runs: Sequence[Run]) -> Table | None:
+    """Sensitivity by the area of the lesion at `BAND_FPPI`, in P3's bands; None where no run has any."""
+    title = f"Lesion sensitivity at {BAND_FPPI:g} FPPI by area: of the contour, else the mask, else the box"
+    return _band_table(runs, title, "area_bands", _AREA_BANDS)
 
 
 def normal_image_table(runs: Sequence[Run]) -> Table | None:
@@ -186,15 +187,15 @@ def band_text(row: Mapping[str, Any] | None, fppi: float) -> str:
     return f"{sensitivity_text(point)} of {row['n_lesions']}"
 
 
-def _band_table(
-    runs: Sequence[Run], title: str, kind: str, names: Mapping[str, str], fppi: float
-) -> Table | None:
+def _band_table(runs: Sequence[Run], title: str, kind: str, names: Mapping[str, str]) -> Table | None:
     filled = [
         band for band in names if any((band_of(run, kind, band) or {}).get("n_lesions") for run in runs)
     ]
     if set(filled) <= {"unknown"}:  # no lesion, or a row that repeats the sensitivity of all
         return None
-    rows = tuple((run.name, *(band_text(band_of(run, kind, band), fppi) for band in filled)) for run in runs)
+    rows = tuple(
+        (run.name, *(band_text(band_of(run, kind, band), BAND_FPPI) for band in filled)) for run in runs
+    )
     return Table(title, ("run", *(names[band] for band in filled)), rows, runs="rows")
 
 

@@ -113,10 +113,11 @@ def test_the_log_tells_how_long_the_rest_will_take(caplog: pytest.LogCaptureFixt
         )
     told = [record.getMessage() for record in caplog.records]
     assert told == [
-        "pictures of 1 of 4 images, 1:00 left",
-        "pictures of 2 of 4 images, 0:40 left",
-        "pictures of 3 of 4 images, 0:20 left",
-        "pictures of 4 images in 100 s",
+        "pictures of 1 of 4 images, 60 s left",
+        "pictures of 2 of 4 images, 40 s left",
+        "pictures of 3 of 4 images, 20 s left",
+        "pictures of 4 of 4 images, 0 s left",
+        "pictures of 4 images in 120 s",
     ]
 
 

@@ -99,9 +99,9 @@ def test_operating_points_stand_beside_the_reliability_diagram(tmp_path: Path) -
         "detections",
     ):
         assert shown in text
-    save_points_plot(tmp_path / "p.png", chosen(a_calibration()), CURVE, size_in=(6, 3))
+    save_points_plot(tmp_path / "p.png", chosen(a_calibration()), CURVE)
     with Image.open(tmp_path / "p.png") as image:
-        assert image.size == (1200, 600)
+        assert image.size == (1920, 920)
 
 
 @pytest.mark.parametrize("curve", [CURVE, None])
