@@ -1,4 +1,4 @@
-# Every target does its own set-up: a fresh Linux machine needs Python 3.10 or later, make, and a network.
+# Every target does its own set-up: a fresh Linux machine needs Python 3.10 to 3.14, make, and a network.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 STAMP := .venv/.stamp
