@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -13,8 +16,13 @@ from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
 from mammo_monai.data.dataset import EpochIndex
+from mammo_monai.words import bytes_text
 
+logger = logging.getLogger(__name__)
 STAND_IN = "is_stand_in"  # key of a sample that only keeps its process in step, see EpochSampler
+# Through it workers hand over batches. Containers have 64 MB unless told otherwise.
+SHARED_MEMORY = Path("/dev/shm")
+LEAST_SHARED_BYTES = 200 << 20
 
 
 class View(Protocol):
@@ -197,6 +205,7 @@ def data_loader(
     Args:
         seed: of the order; the augmentation has the data set's own.
         lesion_fraction: see `EpochSampler`.
+        num_workers: processes that make samples; none where shared memory is short (WARNING).
         batch_size: of each process: several see as many times more in a step.
         drop_last: leave out a last batch that is not full.
 
@@ -211,6 +220,7 @@ def data_loader(
         batch_size=batch_size,
         drop_last=drop_last,
     )
+    num_workers = workers_with_room(num_workers)
     return EpochDataLoader(
         dataset,  # type: ignore[arg-type]  # see EpochSampler
         batch_size=batch_size,
@@ -222,3 +232,18 @@ def data_loader(
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),
     )
+
+
+def workers_with_room(num_workers: int) -> int:
+    """0 where shared memory has less room than batches may need: torch then waits for ever, or dies."""
+    if num_workers and SHARED_MEMORY.is_dir():
+        free = shutil.disk_usage(SHARED_MEMORY).free
+        if free < LEAST_SHARED_BYTES:
+            logger.warning(
+                "%s free in %s: too little to hand images over between processes; this one loads them all, "
+                "more slowly, with the same result. In a container: docker run --shm-size=2g …",
+                bytes_text(free),
+                SHARED_MEMORY,
+            )
+            return 0
+    return num_workers

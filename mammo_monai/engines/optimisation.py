@@ -86,7 +86,10 @@ def make_schedule(
     if kind not in ("constant", "cosine", "step"):
         raise ValueError(f"schedule must be constant, cosine or step, got {kind!r}.")
     if kind != "constant" and (iterations is None or iterations < 1):
-        raise ValueError(f"schedule {kind} needs iterations, the batches of the whole run, got {iterations}.")
+        raise ValueError(
+            f"schedule {kind} needs iterations, the batches of the whole run, got {iterations}. Are there fewer "
+            "images than batch_size? An incomplete batch is left out: give a smaller --batch_size."
+        )
     length = iterations or 1
 
     def factor(iteration: int) -> float:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,18 @@ def test_workers_change_nothing(manifest: Path) -> None:
     helped = data_loader(dataset(manifest), batch_size=2, shuffle=True, seed=7, num_workers=2)
     for epoch in (1, 2):  # the workers live on: the second epoch must reach them
         assert_same_batches(batches(alone, epoch), batches(helped, epoch))
+
+
+def test_workers_that_could_not_hand_over_a_batch_are_not_started(
+    manifest: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = MammogramDataset(load_samples(manifest), training_transforms(size_px=64))
+    assert data_loader(dataset, num_workers=2).num_workers == 2
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=64_000_000))
+    loader = data_loader(dataset, num_workers=2)
+    assert len(list(loader)) == len(dataset)
+    assert "64.0 MB free in /dev/shm" in caplog.text
+    assert "--shm-size=2g" in caplog.text
 
 
 def test_order_is_the_data_sets_without_shuffling(manifest: Path) -> None:
