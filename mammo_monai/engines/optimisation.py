@@ -87,8 +87,8 @@ def make_schedule(
         raise ValueError(f"schedule must be constant, cosine or step, got {kind!r}.")
     if kind != "constant" and (iterations is None or iterations < 1):
         raise ValueError(
-            f"schedule {kind} needs iterations, the batches of the whole run, got {iterations}. Are there fewer "
-            "images than batch_size? An incomplete batch is left out: give a smaller --batch_size."
+            f"schedule {kind} needs iterations, the batches of the whole run, got {iterations}. Are there "
+            "fewer images than batch_size? An incomplete batch is left out: give a smaller --batch_size."
         )
     length = iterations or 1
 
