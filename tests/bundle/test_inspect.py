@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import json
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from mammo_monai.bundle.inspection.config_entries import Entry, OddKey, json_ent
 from mammo_monai.bundle.inspection.expressions import expression_verdict, leads_outside
 from mammo_monai.bundle.inspection.known_names import target_verdict
 from mammo_monai.bundle.inspection.logging_entries import logging_codes
+from mammo_monai.bundle.inspection.text_building import pieces, without_inner_sums
 from tests.bundle.packs import zipped
 
 SHIPPED = sorted(path.parent.name for path in (Path(__file__).parents[2] / "bundles").glob("*/configs"))
@@ -365,6 +367,21 @@ def test_any_text_gets_a_verdict(text: str, id: str) -> None:
         assert text in dir(builtins)
     assert target_verdict(text).category
     assert isinstance(leads_outside(text), bool)
+
+
+def test_a_long_sum_is_looked_at_once_and_all_of_it() -> None:
+    """As its own thousand sums it took seconds; a stranger's file may hold hundreds."""
+    nodes = list(ast.walk(ast.parse("+".join(["'a'"] * 800), mode="eval")))
+    (left,) = [each for each in without_inner_sums(nodes) if isinstance(each, ast.BinOp)]
+    assert len(pieces(left)) == 800
+    hidden = "$" + "+".join([*["'a'"] * 400, "chr(46)", *["'b'"] * 400])
+    assert expression_verdict(hidden, "path").category not in SAFE
+    assert expression_verdict("$" + "+".join(["'a'"] * 800), "path").category in SAFE
+
+
+def test_a_product_of_hundreds_is_refused_unweighed() -> None:
+    assert expression_verdict("$" + "*".join(["1"] * 50), "n").category in SAFE
+    assert expression_verdict("$" + "*".join(["1"] * 500), "n").category == "dangerous"
 
 
 @given(st.text(max_size=80))

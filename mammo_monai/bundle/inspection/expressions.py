@@ -12,7 +12,7 @@ from monai.bundle import ConfigParser, ReferenceResolver
 from mammo_monai.bundle.inspection.code import Verdict, worst
 from mammo_monai.bundle.inspection.growth import growth_verdicts
 from mammo_monai.bundle.inspection.known_names import BUILTINS, RESERVED, is_dangerous, name_verdict
-from mammo_monai.bundle.inspection.text_building import pieces, reference, text_verdict
+from mammo_monai.bundle.inspection.text_building import pieces, reference, text_verdict, without_inner_sums
 
 _MAX_LENGTH = 20_000
 # Python's parser gives up, in some versions with a crash, a little above this.
@@ -147,13 +147,14 @@ def _verdicts(tree: ast.AST) -> list[Verdict]:
     nodes = list(ast.walk(tree))
     bound = {name for each in nodes if isinstance(each, ast.comprehension) for name in _targets(each)}
     found = [Verdict("path", "joins of ids and names")] if _is_path(tree) else []
-    if any(map(leads_outside, _first_texts(nodes))):
+    built = without_inner_sums(nodes)
+    if any(map(leads_outside, _first_texts(built))):
         found.append(Verdict("unknown", "a path out of the bundle"))
     texts = [str(each.value) for each in nodes if isinstance(each, ast.Constant)]
     if any(".." in re.split(r"[/\\]", each) for each in texts):
         found.append(Verdict("unknown", "a path out of the bundle"))
     found += growth_verdicts(tree)
-    found += [verdict for node in nodes if (verdict := text_verdict(node))]
+    found += [verdict for node in built if (verdict := text_verdict(node))]
     return found + list(_walk(tree, bound))
 
 

@@ -12,17 +12,22 @@ MOST = 1_000_000  # items or characters that a configuration may ask for in an e
 _MOST_BITS = 64
 _MOST_LOOPS = 2
 _MOST_COPIES = 1000
+_MOST_PRODUCTS = 100
 _BOMB = Verdict("dangerous", "may fill the memory, or take for ever")
 
 
 def growth_verdicts(tree: ast.AST) -> Iterator[Verdict]:
     """One verdict per operation whose size the text does not bound."""
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    if sum(isinstance(each, ast.Mult) for each in nodes) > _MOST_PRODUCTS:
+        yield _BOMB  # each is weighed with all that it multiplies
+        return
+    for node in nodes:
         is_large = isinstance(node, ast.Constant) and _number(node) >= 2**_MOST_BITS
         is_asked = isinstance(node, ast.Call) and any(_number(each) > MOST for each in node.args)
         if is_large or is_asked or (isinstance(node, ast.BinOp) and _is_bomb(node)):
             yield _BOMB
-    loops = [each for each in ast.walk(tree) if isinstance(each, ast.comprehension)]
+    loops = [each for each in nodes if isinstance(each, ast.comprehension)]
     if len(loops) > _MOST_LOOPS:
         yield _BOMB
 

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TypeGuard
 
 from mammo_monai.bundle.inspection.code import Verdict
 
@@ -23,8 +24,20 @@ def text_verdict(node: ast.AST) -> Verdict | None:
     is_modulo = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod) and _is_text(node.left)
     if is_format or is_modulo:
         return Verdict("unknown", "a format, which can make other letters")
-    is_sum = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
-    return _pieces_verdict(node) if is_sum or isinstance(node, ast.JoinedStr) else None
+    return _pieces_verdict(node) if _is_sum(node) or isinstance(node, ast.JoinedStr) else None
+
+
+def without_inner_sums(nodes: Sequence[ast.AST]) -> list[ast.AST]:
+    """The nodes without sums that are a part of another sum: its pieces are theirs, looked at once.
+
+    A sum of a thousand terms is a thousand sums.
+    """
+    inner = {id(part) for node in nodes if _is_sum(node) for part in (node.left, node.right) if _is_sum(part)}
+    return [node for node in nodes if id(node) not in inner]
+
+
+def _is_sum(node: ast.AST) -> TypeGuard[ast.BinOp]:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
 
 
 def pieces(tree: ast.AST) -> Sequence[ast.expr]:
@@ -33,7 +46,7 @@ def pieces(tree: ast.AST) -> Sequence[ast.expr]:
     >>> [ast.unparse(each) for each in pieces(ast.parse("a + 'b' + f'{c}d'", mode="eval").body)]
     ['a', "'b'", 'c', "'d'"]
     """
-    if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add):
+    if _is_sum(tree):
         return [*pieces(tree.left), *pieces(tree.right)]
     if isinstance(tree, ast.JoinedStr) and tree.values:
         return [each.value if isinstance(each, ast.FormattedValue) else each for each in tree.values]
