@@ -57,7 +57,7 @@ test-clinic: $(STAMP) ## results, node, viewer and applications against real ser
 test-cluster: $(STAMP) ## prediction through Ray on two local workers: workers, nodes and the command killed; minutes
 	$(PY) -m pytest -o addopts=--import-mode=importlib tests/cluster -q -rs $(ARGS)
 
-fuzz: $(STAMP) ## 100 000 hostile inputs to each reader → build/fuzz; an hour and more, goes on after a kill
+fuzz: $(STAMP) ## 100 000 hostile inputs to each reader → build/fuzz; some hours, goes on after a kill
 	$(PY) -m uv pip install -q -c constraints.txt -e '.[fuzz]'
 	$(PY) -m tests.fuzz.run --executions 100000 --out build/fuzz $(FUZZ_ARGS)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from packaging.metadata import ExceptionGroup, InvalidMetadata, Metadata
 from packaging.utils import parse_sdist_filename, parse_wheel_filename
 
-NAME, LICENCE = "mammo-monai", "Apache-2.0"
+NAME, LICENCE, PYTHONS = "mammo-monai", "Apache-2.0", "<3.15,>=3.10"
 MODES = (0o644, 0o755)
 IN_WHEEL = (
     "mammo_monai/py.typed",
@@ -92,7 +92,7 @@ def metadata_faults(text: bytes, version: str) -> list[str]:
     except (ExceptionGroup, InvalidMetadata) as error:
         each = getattr(error, "exceptions", [error])
         return [f"metadata: {fault}" for fault in each]
-    wanted = {"name": NAME, "version": version, "license_expression": LICENCE, "requires_python": ">=3.10"}
+    wanted = {"name": NAME, "version": version, "license_expression": LICENCE, "requires_python": PYTHONS}
     faults = [
         f"metadata: expected {key} {value}, got {getattr(metadata, key)}."
         for key, value in wanted.items()

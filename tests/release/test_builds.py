@@ -20,7 +20,7 @@ EPOCH = 1_767_323_045  # 2026-01-02 03:04:05, the time of the tests' commits
 STAMP = (2026, 1, 2, 3, 4, 4)  # zip counts in steps of two seconds
 README = b"x" * 1000
 METADATA = (
-    b"Metadata-Version: 2.4\nName: mammo-monai\nVersion: 0.2.0\nRequires-Python: >=3.10\n"
+    b"Metadata-Version: 2.4\nName: mammo-monai\nVersion: 0.2.0\nRequires-Python: <3.15,>=3.10\n"
     b"License-Expression: Apache-2.0\nDescription-Content-Type: text/markdown\n\n" + README
 )
 
@@ -147,7 +147,7 @@ def test_what_is_missing_of_a_wheel_is_named(release: Any, tmp_path: Path, name:
     [
         (b"Version: 0.2.0", b"Version: 0.1.0", "expected version 0.2.0, got 0.1.0"),
         (b"Apache-2.0", b"whatever", "license-expression"),
-        (b">=3.10", b">=3.9", "expected requires_python >=3.10, got >=3.9"),
+        (b">=3.10", b">=3.9", "expected requires_python <3.15,>=3.10, got <3.15,>=3.9"),
         (b"text/markdown", b"text/plain", "expected a description in Markdown"),
         (README, b"short", "expected README.md as the description"),
         (b"Name: mammo-monai\n", b"", "name"),
