@@ -1,6 +1,6 @@
 """Looks at a few films of a set that is read by its headers: is there a breast, and do masses lie in it?
 
-Findings: picture-blank, lesion-outside-breast (warned).
+Findings: image-unreadable, picture-blank, lesion-outside-breast (warned).
 
 Boxes of mirrored, cropped or other images fit into their images and are wrong on most of them. Of 58 true
 masses on 52 films each lies in the breast; of masses of the other side 93 in 100 lie beside it.
@@ -34,16 +34,19 @@ _FOUND = {
 
 
 def note_sampled_pictures(records: Sequence[ImageRecord], audit: Audit) -> None:
-    """Notes a set of which many films show no breast, or have all their masses outside it.
+    """Notes a set of which many films show no breast, or have all their masses outside it; or one is damaged.
 
-    `LOOKED_AT` films with a mass are decoded; one that cannot be says nothing here, `mammo-monai manifest
-    check --pictures` tells of it.
+    `LOOKED_AT` films with a mass are decoded.
     """
     films = [
         record for record in records if record.has_mass and min(record.width, record.height) >= _MIN_SIDE_PX
     ]
     chosen = [films[row * len(films) // LOOKED_AT] for row in range(LOOKED_AT)] if films else []
-    seen = [verdict for film in dict.fromkeys(chosen) if (verdict := _look(film)) is not None]
+    looks = [_look(film) for film in dict.fromkeys(chosen)]
+    seen = [verdict for verdict in looks if verdict is not None]
+    if len(seen) < len(looks):
+        said = f"{len(looks) - len(seen)} of {len(looks)} films that were looked at cannot be decoded"
+        audit.note("image-unreadable", "", f"{said}; manifest check --pictures looks at all and names them")
     for code, found in _FOUND.items():
         count = seen.count(code)
         if count >= max(_MIN_FILMS, _MIN_SHARE * len(seen)):

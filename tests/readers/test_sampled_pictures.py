@@ -54,13 +54,14 @@ def test_true_boxes_and_one_wrong_film_are_no_finding(tmp_path: Path) -> None:
     assert found([]) == []
 
 
-def test_one_blank_film_and_films_that_cannot_be_read_say_nothing(tmp_path: Path) -> None:
+def test_one_blank_film_says_nothing_and_films_that_cannot_be_decoded_are_counted(tmp_path: Path) -> None:
     Image.fromarray(np.zeros(SIZE[::-1], np.uint8)).save(tmp_path / "0.png")
     (tmp_path / "1.png").write_bytes(b"no picture")
     (tmp_path / "2.dcm").write_bytes(b"no DICOM")
     records = [film(tmp_path, number, ON_THE_RIGHT) for number in (0, 1)]
     gone = ImageRecord(tmp_path / "gone.dcm", "r8", "p8", *SIZE, lesions=(Lesion(ON_THE_RIGHT, "1"),))
-    assert found([*records, gone, ImageRecord(tmp_path / "2.dcm", "r2", "p2", *SIZE, gone.lesions)]) == []
+    (said,) = found([*records, gone, ImageRecord(tmp_path / "2.dcm", "r2", "p2", *SIZE, gone.lesions)])
+    assert said.startswith("image-unreadable: 3 of 4 films")
 
 
 def test_of_a_large_set_few_films_are_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,5 +77,6 @@ def test_of_a_large_set_few_films_are_opened(tmp_path: Path, monkeypatch: pytest
     records = [
         ImageRecord(tmp_path / f"{number}.png", f"r{number}", "p", *SIZE, lesions) for number in range(900)
     ]
-    assert found(records) == []
+    (said,) = found(records)
+    assert said.startswith(f"image-unreadable: {LOOKED_AT} of {LOOKED_AT} films")
     assert len(opened) == LOOKED_AT == len(set(opened))
